@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak
+.PHONY: help build run test fmt lint package-crates semver unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -23,16 +23,25 @@ test: ## Check formatting and lints, then run every test on SQLite and on Postgr
 	cargo fmt --all --check
 	$(MAKE) --no-print-directory lint
 	cargo test --workspace --doc
+	$(MAKE) --no-print-directory package-crates
 	tests/with-postgres $(TEST_RUNNER)
 
 fmt: ## Format the code
 	cargo fmt --all
 
-lint: ## Run clippy, build the domain's documentation, and check the dependencies and the alerts, without a warning
+lint: ## Run clippy, build the documentation of the crates that others build on, and check the dependencies and the alerts, without a warning
 	cargo clippy --workspace --all-targets -- -D warnings
 	tests/deny
 	tests/alerts
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain -p license-manager-contract
+
+package-crates: ## Package the crates that others build on, and embed the packages in a program outside; OPTIONS=--offline
+	tests/package-crates $(OPTIONS)
+
+semver: ## Compare the crates that others build on with the commit named in semver-baseline
+	command -v cargo-semver-checks >/dev/null || cargo install cargo-semver-checks --locked
+	cargo semver-checks -p license-manager-domain -p license-manager-contract --all-features \
+		--baseline-rev "$$(cat semver-baseline)"
 
 unit: ## Run the tests that need neither a server nor a database
 	cargo test -p license-manager-domain

@@ -69,7 +69,7 @@ impl FakeBucket {
 
     /// Puts an object there, as another service did.
     pub fn put(&self, key: &str, content: &str) {
-        lock(&self.state.objects).insert(key.to_owned(), content.to_owned());
+        lock(&self.state.objects).insert(key.to_owned(), content.as_bytes().to_vec());
     }
 
     /// Its objects by key.

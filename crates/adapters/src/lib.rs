@@ -1,9 +1,10 @@
 //! Implementations of the domain's ports: storage with diesel, upstream services over HTTP, and mail.
 //!
 //! The databases share their tables and rows (`schema`, `rows`, `sql_types`). Each has its own module with its own
-//! queries. Both pass the contract suite in `tests/contract`.
+//! queries. Both pass the suite of `license-manager-contract`.
 
 mod addresses;
+mod blocking;
 pub mod calls;
 mod certificates;
 pub mod check;
@@ -23,3 +24,5 @@ mod schema;
 mod sql_types;
 pub mod sqlite;
 pub mod traces;
+
+pub use blocking::SpawnBlocking;

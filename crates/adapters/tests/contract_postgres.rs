@@ -7,14 +7,15 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use license_manager_adapters::postgres::PostgresStore;
+use license_manager_contract::{Database, HistoryEntry, Told, Waiting, contract_suite};
 use license_manager_domain::ports::Store;
 use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 use uuid::Uuid;
 
-mod contract;
 mod support;
+#[path = "support/traces.rs"]
+mod traces;
 
-use contract::{Database, HistoryEntry, Told, Waiting};
 use support::PostgresDatabase;
 
 contract_suite!(on_the_server);
@@ -141,6 +142,10 @@ impl Database for OnTheServer {
         found.map(|row| row.source_id)
     }
 
+    fn within_a_trace(&self, work: &mut dyn FnMut()) -> Option<String> {
+        Some(traces::within_a_trace(work))
+    }
+
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {
         diesel::sql_query(
             "INSERT INTO role_assignment (username, role, enterprise_customer_uuid, created) VALUES ($1, $2, $3, now())",
@@ -174,7 +179,7 @@ fn the_migration_knows_which_licenses_were_renewed() {
     const UP: &str = include_str!("../../../migrations/postgres/2026-11-29-000028_renewed_from/up.sql");
     const DOWN: &str = include_str!("../../../migrations/postgres/2026-11-29-000028_renewed_from/down.sql");
     let database = on_the_server();
-    contract::following::free_licenses_go_to_who_waits(&database);
+    license_manager_contract::following::free_licenses_go_to_who_waits(&database);
     let mut connection = database.database.connection();
     let written = links(&mut connection);
     assert!(written.len() > 20, "{written:#?}");

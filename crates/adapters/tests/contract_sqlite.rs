@@ -9,14 +9,14 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
+use license_manager_contract::{Database, HistoryEntry, Told, Waiting, contract_suite};
 use license_manager_domain::ports::Store;
 use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-mod contract;
-
-use contract::{Database, HistoryEntry, Told, Waiting};
+#[path = "support/traces.rs"]
+mod traces;
 
 contract_suite!(in_a_file);
 
@@ -193,6 +193,10 @@ impl Database for InAFile {
         found.map(|row| row.source_id)
     }
 
+    fn within_a_trace(&self, work: &mut dyn FnMut()) -> Option<String> {
+        Some(traces::within_a_trace(work))
+    }
+
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {
         diesel::sql_query(
             "INSERT INTO role_assignment (username, role, enterprise_customer_uuid, created) VALUES (?, ?, ?, 0)",
@@ -226,7 +230,7 @@ fn the_migration_knows_which_licenses_were_renewed() {
     const UP: &str = include_str!("../../../migrations/sqlite/2026-11-29-000028_renewed_from/up.sql");
     const DOWN: &str = include_str!("../../../migrations/sqlite/2026-11-29-000028_renewed_from/down.sql");
     let database = in_a_file();
-    contract::following::free_licenses_go_to_who_waits(&database);
+    license_manager_contract::following::free_licenses_go_to_who_waits(&database);
     let mut connection = database.connection();
     let written = links(&mut connection);
     assert!(written.len() > 20, "{written:#?}");

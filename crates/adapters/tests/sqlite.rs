@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::check::{Limits, check_sqlite};
 use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
+use license_manager_contract::fixtures::*;
 use license_manager_domain::ports::{
     AgreementFilter, CustomerScope, FixedClock, LimitOffset, Person, PlanFilter, SequentialIds, Store, StoreExt,
 };
@@ -19,16 +20,12 @@ use license_manager_domain::{
 };
 use tempfile::TempDir;
 
-#[allow(dead_code)] // the contract's fixtures serve here as well
-mod contract;
 #[path = "sqlite_only/page_plans.rs"]
 mod page_plans;
 #[path = "sqlite_only/queue_plans.rs"]
 mod queue_plans;
 #[path = "sqlite_only/utilization.rs"]
 mod utilization;
-
-use contract::fixtures::*;
 
 fn options(path: &Path) -> SqliteOptions {
     SqliteOptions {

@@ -1,8 +1,8 @@
 //! A year of one customer, with the license manager as a part of another program: `cargo run --example embedding`.
 //!
 //! The store keeps everything in memory, the clock is moved by hand, and ids count up, so that the story is the same
-//! every time. A service brings a store of `license-manager-adapters`, and a clock and a source of ids as the docs of
-//! [`Clock`](ports::Clock) and [`IdSource`](ports::IdSource) show.
+//! every time. A service brings a store of its own or of `license-manager-adapters`, and takes the system's clock and
+//! random ids: `SystemClock` and `RandomIds`.
 
 use std::sync::Arc;
 

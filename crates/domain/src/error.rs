@@ -13,6 +13,7 @@ use crate::model::transfer::HeldTwice;
 /// Why a use case failed. A use case that fails has changed nothing; only [`Refusal::NoLicenseLeft`] adds an event to
 /// the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// It does not exist.
     #[error("No {0} matches.")]
@@ -48,6 +49,10 @@ pub enum Error {
     /// The owner of this catalog is needed first; see [`crate::LicenseManager::catalog_owner`].
     #[error("Nobody has asked the catalog service whose the catalog {0} is.")]
     UnknownCatalogOwner(CatalogId),
+    /// Something is missing that the use case needs: a method of a repository, such as `licenses.list`, or a feature of
+    /// this crate, such as `the feature csv`. See [`crate::own_store`].
+    #[error("This program does not provide {0}, which is needed here.")]
+    NotProvided(&'static str),
     /// An unexpected failure, for the log and not for the caller.
     #[error(transparent)]
     Internal(#[from] Cause),
@@ -86,6 +91,7 @@ impl std::fmt::Display for Upstream {
 /// What can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the entity of that name
+#[non_exhaustive]
 pub enum Entity {
     Agreement,
     Plan,
@@ -124,6 +130,7 @@ impl std::fmt::Display for Entity {
 
 /// A uniqueness rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Conflict {
     /// A customer has one agreement.
     #[error("This customer has an agreement already.")]
@@ -161,6 +168,7 @@ fn second_live(licenses: &[HeldTwice]) -> String {
 /// A business rule that forbids the request now. The message of each explains its fields.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs)] // each variant has docs; the fields are numbers of licenses in its message
+#[non_exhaustive]
 pub enum Refusal {
     /// The plan has too few unassigned licenses.
     #[error("The plan has {available} unassigned licenses, and {requested} are needed. Nothing was assigned.")]
@@ -273,9 +281,81 @@ impl From<Infallible> for Error {
 }
 
 impl Error {
+    /// A name of the error for programs. It stays when the words change: `not_found`, `invalid`, `unknown_reference`,
+    /// `unavailable`, `upstream`, `unknown_catalog_owner`, `not_provided`, `internal`, and those of [`Conflict::code`]
+    /// and [`Refusal::code`].
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::Invalid(_) => "invalid",
+            Self::UnknownReference { .. } => "unknown_reference",
+            Self::Conflict(conflict) => conflict.code(),
+            Self::Refused(refusal) => refusal.code(),
+            Self::Unavailable => "unavailable",
+            Self::Upstream { .. } => "upstream",
+            Self::UnknownCatalogOwner(_) => "unknown_catalog_owner",
+            Self::NotProvided(_) => "not_provided",
+            Self::Internal(_) => "internal",
+        }
+    }
+
     /// An unexpected failure.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(Cause(cause.into().into()))
+    }
+}
+
+impl Conflict {
+    /// Its name for programs, which stays: `conflict.` and the name of the variant, such as `conflict.plan_title`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::AgreementOfCustomer => "conflict.agreement_of_customer",
+            Self::AgreementSlug => "conflict.agreement_slug",
+            Self::PlanTitle => "conflict.plan_title",
+            Self::ProductNetsuiteId => "conflict.product_netsuite_id",
+            Self::LiveLicense(..) => "conflict.live_license",
+            Self::RenewalOfPlan => "conflict.renewal_of_plan",
+            Self::RenewalByPlan => "conflict.renewal_by_plan",
+        }
+    }
+}
+
+impl Refusal {
+    /// Its name for programs, which stays: `refused.` and the name of the variant, such as
+    /// `refused.not_enough_licenses`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotEnoughLicenses { .. } => "refused.not_enough_licenses",
+            Self::RevocationCap { .. } => "refused.revocation_cap",
+            Self::TooManyMatches { .. } => "refused.too_many_matches",
+            Self::TooManyToRevert { .. } => "refused.too_many_to_revert",
+            Self::TooFewToRemove { .. } => "refused.too_few_to_remove",
+            Self::HistoryRemoved { .. } => "refused.history_removed",
+            Self::RevokeAllUnderCap => "refused.revoke_all_under_cap",
+            Self::CustomerIsFixed => "refused.customer_is_fixed",
+            Self::AgreementIsFixed => "refused.agreement_is_fixed",
+            Self::NobodyToRemind => "refused.nobody_to_remind",
+            Self::NoAutoApplicablePlan => "refused.no_auto_applicable_plan",
+            Self::RevokedBefore => "refused.revoked_before",
+            Self::NoAddress => "refused.no_address",
+            Self::NoLicenseLeft => "refused.no_license_left",
+            Self::NotFreezable => "refused.not_freezable",
+            Self::HolderOfOriginal => "refused.holder_of_original",
+            Self::PlanIsFull => "refused.plan_is_full",
+            Self::AgreementHasPlans { .. } => "refused.agreement_has_plans",
+            Self::PlanWasHandedOut => "refused.plan_was_handed_out",
+            Self::PlanHasRenewal => "refused.plan_has_renewal",
+            Self::PlanHasJobs => "refused.plan_has_jobs",
+            Self::TransferIsCompleted => "refused.transfer_is_completed",
+            Self::Frozen => "refused.frozen",
+            Self::TooManyEnrollments { .. } => "refused.too_many_enrollments",
+            Self::NotActivatable(..) => "refused.not_activatable",
+            Self::Impossible(..) => "refused.impossible",
+            Self::RenewalIsProcessed => "refused.renewal_is_processed",
+            Self::RenewalTooSmall { .. } => "refused.renewal_too_small",
+            Self::RenewedPlanInUse { .. } => "refused.renewed_plan_in_use",
+            Self::RenewedPlanTooLarge { .. } => "refused.renewed_plan_too_large",
+        }
     }
 }
 
@@ -327,6 +407,15 @@ mod tests {
         errors.add("slug", "No slug.");
         let told = Error::Invalid(errors).to_string();
         assert_eq!(told, "slug: Too long. No slug.; title: This may not be blank.");
+    }
+
+    #[test]
+    fn an_error_has_a_name_for_programs() {
+        let refused = Error::from(Refusal::NotEnoughLicenses { requested: 2, available: 1 });
+        assert_eq!(refused.code(), "refused.not_enough_licenses");
+        assert_eq!(Error::from(Conflict::PlanTitle).code(), "conflict.plan_title");
+        assert_eq!(Error::NotFound(Entity::Plan).code(), "not_found");
+        assert_eq!(Error::NotProvided("licenses.list").code(), "not_provided");
     }
 
     #[test]

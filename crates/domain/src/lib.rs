@@ -5,25 +5,23 @@
 //! [`LicenseManager`] has these use cases as methods. It needs three ports: a [`ports::Store`], a [`ports::Clock`] and
 //! a [`ports::IdSource`].
 //!
-//! The crate depends on no database, no HTTP library and no async runtime. The crate `license-manager-adapters` has
-//! stores for Postgres and SQLite. [`memory::MemoryStore`] is a store for examples and tests:
+//! The crate depends on no database, no HTTP library and no async runtime. [`memory::MemoryStore`] is a store for
+//! examples and tests, with the feature `memory`:
 //!
 //! ```
 //! use std::sync::Arc;
-//! use chrono::{Duration, Utc};
+//! use chrono::Duration;
 //! use license_manager_domain::memory::MemoryStore;
-//! use license_manager_domain::ports::{FixedClock, Person, SequentialIds};
-//! use license_manager_domain::*;
+//! use license_manager_domain::prelude::*;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let now = chrono::DateTime::UNIX_EPOCH + Duration::days(20_000);
 //! let manager = LicenseManager::new(
 //!     Arc::new(MemoryStore::with_seeded_products()),
-//!     Arc::new(FixedClock::new(now)),
-//!     Arc::new(SequentialIds::default()),
+//!     Arc::new(SystemClock),
+//!     Arc::new(RandomIds),
 //!     Settings::default(),
 //! );
-//! let admin = Actor::user("admin");
+//! let (admin, now) = (Actor::user("admin"), manager.now());
 //!
 //! // A customer buys three seats of a catalog for a year …
 //! let customer = CustomerId(uuid::Uuid::from_u128(1));
@@ -57,14 +55,58 @@
 //! # }
 //! ```
 //!
+//! # Embedding it
+//!
+//! - **The methods** are listed by subject at [`LicenseManager`].
+//! - **The store** is yours: [`own_store`] shows how to write one, and which use case needs which part of it. A part is
+//!   enough. The crate `license-manager-contract` tests it; `license-manager-adapters` has stores for Postgres and
+//!   SQLite.
+//! - **Transactions.** Each use case runs in one transaction of the store. It writes rows, their history and the messages
+//!   that they cause, or nothing. [`LicenseManager::over`] runs use cases in a transaction of yours.
+//! - **Messages.** Mails, events and calls wait in the [`outbox`] until your program delivers them: [`delivery`] has the
+//!   protocol. Without that, they only wait. [`LicenseManager::add_message`] adds messages of your own.
+//! - **Jobs.** What is too large for a request becomes a job. Your program runs jobs with
+//!   [`LicenseManager::run_next_job`], and [`operations`] on a schedule or by hand.
+//! - **Who may do what** is yours to enforce. An [`Actor`] is recorded in the history and never checked: every method
+//!   does what it is told. [`permissions`] has the roles of the service as data, and decides by them if you ask.
+//! - **Errors.** [`Error`] tells what is wrong and what to do, in words that may be shown. [`Error::code`] names it for
+//!   programs.
+//!
+//! # Threads and async
+//!
+//! Methods block their thread while the store works. Within an async runtime, call them on a thread for blocking work,
+//! such as that of `tokio::task::spawn_blocking`.
+//!
+//! A few methods are asynchronous, because they call upstreams: [`delivery::Deliveries::deliver`], which calls no store,
+//! and some operations, which do. Tell these where to call the store with [`LicenseManager::with_blocking`]:
+//! [`ports::Blocking`] has the code for tokio. Without it they call the store on the thread that polls them. That blocks
+//! the runtime, and a store that waits for an async library by `block_on` panics: "Cannot start a runtime from within a
+//! runtime".
+//!
+//! # Features
+//!
+//! | feature | default | provides |
+//! |---|---|---|
+//! | `cron` | yes | cron expressions for the schedule of operations |
+//! | `csv` | yes | bulk enrollments, whose results are CSV |
+//! | `html` | yes | HTML in expiration messages, sanitized; otherwise tags become text |
+//! | `idn` | yes | international domains of email addresses; otherwise they are refused |
+//! | `url` | yes | webhooks, whose addresses are checked |
+//! | `memory` | | [`memory`], a store for examples and tests |
+//! | `console` | | the ports of the web console |
+//!
+//! Without features it builds fewer than forty crates.
+//!
 //! # Modules
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`prelude`] | what most programs need |
 //! | [`model`] | entities, such as [`License`] and [`SubscriptionPlan`], and their rules |
 //! | [`use_cases`] | the methods of [`LicenseManager`], with their arguments and results |
 //! | [`operations`] | recurring operations and their schedule |
 //! | [`ports`] | the traits that adapters implement |
+//! | [`own_store`] | how to write a store |
 //! | [`outbox`] | the messages to upstreams and webhooks |
 //! | [`delivery`] | the delivery of messages |
 //! | [`queue`] | queues of leased work, with retries |
@@ -72,10 +114,10 @@
 //! | [`history`] | who changed what, when and why |
 //! | [`permissions`] | who may do what |
 //! | [`error`](mod@error) | errors |
-//! | [`memory`] | a store in memory, with the feature `memory` |
+//! | [`memory`] | a store in memory |
 //! | [`rules`] | the business rules in words |
 //!
-//! `examples/embedding.rs` is a longer example. The reasons for the design are in the repository's `docs/adr`.
+//! `examples/embedding.rs` plays a year of a customer, `examples/own_store` brings its own store.
 
 #[macro_use]
 mod names;
@@ -90,11 +132,12 @@ pub mod memory;
 pub mod model;
 pub mod operations;
 pub mod outbox;
+#[doc = include_str!("../OWN_STORE.md")]
+pub mod own_store {}
 pub mod permissions;
 pub mod ports;
+pub mod prelude;
 pub mod queue;
-/// The business rules in words. Paths on this page are those of the repository.
-///
 #[doc = include_str!("../RULES.md")]
 pub mod rules {}
 mod saturating_time;

@@ -1,5 +1,19 @@
 //! Who may do what: the roles of callers, and the actions that each permits. The rules in words: [`crate::rules`],
 //! "Permissions". The API and the console use the same table.
+//!
+//! **No use case checks permissions.** Whoever calls [`crate::LicenseManager`] decides before whether the caller may:
+//! what is passed as [`crate::Actor`] is only recorded in the history. [`GRANTS`] is data: a program with the same roles
+//! can use it, and another one can have a table of its own.
+//!
+//! ```
+//! use license_manager_domain::CustomerId;
+//! use license_manager_domain::permissions::{Action, HeldRole, Rights, Role};
+//!
+//! let [own, other] = [1, 2].map(|number| CustomerId(uuid::Uuid::from_u128(number)));
+//! let admin = Rights::new([HeldRole { role: Role::SubscriptionsAdmin, customer: Some(own) }], None);
+//! assert!(admin.may_for(Action::Administer, own));
+//! assert!(!admin.may_for(Action::Administer, other));
+//! ```
 
 use crate::model::ids::CustomerId;
 use crate::ports::{CustomerScope, User};

@@ -19,7 +19,7 @@ pub enum Queue {
     Lms,
     /// Messages: mails, and merging of profiles.
     Mail,
-    /// Messages: events of learners with a known account.
+    /// Messages: events of learners with a known account, and messages of the embedding program.
     Events,
     /// Messages: events of learners with an unknown account. Another service collects them.
     Addresses,
@@ -95,6 +95,8 @@ pub enum Step {
     Enroll,
     /// Write the results of enrollments to a file.
     File,
+    /// Deliver a message of the embedding program.
+    Custom,
     /// Post the event to a webhook.
     Post,
     /// Unknown to this version.
@@ -107,7 +109,7 @@ impl Step {
         match self {
             Self::Link | Self::EndEnrollments => Queue::Lms,
             Self::Identify | Self::Mail | Self::Thresholds => Queue::Mail,
-            Self::Track | Self::Post | Self::Unknown => Queue::Events,
+            Self::Track | Self::Custom | Self::Post | Self::Unknown => Queue::Events,
             Self::TrackAddress => Queue::Addresses,
             Self::Enroll | Self::File => Queue::Enrollment,
         }

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Duration, Utc};
+#[cfg(feature = "url")]
 use url::{Host, Url};
 
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
@@ -26,7 +27,7 @@ pub const SECRETS_OVERLAP: Duration = Duration::days(1);
 pub struct Webhook {
     /// Its id.
     pub id: WebhookId,
-    /// The address that events are posted to; see [`check_url`].
+    /// The address that events are posted to, checked by `check_url`.
     pub url: String,
     /// The key of the signatures.
     pub secret: WebhookSecret,
@@ -232,6 +233,7 @@ pub enum InvalidUrl {
 
 /// Checks the address of an endpoint: https, without credentials, and not a private address. Each delivery checks the
 /// addresses that its host name resolves to. `allow_private` allows private addresses and http.
+#[cfg(feature = "url")]
 pub fn check_url(url: &str, allow_private: bool) -> Result<Url, InvalidUrl> {
     let url = Url::parse(url).map_err(|_| InvalidUrl::Malformed)?;
     match url.scheme() {
@@ -296,7 +298,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "url"))]
 mod tests {
     use uuid::Uuid;
 

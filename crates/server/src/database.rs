@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use license_manager_adapters::SpawnBlocking;
 use license_manager_adapters::pool::PoolUse;
 use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
@@ -165,6 +166,7 @@ impl Database {
             answer_quota: config.idempotency.quota(),
         };
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
+            .with_blocking(Arc::new(SpawnBlocking))
     }
 }
 

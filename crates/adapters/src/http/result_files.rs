@@ -122,7 +122,7 @@ impl S3ResultFiles {
     /// # Errors
     /// What happened, as a text that follows "the bucket".
     pub async fn ask_for_nothing(&self) -> Result<bool, String> {
-        let key = key(EnrollmentJobId(Uuid::nil()));
+        let key = results_file(EnrollmentJobId(Uuid::nil()));
         let credentials = self.credentials.current(self.clock.now()).await?;
         let url = self.signed(&self.bucket.get_object(Some(&credentials), &key), WRITABLE);
         let request = self.client.request(Method::GET, url.as_str());

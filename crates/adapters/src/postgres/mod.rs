@@ -5,6 +5,9 @@
 //!
 //! A change of any number of rows is one statement, which also writes their history (`recording`).
 
+// A method of a repository that is missing here would fail at run time: the ports have defaults for other stores.
+#![warn(clippy::missing_trait_methods)]
+
 mod agreements;
 mod arrays;
 mod due_work;

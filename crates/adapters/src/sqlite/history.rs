@@ -107,8 +107,8 @@ impl HistoryRepository for SqliteUnit<'_> {
         Ok(())
     }
 
-    fn tables(&self) -> Vec<&'static str> {
-        WITH_HISTORY.iter().map(|table| table.name).collect()
+    fn tables(&mut self) -> Result<Vec<&'static str>, Error> {
+        Ok(WITH_HISTORY.iter().map(|table| table.name).collect())
     }
 
     fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {

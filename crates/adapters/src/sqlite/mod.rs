@@ -7,6 +7,9 @@
 //! connection that writes, writers of other processes wait for the file's lock. A statement over many rows gets them as
 //! one JSON text (`json`), so the number of statements does not depend on the number of rows.
 
+// A method of a repository that is missing here would fail at run time: the ports have defaults for other stores.
+#![warn(clippy::missing_trait_methods)]
+
 mod agreements;
 mod backup;
 mod backups;

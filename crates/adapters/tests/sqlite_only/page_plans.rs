@@ -6,8 +6,8 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{LicenseStatus, PlanId};
 
-use crate::contract::fixtures::*;
 use crate::{Watched, plans_of, stranger};
+use license_manager_contract::fixtures::*;
 
 const FIELDS: [LicenseField; 4] =
     [LicenseField::Status, LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate];

@@ -8,8 +8,8 @@ use license_manager_domain::ports::StoreExt;
 use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use uuid::Uuid;
 
-use crate::contract::fixtures::day;
 use crate::{Watched, plans_of, stranger};
+use license_manager_contract::fixtures::day;
 
 /// 100,000 rows of each table, each about another license and person. Ten of each are due. Of the messages, one of these
 /// waits for an earlier row that is not due; of the events for a webhook three: by license, by address and by account.

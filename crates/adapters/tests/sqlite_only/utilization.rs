@@ -6,8 +6,8 @@ use license_manager_domain::LicenseStatus;
 use license_manager_domain::ports::StoreExt;
 use tempfile::TempDir;
 
-use crate::contract::fixtures::*;
 use crate::{Watched, lines, migrated, plans_of, stranger};
+use license_manager_contract::fixtures::*;
 
 const UP: &str = include_str!("../../../../migrations/sqlite/2026-11-22-000016_utilization/up.sql");
 const DOWN: &str = include_str!("../../../../migrations/sqlite/2026-11-22-000016_utilization/down.sql");

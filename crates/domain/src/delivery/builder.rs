@@ -8,7 +8,7 @@ use super::results::{Completion, StepResult, unreadable};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LmsUserId};
 use crate::outbox::{ClaimedMessage, Payload, RevokedEnrollments};
-use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent};
+use crate::ports::{CustomItem, Mail, MailKind, PendingLearner, TrackedEvent};
 use crate::queue::{Queue, Step};
 
 /// The items to send, grouped by call; each with the index of its message in the batch.
@@ -19,6 +19,7 @@ pub(super) struct CallBuilder {
     identities: Vec<(usize, (Email, LmsUserId))>,
     mails: BTreeMap<MailKind, Vec<(usize, Mail)>>,
     events: Vec<(usize, TrackedEvent)>,
+    custom: Vec<(usize, CustomItem)>,
 }
 
 fn call<T>(items: Vec<(usize, T)>, payload: impl FnOnce(Vec<T>) -> CallPayload) -> Option<OutboundCall> {
@@ -65,6 +66,16 @@ impl CallBuilder {
                 };
                 self.events.push((place, tracked));
             }
+            (Step::Custom, Payload::Custom(custom)) => {
+                let item = CustomItem {
+                    id: message.id,
+                    customer: message.customer,
+                    license: message.license,
+                    message: custom.clone(),
+                    at: message.created,
+                };
+                self.custom.push((place, item));
+            }
             // Another version may know the topic, so the step is retried.
             (Step::Unknown, _) => {
                 return Err(StepResult::Failed("this version does not know what its topic asks for".into()));
@@ -84,7 +95,8 @@ impl CallBuilder {
         let mails =
             self.mails.into_iter().filter_map(|(kind, mails)| call(mails, |mails| CallPayload::Mails(kind, mails)));
         let events = call(self.events, CallPayload::Events);
-        learners.chain(ended).chain(identities).chain(mails).chain(events).collect()
+        let custom = call(self.custom, CallPayload::Custom);
+        learners.chain(ended).chain(identities).chain(mails).chain(events).chain(custom).collect()
     }
 }
 

@@ -17,10 +17,10 @@ use super::results::{Problem, StepResult};
 use crate::error::Error;
 use crate::history::Actor;
 use crate::model::email::Email;
-use crate::model::ids::MessageId;
+use crate::model::ids::{CustomerId, LicenseId, MessageId};
 use crate::model::staff_action::StaffActionKind;
 use crate::model::staff_records::Notification;
-use crate::outbox::{ClaimedMessage, OutboxSelection, Topic, WaitingMessage};
+use crate::outbox::{ClaimedMessage, CustomMessage, Message, OutboxSelection, Payload, Topic, WaitingMessage};
 use crate::ports::{OutboxFilter, StoreExt, UnitOfWork};
 use crate::queue::{Backlog, Claim, Lease, Queue, QueueKind, RetrySchedule};
 use crate::saturating_time;
@@ -166,6 +166,24 @@ impl LicenseManager {
     /// The deliveries of this license manager.
     pub fn deliveries(&self, settings: DeliverySettings) -> Deliveries {
         Deliveries { manager: self.clone(), settings: Arc::new(settings), customers: Arc::default() }
+    }
+
+    /// Adds a message of the embedding program to the outbox. The [deliveries](crate::delivery) pass it to what
+    /// [`LicenseManager::with_custom_delivery`] was given, in the order of the license's messages if it is about one.
+    ///
+    /// Use [`LicenseManager::over`] to add it in the transaction that causes it. Name a person only in a message about their
+    /// license: it is deleted when they are retired.
+    pub fn add_message(
+        &self,
+        customer: CustomerId,
+        license: Option<LicenseId>,
+        message: CustomMessage,
+    ) -> Result<MessageId, Error> {
+        let id = MessageId(self.ids.next());
+        let payload = Payload::Custom(message);
+        let message = Message { id, license, plan: None, customer, payload, created: self.now() };
+        self.store.write(|unit| unit.outbox().add(std::slice::from_ref(&message)))?;
+        Ok(id)
     }
 
     /// The waiting messages that match.

@@ -38,6 +38,9 @@ impl Deliveries {
         let Payload::BulkEnrollment(EnrollmentReference { job_uuid }) = message.payload else {
             return Err(unreadable());
         };
+        if cfg!(not(feature = "csv")) {
+            return Err(StepResult::Refused("this program cannot write results: it lacks the feature csv".into()));
+        }
         let Some(work) = context.enrollments.get(&message.id) else {
             tracing::warn!(job = %job_uuid, "this bulk enrollment is gone or finished");
             return Ok(StepResult::Done(Completion::Nothing));

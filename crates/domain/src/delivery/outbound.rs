@@ -7,7 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use super::results::{Completion, StepResult};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LmsUserId};
-use crate::ports::{Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail};
+use crate::ports::{CustomItem, Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail};
 use crate::use_cases::manager::LicenseManager;
 
 /// The longest pause that an upstream can request.
@@ -23,6 +23,7 @@ pub(super) enum CallPayload {
     Identities(Vec<(Email, LmsUserId)>),
     Mails(MailKind, Vec<Mail>),
     Events(Vec<TrackedEvent>),
+    Custom(Vec<CustomItem>),
 }
 
 impl CallPayload {
@@ -33,6 +34,7 @@ impl CallPayload {
             Self::Identities(people) => people.len(),
             Self::Mails(_, mails) => mails.len(),
             Self::Events(events) => events.len(),
+            Self::Custom(items) => items.len(),
         }
     }
 
@@ -44,6 +46,7 @@ impl CallPayload {
             Self::Identities(_) => "identities",
             Self::Mails(kind, _) => kind.as_str(),
             Self::Events(_) => "events",
+            Self::Custom(_) => "messages of the embedding program",
         }
     }
 
@@ -55,6 +58,7 @@ impl CallPayload {
             Self::EndedEnrollments(customer, learner) => manager.learners.end_enrollments(*customer, *learner).await,
             Self::Identities(people) => manager.mail.identify(&people[part]).await,
             Self::Events(events) => manager.events.track(&events[part]).await,
+            Self::Custom(items) => manager.custom.deliver(&items[part]).await,
         }?;
         Ok(Vec::new())
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::model::email::Email;
 use crate::model::enrollment::EnrollmentNumbers;
 use crate::model::ids::{EnrollmentJobId, LicenseId};
-use crate::model::spreadsheet::text_cell;
+use crate::model::spreadsheet::{csv_of, text_cell};
 
 /// The result of one message's step.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +107,6 @@ impl Report {
 
     /// One line for each learner and course; the first part has a header.
     pub(super) fn as_csv(&self) -> String {
-        let mut writer = csv::Writer::from_writer(Vec::new());
         let header = ["email", "course_run_key", "result", "detail"].map(Cow::Borrowed);
         let lines = self.lines.iter().map(|line| {
             let (result, detail) = match &line.result {
@@ -117,14 +116,8 @@ impl Report {
             };
             [text_cell(line.email.as_str()), text_cell(&line.course_run_key), result.into(), detail.into()]
         });
-        // Writing to memory does not fail.
-        let header = self.first.then_some(header);
-        let written = header
-            .into_iter()
-            .chain(lines)
-            .try_for_each(|line| writer.write_record(line.iter().map(|cell| cell.as_bytes())));
-        let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
-        String::from_utf8(bytes).unwrap_or_default()
+        let lines = self.first.then_some(header).into_iter().chain(lines);
+        csv_of(lines.map(|line| line.map(|cell| cell.into_owned().into_bytes())))
     }
 }
 

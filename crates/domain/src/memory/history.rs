@@ -150,8 +150,8 @@ impl HistoryRepository for MemoryUnit<'_> {
         Ok(())
     }
 
-    fn tables(&self) -> Vec<&'static str> {
-        [
+    fn tables(&mut self) -> Result<Vec<&'static str>, Error> {
+        Ok([
             "customer_agreement",
             "subscription_plan",
             "license",
@@ -161,7 +161,7 @@ impl HistoryRepository for MemoryUnit<'_> {
             "notification",
             "license_event",
         ]
-        .to_vec()
+        .to_vec())
     }
 
     fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {

@@ -3,6 +3,9 @@
 //! It passes the contract tests of storage. Transactions run one after another, each on a copy of all data that
 //! replaces the original at commit, so it is slow with much data.
 
+// A method of a repository that is missing here would fail at run time: the ports have defaults for other stores.
+#![warn(clippy::missing_trait_methods)]
+
 /// Implements `list` and `count` of a repository by a function that finds all matches, in order.
 macro_rules! list_and_count {
     ($filter:ty => $item:ty, $matching:expr) => {

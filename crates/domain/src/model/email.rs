@@ -5,15 +5,17 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Serialize};
+
+use super::domain_names::{self, is_basic, is_last_label};
 
 /// An email address in its normal form: the local part in lowercase, the domain in Unicode as UTS 46 maps it (without
 /// its transitional rules: `straße` is not `strasse`). Addresses with the same normal form belong to the same person.
 ///
 /// The LMS must accept every address, because it refuses a whole call for one that it does not accept. So the rules
 /// are those of Django's `EmailValidator`, but the local part must be ASCII: Django also takes the letters `K` (U+212A)
-/// and `ſ` for `k` and `s`, and they would name somebody else.
+/// and `ſ` for `k` and `s`, and they would name somebody else. Domains with other letters than those of ASCII, and their
+/// forms with `xn--`, need the feature `idn`; without it they are refused.
 ///
 /// Serde reads an address as it was stored and does not check it. An address that was accepted by older rules can so
 /// still be read.
@@ -51,8 +53,7 @@ impl Email {
         if domain.starts_with('[') && domain.contains(':') {
             return format!("{local}@[IPv6:{}", &domain[1..]);
         }
-        let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore);
-        ascii.map_or_else(|_| self.0.clone(), |domain| format!("{local}@{domain}"))
+        domain_names::to_ascii(domain).map_or_else(|| self.0.clone(), |domain| format!("{local}@{domain}"))
     }
 
     /// An address from storage, which holds only parsed addresses. Not checked; parse user input with
@@ -124,11 +125,10 @@ impl Email {
     /// A word with a domain in `xn--…`.
     fn search_as_sent(&self) -> String {
         let (local, domain) = self.0.rsplit_once('@').map_or((None, &*self.0), |(local, domain)| (Some(local), domain));
-        let ascii = Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, DnsLength::Ignore);
         // Without `xn--`, a letter was mapped to one of ASCII, and the word would name somebody else.
-        match (local, ascii.ok().filter(|domain| domain.contains("xn--"))) {
+        match (local, domain_names::to_ascii(domain).filter(|domain| domain.contains("xn--"))) {
             (Some(local), Some(domain)) => format!("{local}@{domain}"),
-            (None, Some(domain)) => domain.into_owned(),
+            (None, Some(domain)) => domain,
             (_, None) => self.0.clone(),
         }
     }
@@ -139,15 +139,7 @@ impl Email {
     /// somebody else.
     fn search_word(word: &str) -> String {
         let (local, domain) = word.rsplit_once('@').map_or((None, word), |(local, domain)| (Some(local), domain));
-        let labels = domain.split('.').map(|label| {
-            let shown = |label: &[char], _: &[char], _| label.iter().all(|letter| is_basic(*letter));
-            match Uts46::new().to_user_interface(label.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow, shown) {
-                (label, Ok(())) => label.into_owned(),
-                // A part of a label need not be a label.
-                _ => label.to_lowercase(),
-            }
-        });
-        let domain_word = labels.collect::<Vec<_>>().join(".");
+        let domain_word = domain.split('.').map(domain_names::search_label).collect::<Vec<_>>().join(".");
         match local {
             Some(local) => format!("{}@{domain_word}", unless_made_ascii(local, local.to_lowercase())),
             None => unless_made_ascii(domain, domain_word),
@@ -230,13 +222,7 @@ fn normal_domain(text: &str) -> Option<String> {
     if !is_domain(text) {
         return None;
     }
-    // A label that the LMS accepts as `xn--…` alone stays so.
-    let shown = |label: &[char], last: &[char], _| {
-        label.iter().all(|letter| is_basic(*letter)) && (label != last || is_last_label(&String::from_iter(label)))
-    };
-    let (domain, mapped) =
-        Uts46::new().to_user_interface(text.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, shown);
-    mapped.is_ok().then_some(domain.into_owned()).filter(|domain| is_domain(domain))
+    domain_names::normal(text).filter(|domain| is_domain(domain))
 }
 
 /// Whether Django accepts it: labels with dots between them.
@@ -253,22 +239,12 @@ fn is_domain(text: &str) -> bool {
     })
 }
 
-/// Whether a label can be the last one of a domain.
-fn is_last_label(label: &str) -> bool {
-    label.chars().count() >= 2 && !label.contains(|letter: char| letter.is_ascii_digit())
-}
-
 fn is_punycode(label: &str) -> bool {
     label.strip_prefix("xn--").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 fn is_other_letter(letter: char) -> bool {
     letter >= '\u{a1}' && is_basic(letter)
-}
-
-/// Whether the letter is of Unicode's first plane: the LMS knows no other.
-fn is_basic(letter: char) -> bool {
-    letter <= '\u{ffff}'
 }
 
 impl From<Email> for String {
@@ -285,7 +261,7 @@ impl fmt::Debug for Email {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "idn"))]
 mod tests {
     use super::*;
 

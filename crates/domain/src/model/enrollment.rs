@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, FieldErrors, Refusal};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, EnrollmentJobId, LicenseId, LmsUserId, PlanId};
-use crate::model::spreadsheet::{cell_text, text_cell};
+#[cfg(feature = "csv")]
+use crate::model::spreadsheet::{cell_text, csv_of, text_cell};
 
 /// The learners to enroll and the course runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +207,7 @@ impl EnrollmentJob {
 }
 
 /// The results with every address in its normal form; `None` if they have it already.
+#[cfg(feature = "csv")]
 pub fn results_with_normal_addresses(results: &str) -> Option<String> {
     let mut lines = lines_of(results);
     let mut changed = false;
@@ -222,6 +224,7 @@ pub fn results_with_normal_addresses(results: &str) -> Option<String> {
 }
 
 /// The lines of a CSV file whose first cell is none of the addresses; `None` if all lines stay.
+#[cfg(feature = "csv")]
 fn without_lines_of(results: &str, emails: &[Email]) -> Option<String> {
     let named: HashSet<_> = emails.iter().map(|email| text_cell(email.as_str())).collect();
     let lines = lines_of(results);
@@ -229,20 +232,19 @@ fn without_lines_of(results: &str, emails: &[Email]) -> Option<String> {
     lines.iter().any(names_one).then(|| csv_of(lines.iter().filter(|line| !names_one(line))))
 }
 
+/// Without the feature `csv` no results are written, so nobody is named.
+#[cfg(not(feature = "csv"))]
+fn without_lines_of(_: &str, _: &[Email]) -> Option<String> {
+    None
+}
+
+#[cfg(feature = "csv")]
 fn lines_of(results: &str) -> Vec<csv::StringRecord> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(results.as_bytes());
     reader.records().filter_map(Result::ok).collect()
 }
 
-fn csv_of<'a>(mut lines: impl Iterator<Item = &'a csv::StringRecord>) -> String {
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    let written = lines.try_for_each(|line| writer.write_record(line));
-    // Writing to memory does not fail.
-    let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
-    String::from_utf8(bytes).unwrap_or_default()
-}
-
-#[cfg(test)]
+#[cfg(all(test, feature = "csv", feature = "idn"))]
 mod tests {
     use super::*;
 

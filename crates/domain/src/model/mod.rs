@@ -1,6 +1,7 @@
 //! The entities and their rules.
 
 pub(crate) mod agreement;
+mod domain_names;
 pub(crate) mod email;
 pub(crate) mod enrollment;
 pub(crate) mod expiration_message;
@@ -21,9 +22,9 @@ pub(crate) mod utilization;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
 pub use email::{Email, InvalidEmail};
-pub use enrollment::{
-    BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage, results_with_normal_addresses,
-};
+#[cfg(feature = "csv")]
+pub use enrollment::results_with_normal_addresses;
+pub use enrollment::{BulkEnrollment, Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 pub use expiration_message::{ExpirationMessage, ExpirationMessageChanges};
 pub use following_plan::{FollowingPlan, LicenseTypesToCopy, PriorPlan};
 pub use idempotency::{AnswerQuota, Claimed, FirstRequest, IdempotencyKey, REQUEST_BYTES, StoredAnswer, StoredBody};

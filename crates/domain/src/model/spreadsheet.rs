@@ -18,6 +18,26 @@ pub fn cell_text(cell: &str) -> &str {
     }
 }
 
+/// Writes lines of cells.
+#[cfg(feature = "csv")]
+pub(crate) fn csv_of<L>(mut lines: impl Iterator<Item = L>) -> String
+where
+    L: IntoIterator,
+    L::Item: AsRef<[u8]>,
+{
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+    let written = lines.try_for_each(|line| writer.write_record(line));
+    // Writing to memory does not fail.
+    let bytes = written.ok().and_then(|()| writer.into_inner().ok()).unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Nothing to write: without the feature `csv`, bulk enrollments are refused before.
+#[cfg(not(feature = "csv"))]
+pub(crate) fn csv_of<L>(_: impl Iterator<Item = L>) -> String {
+    String::new()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,7 +24,9 @@ impl LicenseManager {
 
     async fn compare_catalog_queries(&self, run: &mut Run<'_>) -> Result<(), Error> {
         let allowed = &self.settings.operations.catalog_allow_list;
-        let mut in_use = self.store.read(|unit| unit.due_work().catalogs_in_use(run.started))?;
+        let started = run.started;
+        let in_use = move |manager: &Self| manager.store.read(|unit| unit.due_work().catalogs_in_use(started));
+        let mut in_use = self.blocking(in_use).await?;
         in_use.retain(|(catalog, _)| !allowed.contains(catalog));
         let catalogs: BTreeSet<CatalogId> = in_use.iter().map(|&(catalog, _)| catalog).collect();
         let plan_types: BTreeSet<_> = in_use.iter().map(|&(_, plan_type)| plan_type).collect();

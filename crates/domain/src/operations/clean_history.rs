@@ -30,7 +30,7 @@ impl LicenseManager {
     }
 
     fn clean_histories(&self, run: &mut Run<'_>, until: DateTime<Utc>) -> Result<(), Error> {
-        let tables = self.store.read(|unit| Ok::<_, Error>(unit.history().tables()))?;
+        let tables = self.store.read(|unit| unit.history().tables())?;
         tables.iter().for_each(|table| run.summary.count(table, 0));
         if !run.dry_run() {
             self.store.write(|unit| unit.history().set_complete_since(until))?;

@@ -1,10 +1,12 @@
 //! `expire-subscriptions`: processes expired plans.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use super::run::{OperationSummary, Run, Supervisor};
-use super::tasks::Tasks;
+use super::tasks::{Holder, Tasks};
 use crate::error::{Entity, Error};
 use crate::history::{Actor, Change};
 use crate::model::ids::{LicenseId, PlanId};
@@ -83,7 +85,9 @@ impl LicenseManager {
     /// Unlinks learners after their enrollments have ended.
     async fn unlink_after(&self, summary: &mut OperationSummary, request: &Expiration, supervisor: &dyn Supervisor) {
         let plans: Vec<PlanId> = summary.uuids.iter().copied().map(PlanId).collect();
-        let ends = match self.store.read(|unit| unit.due_work().plan_ends(request.plans.as_ref().unwrap_or(&plans))) {
+        let named = request.plans.clone().unwrap_or_else(|| plans.clone());
+        let ends = move |manager: &Self| manager.store.read(|unit| unit.due_work().plan_ends(&named));
+        let ends = match self.blocking(ends).await {
             Ok(ends) => ends,
             Err(error) => return summary.fail(summary.operation, error),
         };
@@ -114,10 +118,13 @@ impl LicenseManager {
     async fn expire_due_plans(&self, run: &mut Run<'_>, request: &Expiration) -> Result<(), Error> {
         let force = request.force || request.plans.is_some();
         let due = match &request.plans {
-            Some(named) => self.named_plans(run, named)?,
+            Some(named) => self.named_plans(run, named.clone()).await?,
             None => {
-                let until = request.expired_before.min(run.started);
-                self.store.read(|unit| unit.due_work().expired_plans(request.expired_after, until, request.force))?
+                let (from, until, force) =
+                    (request.expired_after, request.expired_before.min(run.started), request.force);
+                let expired =
+                    move |manager: &Self| manager.store.read(|unit| unit.due_work().expired_plans(from, until, force));
+                self.blocking(expired).await?
             }
         };
         run.supervisor.found(due.len() as u64);
@@ -126,8 +133,8 @@ impl LicenseManager {
             let ended = self.expire_chain(run, PlanId(key), progress, force).await;
             if !run.dry_run() {
                 match ended {
-                    Ok(Ended::Done) => run.finish(key)?,
-                    Ok(Ended::Interrupted | Ended::Failed) | Err(_) => run.give_back(key)?,
+                    Ok(Ended::Done) => run.finish(key).await?,
+                    Ok(Ended::Interrupted | Ended::Failed) | Err(_) => run.give_back(key).await?,
                 }
             }
             if let Err(error) = ended {
@@ -139,9 +146,9 @@ impl LicenseManager {
     }
 
     /// The named plans that can be processed. The others are failures.
-    fn named_plans(&self, run: &mut Run<'_>, named: &[PlanId]) -> Result<Vec<PlanId>, Error> {
+    async fn named_plans(&self, run: &mut Run<'_>, named: Vec<PlanId>) -> Result<Vec<PlanId>, Error> {
         let mut due = Vec::new();
-        for end in self.plan_ends(named)? {
+        for end in self.blocking(move |manager| manager.plan_ends(&named)).await? {
             let about = format!("plan {}", end.plan);
             if end.expiration_date > run.started {
                 run.summary.fail(about, format!("It has not ended yet: it runs until {}.", end.expiration_date));
@@ -163,11 +170,14 @@ impl LicenseManager {
         progress: Option<ExpirationProgress>,
         force: bool,
     ) -> Result<Ended, Error> {
-        let mut plans = self.store.read(|unit| {
-            let agreement = find_plan(unit, last)?.plan.agreement;
-            let chains = RenewalChains::new(unit.renewals().find_by_agreements(&[agreement])?);
-            Ok(chains.earlier(last).iter().map(|link| link.prior_plan).collect::<Vec<_>>())
-        })?;
+        let earlier = move |manager: &Self| {
+            manager.store.read(|unit| {
+                let agreement = find_plan(unit, last)?.plan.agreement;
+                let chains = RenewalChains::new(unit.renewals().find_by_agreements(&[agreement])?);
+                Ok(chains.earlier(last).iter().map(|link| link.prior_plan).collect::<Vec<_>>())
+            })
+        };
+        let mut plans = self.blocking(earlier).await?;
         plans.push(last);
         for plan in plans {
             match self.expire_plan(run, plan, last.0, progress, force).await? {
@@ -186,7 +196,7 @@ impl LicenseManager {
         progress: Option<ExpirationProgress>,
         force: bool,
     ) -> Result<Ended, Error> {
-        let plan = self.store.read(|unit| find_plan(unit, id))?.plan;
+        let plan = self.blocking(move |manager| manager.store.read(|unit| find_plan(unit, id))).await?.plan;
         // With force, concurrent runs together process a plan once more, not each of them.
         let is_done = plan.expiration_processed && !(force && plan.modified < run.started);
         if is_done || plan.expiration_date > run.started {
@@ -200,7 +210,7 @@ impl LicenseManager {
                 ended => return Ok(ended),
             }
         }
-        if self.add_expired_events(run, plan, task, after)? {
+        if self.add_expired_events(run, plan, task, after).await? {
             run.summary.uuids.push(id.0);
             run.summary.count("plans", 1);
             return Ok(Ended::Done);
@@ -218,9 +228,11 @@ impl LicenseManager {
     ) -> Result<Ended, Error> {
         let unless_modified_after = (run.started - plan.expiration_date > LATE).then_some(plan.expiration_date);
         loop {
-            let licenses =
-                self.store.read(|unit| unit.due_work().live_licenses_after(plan.id, false, after, READ_AT_ONCE))?;
-            let ids: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
+            let id = plan.id;
+            let live = move |manager: &Self| {
+                manager.store.read(|unit| unit.due_work().live_licenses_after(id, false, after, READ_AT_ONCE))
+            };
+            let ids: Vec<LicenseId> = self.blocking(live).await?.iter().map(|license| license.id).collect();
             for chunk in ids.chunks(EXPIRED_LICENSES_PER_CALL) {
                 if run.stops() {
                     return Ok(Ended::Interrupted);
@@ -236,7 +248,7 @@ impl LicenseManager {
                         run.summary.fail(format!("plan {}", plan.id), format!("The LMS {error}."));
                         return Ok(Ended::Failed);
                     }
-                    run.keep_now(task, chunk.last().map(|&last| progress(last)))?;
+                    run.keep_now(task, chunk.last().map(|&last| progress(last))).await?;
                 }
                 run.summary.count("licenses", chunk.len());
             }
@@ -249,7 +261,7 @@ impl LicenseManager {
 
     /// Adds the events of the plan's licenses after `after`, and marks the plan with the last batch; `false` if the run
     /// stops early.
-    fn add_expired_events(
+    async fn add_expired_events(
         &self,
         run: &mut Run<'_>,
         mut plan: SubscriptionPlan,
@@ -258,46 +270,57 @@ impl LicenseManager {
     ) -> Result<bool, Error> {
         let batch = self.batch_size();
         plan.expiration_processed = true;
+        let plan = Arc::new(plan);
         loop {
             if run.stops() {
                 return Ok(false);
             }
-            let last_batch = |licenses: &[License]| (licenses.len() as i64) < batch;
-            let licenses = if run.dry_run() {
-                self.store.read(|unit| unit.due_work().live_licenses_after(plan.id, true, after, batch))?
-            } else {
-                let now = self.now();
-                self.store.write(|unit| {
-                    let licenses = unit.due_work().live_licenses_after(plan.id, true, after, batch)?;
-                    let progress = licenses.last().map(|last| ExpirationProgress {
-                        plan: plan.id,
-                        expiration_date: plan.expiration_date,
-                        step: ExpirationStep::Events,
-                        after: last.id,
-                    });
-                    run.keep(unit, task, progress)?;
-                    let agreement = find_agreement(unit, plan.agreement)?;
-                    let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
-                    licenses.iter().for_each(|license| outbox.event(EventName::Expired, license));
-                    outbox.write(unit)?;
-                    if last_batch(&licenses) {
-                        let mut locked = lock_plan(unit, plan.id)?.plan;
-                        // If the plan was extended meanwhile, it has not expired.
-                        if locked.expiration_date == plan.expiration_date {
-                            (locked.expiration_processed, locked.modified) = (true, now);
-                            let change =
-                                Change { reason: Some(ChangeReason::Other.into()), ..Actor::service().change(now) };
-                            unit.plans().save(&locked, &change)?;
-                        }
-                    }
-                    Ok(licenses)
-                })?
+            let (plan, holder, dry_run) = (plan.clone(), run.holder(), run.dry_run());
+            let work = move |manager: &Self| match dry_run {
+                true => manager.store.read(|unit| unit.due_work().live_licenses_after(plan.id, true, after, batch)),
+                false => manager.add_batch_of_expired_events(holder, &plan, task, after),
             };
+            let licenses = self.blocking(work).await?;
             run.summary.count("events", licenses.len());
-            if last_batch(&licenses) {
+            if (licenses.len() as i64) < batch {
                 return Ok(true);
             }
             after = licenses.last().map(|license| license.id);
         }
+    }
+
+    /// Adds the events of the next licenses, and marks the plan if they are the last ones.
+    fn add_batch_of_expired_events(
+        &self,
+        holder: Holder,
+        plan: &SubscriptionPlan,
+        task: Uuid,
+        after: Option<LicenseId>,
+    ) -> Result<Vec<License>, Error> {
+        let (batch, now) = (self.batch_size(), self.now());
+        self.store.write(|unit| {
+            let licenses = unit.due_work().live_licenses_after(plan.id, true, after, batch)?;
+            let progress = licenses.last().map(|last| ExpirationProgress {
+                plan: plan.id,
+                expiration_date: plan.expiration_date,
+                step: ExpirationStep::Events,
+                after: last.id,
+            });
+            holder.keep(self, unit, task, progress)?;
+            let agreement = find_agreement(unit, plan.agreement)?;
+            let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), now);
+            licenses.iter().for_each(|license| outbox.event(EventName::Expired, license));
+            outbox.write(unit)?;
+            if (licenses.len() as i64) < batch {
+                let mut locked = lock_plan(unit, plan.id)?.plan;
+                // If the plan was extended meanwhile, it has not expired.
+                if locked.expiration_date == plan.expiration_date {
+                    (locked.expiration_processed, locked.modified) = (true, now);
+                    let change = Change { reason: Some(ChangeReason::Other.into()), ..Actor::service().change(now) };
+                    unit.plans().save(&locked, &change)?;
+                }
+            }
+            Ok(licenses)
+        })
     }
 }

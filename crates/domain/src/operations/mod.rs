@@ -5,7 +5,8 @@
 //! work locks its rows. Progress is stored with the work or right after a call, so the next run continues an
 //! interrupted one (docs/adr/0009). A dry run writes nothing.
 //!
-//! The functions block their thread during database calls. Run them on a thread of their own.
+//! Functions that are not asynchronous block their thread: run them on one for blocking work. The asynchronous ones call
+//! the store where [`crate::ports::Blocking`] says.
 
 mod auto_scaling;
 mod backup;

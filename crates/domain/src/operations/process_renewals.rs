@@ -36,35 +36,40 @@ impl LicenseManager {
 
     async fn process_due_renewals(&self, run: &mut Run<'_>, window: Duration) -> Result<(), Error> {
         let now = self.now();
-        let (due, overdue) = self.store.read(|unit| {
-            Ok((
-                unit.due_work().renewals(now, saturating_time::after(now, window))?,
-                unit.due_work().count_renewals_before(now)?,
-            ))
-        })?;
+        let until = saturating_time::after(now, window);
+        let found = move |manager: &Self| {
+            manager
+                .store
+                .read(|unit| Ok((unit.due_work().renewals(now, until)?, unit.due_work().count_renewals_before(now)?)))
+        };
+        let (due, overdue) = self.blocking(found).await?;
         run.summary.count("overdue", usize::try_from(overdue).unwrap_or(0));
         run.supervisor.found(due.len() as u64);
         let mut tasks = Tasks::new(due.iter().map(|due| due.prior_plan.0));
         while let Some((plan, _)) = tasks.next(run).await? {
             if let Some(due) = due.iter().find(|due| due.prior_plan.0 == plan) {
-                self.process_due(run, due.renewal, plan)?;
+                self.process_due(run, due.renewal, plan).await?;
             }
             run.supervisor.advanced(1);
         }
-        self.follow_before_start(run, saturating_time::after(now, window)).await
+        self.follow_before_start(run, until).await
     }
 
     /// Brings the plans that start by then in line with their prior plans once more.
     async fn follow_before_start(&self, run: &mut Run<'_>, until: DateTime<Utc>) -> Result<(), Error> {
-        let processed = self.store.read(|unit| unit.due_work().renewals_starting(run.started, until))?;
+        let started = run.started;
+        let starting =
+            move |manager: &Self| manager.store.read(|unit| unit.due_work().renewals_starting(started, until));
+        let processed = self.blocking(starting).await?;
         let mut plans: Vec<Uuid> = processed.iter().map(|due| due.prior_plan.0).collect();
         plans.retain(|plan| !run.summary.uuids.contains(plan));
         run.supervisor.found(plans.len() as u64);
         let mut tasks = Tasks::new(plans);
         while let Some((plan, _)) = tasks.next(run).await? {
-            let outcome = self.follow_or_preview(run, PlanId(plan));
+            let dry_run = run.dry_run();
+            let outcome = self.blocking(move |manager| manager.follow_or_preview(started, dry_run, PlanId(plan))).await;
             if !run.dry_run() {
-                run.finish(plan)?;
+                run.finish(plan).await?;
             }
             match outcome {
                 Ok(0) | Err(Error::NotFound(Entity::Plan)) => {}
@@ -80,10 +85,10 @@ impl LicenseManager {
     }
 
     /// The number of licenses of the following plan that were, or would be, changed.
-    fn follow_or_preview(&self, run: &Run<'_>, prior: PlanId) -> Result<usize, Error> {
+    fn follow_or_preview(&self, started: DateTime<Utc>, dry_run: bool, prior: PlanId) -> Result<usize, Error> {
         // At its start the plan follows for the last time.
-        let following = |details: PlanDetails| details.following.filter(|plan| run.started <= plan.start_date);
-        if run.dry_run() {
+        let following = |details: PlanDetails| details.following.filter(|plan| started <= plan.start_date);
+        if dry_run {
             return self.store.read(|unit| match following(find_plan(unit, prior)?) {
                 Some(following) => Ok(self.out_of_line(unit, prior, &following)?.len()),
                 None => Ok(0),
@@ -97,18 +102,18 @@ impl LicenseManager {
         })
     }
 
-    fn process_due(&self, run: &mut Run<'_>, renewal: RenewalId, plan: Uuid) -> Result<(), Error> {
-        let outcome = if run.dry_run() {
-            self.preview_renewal(renewal).map(Some)
-        } else {
-            let processed = self.process_renewal(&Actor::service(), renewal, RenewedBy::Schedule);
-            processed.and_then(|processed| match processed.newly {
-                true => self.carried_over(PlanId(plan)).map(Some),
+    async fn process_due(&self, run: &mut Run<'_>, renewal: RenewalId, plan: Uuid) -> Result<(), Error> {
+        let dry_run = run.dry_run();
+        let work = move |manager: &Self| match dry_run {
+            true => manager.preview_renewal(renewal).map(Some),
+            false => match manager.process_renewal(&Actor::service(), renewal, RenewedBy::Schedule)?.newly {
+                true => manager.carried_over(PlanId(plan)).map(Some),
                 false => Ok(None),
-            })
+            },
         };
-        if !run.dry_run() {
-            run.finish(plan)?;
+        let outcome = self.blocking(work).await;
+        if !dry_run {
+            run.finish(plan).await?;
         }
         match outcome {
             Ok(Some(licenses)) => {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+#[cfg(feature = "cron")]
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use serde::{Deserialize, Serialize};
 
@@ -40,9 +41,12 @@ pub type Timetable = BTreeMap<RecurringOperation, CronExpression>;
 
 /// Recurring times as in crontab(5): minute, hour, day of the month, month and day of the week, and optionally the name
 /// of a time zone. The default is UTC.
+///
+/// Without the feature `cron` no text is an expression: nothing can be scheduled, and operations are called by hand.
 #[derive(Clone)]
 pub struct CronExpression {
     text: String,
+    #[cfg(feature = "cron")]
     crontab: Crontab,
 }
 
@@ -53,10 +57,17 @@ impl CronExpression {
     }
 
     /// The first time after this one; `None` if there is none within four years.
+    #[cfg(feature = "cron")]
     pub fn next_after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let after = MakeTimestamp::from_microsecond(moment.timestamp_micros()).ok()?;
         let next = self.crontab.find_next(after).ok()?;
         DateTime::from_timestamp_micros(next.timestamp().as_microsecond())
+    }
+
+    /// None, because there are no expressions without the feature `cron`.
+    #[cfg(not(feature = "cron"))]
+    pub fn next_after(&self, _: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        None
     }
 }
 
@@ -88,6 +99,12 @@ pub struct InvalidCronExpression(String);
 impl FromStr for CronExpression {
     type Err = InvalidCronExpression;
 
+    #[cfg(not(feature = "cron"))]
+    fn from_str(_: &str) -> Result<Self, Self::Err> {
+        Err(InvalidCronExpression("this program was built without the feature cron".to_owned()))
+    }
+
+    #[cfg(feature = "cron")]
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = cronexpr::normalize_crontab(text);
         // cronexpr accepts more than crontab(5), and gets some of it wrong.
@@ -227,7 +244,7 @@ pub struct OperationFailure {
     pub message: String,
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cron"))]
 mod tests {
     use super::*;
 

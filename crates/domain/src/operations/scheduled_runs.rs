@@ -4,6 +4,8 @@
 //! runs it. Runs that were missed while no server was up are made up for by one run. If a server dies, another one
 //! takes the run over when its lease ends (docs/adr/0010).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
@@ -165,25 +167,40 @@ impl LicenseManager {
 
     /// Runs an operation with the defaults of its command. Expired plans are processed since the last complete run, or
     /// since the day before the schedule began, so failed and missed ones are included.
-    pub async fn execute_run(&self, run: &ScheduledRun, supervisor: &dyn Supervisor) -> OperationSummary {
+    ///
+    /// The supervisor is shared, because operations that only use the store run as a whole where
+    /// [`crate::ports::Blocking`] says.
+    pub async fn execute_run(&self, run: &ScheduledRun, supervisor: Arc<dyn Supervisor>) -> OperationSummary {
         use RecurringOperation as Operation;
-        match run.operation {
-            Operation::ProcessRenewals => self.process_renewals(self.settings.renewal_lock, false, supervisor).await,
+        let shared = supervisor.clone();
+        let supervisor = supervisor.as_ref();
+        let stored: fn(&Self, &dyn Supervisor) -> OperationSummary = match run.operation {
+            Operation::ProcessRenewals => {
+                return self.process_renewals(self.settings.renewal_lock, false, supervisor).await;
+            }
             Operation::ExpireSubscriptions => {
                 let mut request = Expiration::before(self.now());
                 if let Some(done_until) = run.done_until {
                     request.expired_after = request.expired_after.min(done_until);
                 }
-                self.expire_subscriptions(&request, supervisor).await
+                return self.expire_subscriptions(&request, supervisor).await;
             }
-            Operation::UnlinkExpiredLicenses => self.unlink_expired_licenses(None, false, supervisor).await,
-            Operation::RetireOldLicenses => self.retire_old_licenses(false, supervisor),
-            Operation::ProcessAutoScalablePlans => self.process_auto_scalable_plans(false, supervisor),
-            Operation::SendLicenseUtilizationEmails => self.send_license_utilization_emails(false, supervisor),
-            Operation::TriggerEventForLicenses => self.trigger_event_for_licenses(None, false, supervisor),
-            Operation::ValidateNumCatalogQueries => self.validate_num_catalog_queries(false, supervisor).await,
-            Operation::Backup => self.back_up(supervisor).await,
-        }
+            Operation::UnlinkExpiredLicenses => return self.unlink_expired_licenses(None, false, supervisor).await,
+            Operation::ValidateNumCatalogQueries => return self.validate_num_catalog_queries(false, supervisor).await,
+            Operation::Backup => return self.back_up(supervisor).await,
+            Operation::RetireOldLicenses => |manager, supervisor| manager.retire_old_licenses(false, supervisor),
+            Operation::ProcessAutoScalablePlans => {
+                |manager, supervisor| manager.process_auto_scalable_plans(false, supervisor)
+            }
+            Operation::SendLicenseUtilizationEmails => {
+                |manager, supervisor| manager.send_license_utilization_emails(false, supervisor)
+            }
+            Operation::TriggerEventForLicenses => {
+                |manager, supervisor| manager.trigger_event_for_licenses(None, false, supervisor)
+            }
+        };
+        let summary = self.blocking(move |manager| Ok(stored(manager, shared.as_ref()))).await;
+        summary.unwrap_or_else(|_| OperationSummary::ended_unexpectedly(run.operation))
     }
 
     /// Records the result of a run. An interrupted run is due again at once. Returns `false` and records nothing if

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::ports::{ExpirationProgress, StoreExt, Task, TaskClaim, UnitOfWork};
 use crate::queue::{Claim, Lease, Settlement};
 use crate::saturating_time;
+use crate::use_cases::manager::LicenseManager;
 
 /// The longest pause before a held task is claimed again.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
@@ -50,7 +51,7 @@ impl Tasks {
             if run.dry_run() {
                 return Ok(Some((key, None)));
             }
-            match run.take(key)? {
+            match run.take(key).await? {
                 TaskClaim::Taken(progress) => return Ok(Some((key, progress))),
                 TaskClaim::HeldUntil(until) => {
                     self.held.push(key);
@@ -61,22 +62,20 @@ impl Tasks {
     }
 }
 
-impl Run<'_> {
-    fn task(&self, key: Uuid) -> Task {
-        Task { operation: self.operation(), key }
+/// The holder of a run's tasks. It goes along with work to other threads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder {
+    operation: &'static str,
+    owner: Uuid,
+}
+
+impl Holder {
+    fn task(self, key: Uuid) -> Task {
+        Task { operation: self.operation, key }
     }
 
-    fn lease(&self) -> Lease {
+    fn lease(self) -> Lease {
         Lease { id: self.owner, queue: self.task(Uuid::nil()).queue() }
-    }
-
-    fn take(&self, key: Uuid) -> Result<TaskClaim, Error> {
-        let claim = Claim { lease: self.lease(), now: self.manager.now(), until: self.until(), limit: 1 };
-        self.manager.store.write(|unit| unit.queue().claim_task(self.task(key), &claim))
-    }
-
-    fn until(&self) -> DateTime<Utc> {
-        saturating_time::after(self.manager.now(), self.manager.settings.operations.lease)
     }
 
     /// Prolongs the lease of a task and stores its progress.
@@ -84,12 +83,13 @@ impl Run<'_> {
     /// # Errors
     /// Another run has claimed the task. Stop working on it.
     pub(super) fn keep(
-        &self,
+        self,
+        manager: &LicenseManager,
         unit: &mut dyn UnitOfWork,
         key: Uuid,
         progress: Option<ExpirationProgress>,
     ) -> Result<(), Error> {
-        if unit.queue().prolong(self.lease(), &[key], self.until())? == 0 {
+        if unit.queue().prolong(self.lease(), &[key], until(manager))? == 0 {
             return Err(Error::internal("another run took this over: it took too long here"));
         }
         match progress {
@@ -97,22 +97,52 @@ impl Run<'_> {
             None => Ok(()),
         }
     }
+}
 
-    /// As [`Run::keep`], in a transaction of its own.
-    pub(super) fn keep_now(&self, key: Uuid, progress: Option<ExpirationProgress>) -> Result<(), Error> {
-        self.manager.store.write(|unit| self.keep(unit, key, progress))
+/// When a lease that is claimed or prolonged now ends.
+fn until(manager: &LicenseManager) -> DateTime<Utc> {
+    saturating_time::after(manager.now(), manager.settings.operations.lease)
+}
+
+impl Run<'_> {
+    pub(super) fn holder(&self) -> Holder {
+        Holder { operation: self.operation(), owner: self.owner }
+    }
+
+    async fn take(&self, key: Uuid) -> Result<TaskClaim, Error> {
+        let holder = self.holder();
+        let work = move |manager: &LicenseManager| {
+            let claim = Claim { lease: holder.lease(), now: manager.now(), until: until(manager), limit: 1 };
+            manager.store.write(|unit| unit.queue().claim_task(holder.task(key), &claim))
+        };
+        self.manager.blocking(work).await
+    }
+
+    /// As [`Holder::keep`], in a transaction of its own.
+    pub(super) async fn keep_now(&self, key: Uuid, progress: Option<ExpirationProgress>) -> Result<(), Error> {
+        let holder = self.holder();
+        let work =
+            move |manager: &LicenseManager| manager.store.write(|unit| holder.keep(manager, unit, key, progress));
+        self.manager.blocking(work).await
     }
 
     /// Completes a task.
-    pub(super) fn finish(&self, key: Uuid) -> Result<(), Error> {
-        let settlement = Settlement::completed(key, self.manager.now());
-        self.manager.store.write(|unit| unit.queue().settle(self.lease(), std::slice::from_ref(&settlement)))
+    pub(super) async fn finish(&self, key: Uuid) -> Result<(), Error> {
+        let holder = self.holder();
+        let work = move |manager: &LicenseManager| {
+            let settlement = Settlement::completed(key, manager.now());
+            manager.store.write(|unit| unit.queue().settle(holder.lease(), std::slice::from_ref(&settlement)))
+        };
+        self.manager.blocking(work).await
     }
 
     /// Releases a task that is not completed.
-    pub(super) fn give_back(&self, key: Uuid) -> Result<(), Error> {
-        let now = self.manager.now();
-        self.manager.store.write(|unit| unit.queue().prolong(self.lease(), &[key], now))?;
-        Ok(())
+    pub(super) async fn give_back(&self, key: Uuid) -> Result<(), Error> {
+        let holder = self.holder();
+        let work = move |manager: &LicenseManager| {
+            let now = manager.now();
+            manager.store.write(|unit| unit.queue().prolong(holder.lease(), &[key], now)).map(drop)
+        };
+        self.manager.blocking(work).await
     }
 }

@@ -59,7 +59,7 @@ impl LicenseManager {
             let unlinked = self.unlink_of_customer(run, CustomerId(key), ended).await;
             if !run.dry_run() {
                 // Each license is marked, so the next run continues with the rest.
-                run.finish(key)?;
+                run.finish(key).await?;
             }
             if let Err(error) = unlinked {
                 run.summary.fail(format!("customer {key}"), error);
@@ -71,16 +71,19 @@ impl LicenseManager {
 
     async fn unlink_of_customer(&self, run: &mut Run<'_>, customer: CustomerId, ended: &[PlanId]) -> Result<(), Error> {
         let before = run.started - AFTER;
-        let plans = self.store.read(|unit| {
-            let more = unit.due_work().plan_ends(ended)?;
-            let more = more.into_iter().filter(|end| end.customer == customer && end.expiration_date < before);
-            let mut plans = unit.due_work().plans_to_unlink(customer, before)?;
-            plans.extend(more.map(|end| end.plan));
-            plans.sort_unstable();
-            plans.dedup();
-            Ok(plans)
-        })?;
-        for plan in plans {
+        let ended = ended.to_vec();
+        let plans = move |manager: &Self| {
+            manager.store.read(|unit| {
+                let more = unit.due_work().plan_ends(&ended)?;
+                let more = more.into_iter().filter(|end| end.customer == customer && end.expiration_date < before);
+                let mut plans = unit.due_work().plans_to_unlink(customer, before)?;
+                plans.extend(more.map(|end| end.plan));
+                plans.sort_unstable();
+                plans.dedup();
+                Ok(plans)
+            })
+        };
+        for plan in self.blocking(plans).await? {
             if !self.unlink_of_plan(run, customer, plan).await? {
                 return Ok(());
             }
@@ -98,9 +101,11 @@ impl LicenseManager {
             let now: DateTime<Utc> = self.now();
             let unlinking = Unlinking { customer, now, event_name: UNLINKED_EVENT };
             // Read right before the call: learners with a new license stay linked.
-            let due = self.store.read(|unit| {
-                unit.due_work().licenses_to_unlink(plan, unlinking, after, UNLINKED_LEARNERS_PER_CALL as i64)
-            })?;
+            let due = move |manager: &Self| {
+                let limit = UNLINKED_LEARNERS_PER_CALL as i64;
+                manager.store.read(|unit| unit.due_work().licenses_to_unlink(plan, unlinking, after, limit))
+            };
+            let due = self.blocking(due).await?;
             let Some(&(last, _)) = due.last() else { return Ok(true) };
             after = Some(last);
             if run.dry_run() {
@@ -121,15 +126,18 @@ impl LicenseManager {
     ) -> Result<bool, Error> {
         let mut groups = vec![due];
         while let Some(group) = groups.pop() {
-            run.keep_now(customer.0, None)?;
+            run.keep_now(customer.0, None).await?;
             let mut learners: Vec<Email> = group.iter().map(|(_, email)| email.clone()).collect();
             learners.sort_unstable();
             learners.dedup();
             match self.learners.unlink(customer, &learners).await {
                 Ok(()) => {
                     let ids: Vec<LicenseId> = group.iter().map(|&(id, _)| id).collect();
-                    let now = self.now();
-                    self.store.write(|unit| unit.operations().mark_licenses(&ids, UNLINKED_EVENT, now))?;
+                    let mark = move |manager: &Self| {
+                        let now = manager.now();
+                        manager.store.write(|unit| unit.operations().mark_licenses(&ids, UNLINKED_EVENT, now))
+                    };
+                    self.blocking(mark).await?;
                     run.note_unlinked(&group);
                 }
                 Err(Undelivered::Refused(_)) if group.len() > 1 => {

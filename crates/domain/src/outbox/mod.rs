@@ -14,8 +14,8 @@ use chrono::{DateTime, Utc};
 
 pub use self::event_name::EventName;
 pub use self::payload::{
-    Empty, EnrollmentReference, EnrollmentResults, EventProperties, Invitation, LicenseEvent, MailWords, Payload,
-    RevocationCapReached, RevokedEnrollments, Welcome,
+    CustomMessage, Empty, EnrollmentReference, EnrollmentResults, EventProperties, Invitation, LicenseEvent, MailWords,
+    Payload, RevocationCapReached, RevokedEnrollments, Welcome,
 };
 use self::properties::whole_seconds;
 pub use self::topic::Topic;

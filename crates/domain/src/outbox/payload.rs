@@ -80,6 +80,7 @@ payloads! {
     BulkEnrollment(EnrollmentReference) => "bulk_enrollment",
     EnrollmentResultsMail(EnrollmentResults) => "enrollment_results_mail",
     EnrollmentResultsFile(EnrollmentReference) => "enrollment_results_file",
+    Custom(CustomMessage) => "custom",
 }
 
 impl Payload {
@@ -113,6 +114,7 @@ impl Payload {
             Topic::EndEnrollments => &[Step::EndEnrollments],
             Topic::BulkEnrollment => &[Step::Enroll],
             Topic::EnrollmentResultsFile => &[Step::File],
+            Topic::Custom => &[Step::Custom],
             Topic::Unknown => &[Step::Unknown],
         }
     }
@@ -406,4 +408,14 @@ mod or_empty {
             OrEmpty::Text(_) => Err(D::Error::custom("neither a value nor an empty text")),
         }
     }
+}
+
+/// A message that the embedding program adds to the outbox, by [`crate::LicenseManager::add_message`], and delivers by its
+/// own [`crate::ports::CustomDelivery`]. It is stored, leased, retried and dead-lettered like every other message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CustomMessage {
+    /// What it is: a name that the program chooses.
+    pub name: String,
+    /// What the program needs to deliver it.
+    pub body: Value,
 }

@@ -109,6 +109,12 @@ pub enum Topic {
     /// {"job_uuid": "5d4c3b2a-1f0e-4d9c-8b7a-6f5e4d3c2b1a"}
     /// ```
     EnrollmentResultsFile,
+    /// A message of the program that embeds the license manager; see [`CustomMessage`](super::CustomMessage).
+    ///
+    /// ```json
+    /// {"name": "invoice", "body": {"number": 7}}
+    /// ```
+    Custom,
     /// A topic that this version does not know: another version wrote the message.
     Unknown,
 }
@@ -132,7 +138,9 @@ mod tests {
 
     use super::*;
     use crate::model::{Enrollees, EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
-    use crate::outbox::{AssignmentMail, EnrollmentResults, Message, OutboxBuilder, Payload, ReminderMail};
+    use crate::outbox::{
+        AssignmentMail, CustomMessage, EnrollmentResults, Message, OutboxBuilder, Payload, ReminderMail,
+    };
     use crate::ports::SequentialIds;
     use crate::{
         ActivationKey, AgreementId, BulkEnrollment, CatalogId, CustomerAgreement, CustomerId, EnrollmentJobId, License,
@@ -214,6 +222,8 @@ mod tests {
         messages.push(Message::bulk_enrollment(id, &job));
         messages.push(Message::enrollment_results_file(id, &job, now));
         messages.push(Message::enrollment_results(id, job.customer, results, now));
+        let custom = CustomMessage { name: "invoice".to_owned(), body: serde_json::json!({ "number": 7 }) };
+        messages.push(Message { payload: Payload::Custom(custom), ..Message::bulk_enrollment(id, &job) });
         messages
     }
 

@@ -1,26 +1,23 @@
 use std::sync::Mutex;
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, SubsecRound, Utc};
 
-/// The source of the current time. The domain uses no other, so that tests can set the time. A service implements it
-/// like this:
-///
-/// ```
-/// use chrono::{DateTime, Utc};
-/// use license_manager_domain::ports::Clock;
-///
-/// struct SystemClock;
-///
-/// impl Clock for SystemClock {
-///     fn now(&self) -> DateTime<Utc> {
-///         Utc::now()
-///     }
-/// }
-/// # assert!(SystemClock.now() > DateTime::UNIX_EPOCH);
-/// ```
+/// The source of the current time. The domain uses no other, so that tests can set the time. Services use
+/// [`SystemClock`], tests [`FixedClock`].
 pub trait Clock: Send + Sync {
     /// The current time. Only microseconds are stored.
     fn now(&self) -> DateTime<Utc>;
+}
+
+/// The system's clock, with microseconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods)] // this is the port's implementation for services
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now().trunc_subsecs(6)
+    }
 }
 
 /// A clock for tests that moves only when told.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LicenseId, LmsUserId, MessageId};
+use crate::outbox::CustomMessage;
 
 /// Why a delivery failed. The texts are for operators and name no person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -227,6 +228,29 @@ pub trait EventTracking: Send + Sync {
 
 /// The most events per call.
 pub const EVENTS_PER_CALL: usize = 75;
+
+/// A message of the embedding program, to be delivered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomItem {
+    /// The message's id, the same for every attempt.
+    pub id: MessageId,
+    /// The customer it is about.
+    pub customer: CustomerId,
+    /// The license it is about, if there is one.
+    pub license: Option<LicenseId>,
+    /// The message.
+    pub message: CustomMessage,
+    /// When it was added.
+    pub at: DateTime<Utc>,
+}
+
+/// Delivers the messages that the embedding program has added; see [`CustomMessage`].
+#[async_trait]
+pub trait CustomDelivery: Send + Sync {
+    /// Delivers messages, at most [`EVENTS_PER_CALL`], of any names. On failure, some may have been delivered. They share
+    /// the queue of events: return soon.
+    async fn deliver(&self, items: &[CustomItem]) -> Result<(), Undelivered>;
+}
 
 /// The LMS's accounts.
 #[async_trait]

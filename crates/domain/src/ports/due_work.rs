@@ -46,13 +46,19 @@ pub struct Unlinking<'a> {
 pub trait DueWorkRepository {
     /// The unprocessed renewals that the schedule processes and that take effect between two times, both inclusive;
     /// earliest first.
-    fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error>;
+    fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
+        not_provided!("due_work.renewals", from, to)
+    }
 
     /// The processed renewals whose renewed plans start between two times, both inclusive; earliest first.
-    fn renewals_starting(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error>;
+    fn renewals_starting(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
+        not_provided!("due_work.renewals_starting", from, to)
+    }
 
     /// How many unprocessed renewals that the schedule processes took effect before this time.
-    fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error>;
+    fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error> {
+        not_provided!("due_work.count_renewals_before", moment)
+    }
 
     /// The plans without a renewal that expire between two times, both inclusive, earliest first; only unprocessed ones
     /// unless `processed_too` is set.
@@ -61,10 +67,14 @@ pub trait DueWorkRepository {
         from: DateTime<Utc>,
         to: DateTime<Utc>,
         processed_too: bool,
-    ) -> Result<Vec<PlanId>, Error>;
+    ) -> Result<Vec<PlanId>, Error> {
+        not_provided!("due_work.expired_plans", from, to, processed_too)
+    }
 
     /// These plans, without those that do not exist.
-    fn plan_ends(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error>;
+    fn plan_ends(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
+        not_provided!("due_work.plan_ends", plans)
+    }
 
     /// The next live licenses of a plan, or of those that were not renewed, sorted by id.
     fn live_licenses_after(
@@ -73,10 +83,14 @@ pub trait DueWorkRepository {
         unrenewed_only: bool,
         after: Option<LicenseId>,
         limit: i64,
-    ) -> Result<Vec<License>, Error>;
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("due_work.live_licenses_after", plan, unrenewed_only, after, limit)
+    }
 
     /// The customer's plans that expired before this time and are processed, sorted by id.
-    fn plans_to_unlink(&mut self, customer: CustomerId, before: DateTime<Utc>) -> Result<Vec<PlanId>, Error>;
+    fn plans_to_unlink(&mut self, customer: CustomerId, before: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
+        not_provided!("due_work.plans_to_unlink", customer, before)
+    }
 
     /// The next live licenses of a plan, sorted by id, that were not renewed, are not marked, and whose holder, by
     /// email address or LMS user id, has no other live license that keeps them linked.
@@ -86,10 +100,14 @@ pub trait DueWorkRepository {
         unlinking: Unlinking<'_>,
         after: Option<LicenseId>,
         limit: i64,
-    ) -> Result<Vec<(LicenseId, Email)>, Error>;
+    ) -> Result<Vec<(LicenseId, Email)>, Error> {
+        not_provided!("due_work.licenses_to_unlink", plan, unlinking, after, limit)
+    }
 
     /// The agreements with auto-scaling and a current plan, sorted by id.
-    fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error>;
+    fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
+        not_provided!("due_work.auto_scaling_agreements")
+    }
 
     /// The active, current plans that have auto-applied licenses since `until` or longer, sorted by id, each with the
     /// time since when (from history, otherwise its creation). Leaves out plans with `mark` or with a notification of
@@ -99,12 +117,16 @@ pub trait DueWorkRepository {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
         mark: &str,
-    ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error>;
+    ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error> {
+        not_provided!("due_work.auto_applying_plans", now, until, mark)
+    }
 
     /// How many licenses each of these plans has auto-applied since it last began to (as in
     /// [`DueWorkRepository::auto_applying_plans`]). Licenses revoked since count. Plans without such a license may be
     /// missing.
-    fn auto_applied_since_turned_on(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error>;
+    fn auto_applied_since_turned_on(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
+        not_provided!("due_work.auto_applied_since_turned_on", plans)
+    }
 
     /// The next activated licenses of the agreement's active plans, sorted by id, that were activated before this time
     /// and are not marked with the event.
@@ -115,9 +137,13 @@ pub trait DueWorkRepository {
         event_name: &str,
         after: Option<LicenseId>,
         limit: i64,
-    ) -> Result<Vec<License>, Error>;
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("due_work.licenses_activated_before", agreement, before, event_name, after, limit)
+    }
 
     /// The catalogs of plans that expire after this time and are not for internal use, with the plan types that use
     /// them.
-    fn catalogs_in_use(&mut self, now: DateTime<Utc>) -> Result<Vec<(CatalogId, PlanTypeId)>, Error>;
+    fn catalogs_in_use(&mut self, now: DateTime<Utc>) -> Result<Vec<(CatalogId, PlanTypeId)>, Error> {
+        not_provided!("due_work.catalogs_in_use", now)
+    }
 }

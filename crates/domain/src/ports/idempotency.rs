@@ -19,19 +19,29 @@ pub trait IdempotencyRepository {
         request: &FirstRequest,
         expired: DateTime<Utc>,
         quota: &AnswerQuota,
-    ) -> Result<Claimed, Error>;
+    ) -> Result<Claimed, Error> {
+        not_provided!("idempotency.claim", key, request, expired, quota)
+    }
 
     /// Extends the lease. Returns whether the request still belongs to the owner and is unanswered; otherwise changes
     /// nothing.
-    fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error>;
+    fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error> {
+        not_provided!("idempotency.renew", key, owner, lease_until)
+    }
 
     /// Stores the answer. Returns whether the request still belonged to the owner and was unanswered; otherwise changes
     /// nothing.
-    fn complete(&mut self, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> Result<bool, Error>;
+    fn complete(&mut self, key: &IdempotencyKey, owner: Uuid, answer: &StoredAnswer) -> Result<bool, Error> {
+        not_provided!("idempotency.complete", key, owner, answer)
+    }
 
     /// Removes the owner's unanswered request. Another owner's stays.
-    fn release(&mut self, key: &IdempotencyKey, owner: Uuid) -> Result<(), Error>;
+    fn release(&mut self, key: &IdempotencyKey, owner: Uuid) -> Result<(), Error> {
+        not_provided!("idempotency.release", key, owner)
+    }
 
     /// Removes up to `limit` requests created at this time or before, answered or not. Returns their number.
-    fn remove_expired(&mut self, expired: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
+    fn remove_expired(&mut self, expired: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        not_provided!("idempotency.remove_expired", expired, limit)
+    }
 }

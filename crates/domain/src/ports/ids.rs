@@ -2,25 +2,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
 
-/// The source of new ids and activation keys. The domain uses no other randomness, so that tests can predict them. A
-/// service implements it like this:
-///
-/// ```
-/// use license_manager_domain::ports::IdSource;
-/// use uuid::Uuid;
-///
-/// struct RandomIds;
-///
-/// impl IdSource for RandomIds {
-///     fn next(&self) -> Uuid {
-///         Uuid::new_v4()
-///     }
-/// }
-/// # assert_eq!(RandomIds.next().get_version_num(), 4);
-/// ```
+/// The source of new ids and activation keys. The domain uses no other randomness, so that tests can predict them.
+/// Services use [`RandomIds`], tests [`SequentialIds`].
 pub trait IdSource: Send + Sync {
     /// A new UUID. MUST be a version 4 UUID and impossible to guess, because activation keys are made of it.
     fn next(&self) -> Uuid;
+}
+
+/// Random UUIDs, version 4.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomIds;
+
+impl IdSource for RandomIds {
+    #[allow(clippy::disallowed_methods)] // this is the port's implementation for services
+    fn next(&self) -> Uuid {
+        Uuid::new_v4()
+    }
 }
 
 /// Ids for tests that count up: distinct, formally version 4, and easy to guess.

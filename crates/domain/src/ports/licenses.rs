@@ -111,56 +111,79 @@ pub trait LicenseRepository {
         filter: &LicenseFilter,
         order: &[LicenseOrder],
         limit_offset: LimitOffset,
-    ) -> Result<Vec<License>, Error>;
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.list", plan, filter, order, limit_offset)
+    }
 
     /// The number of a plan's licenses that match.
-    fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error>;
+    fn count(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<i64, Error> {
+        not_provided!("licenses.count", plan, filter)
+    }
 
     /// The numbers of a plan's licenses that match, by status.
-    fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error>;
+    fn count_by_status(&mut self, plan: PlanId, filter: &LicenseFilter) -> Result<LicenseCounts, Error> {
+        not_provided!("licenses.count_by_status", plan, filter)
+    }
 
     /// The exact numbers of each plan's licenses by status. Plans without licenses may be missing. MUST be fast in a plan
     /// with a million licenses.
-    fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error>;
+    fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
+        not_provided!("licenses.counts", plans)
+    }
 
     /// The next licenses of a plan that were ever assigned, sorted by id, after the given id: for streaming.
-    fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error>;
+    fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.handed_out_after", plan, after, limit)
+    }
 
     /// A person's licenses in the plans of an agreement, revoked ones included.
-    fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error>;
+    fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.find_by_person", agreement, person)
+    }
 
     /// The licenses of a plan with this email address, revoked ones included.
-    fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error>;
+    fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.find_by_email", plan, email)
+    }
 
     /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks the licenses in
     /// a writing unit of work.
-    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error>;
+    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+        not_provided!("licenses.find_by_activation_key", key)
+    }
 
     /// The existing licenses with these ids, sorted by id. Locks them in a writing unit of work.
-    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error>;
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.find_by_ids", ids)
+    }
 
     /// The live licenses of the plan that continue one of these originals, by [`License::renewed_from`], sorted by id,
     /// locked.
-    fn lock_copies(&mut self, plan: PlanId, originals: &[LicenseId]) -> Result<Vec<License>, Error>;
+    fn lock_copies(&mut self, plan: PlanId, originals: &[LicenseId]) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.lock_copies", plan, originals)
+    }
 
     /// Locks a person until the end of the transaction, before their licenses are read: a use case that gives somebody a
     /// seat is so carried out for one request after another, whatever address each names. Locks no row.
     ///
     /// MUST wait for another transaction that has locked the person.
-    fn lock_person(&mut self, person: LmsUserId) -> Result<(), Error>;
+    fn lock_person(&mut self, person: LmsUserId) -> Result<(), Error> {
+        not_provided!("licenses.lock_person", person)
+    }
 
     /// A person's licenses in all plans, revoked ones included, locked.
-    fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error>;
+    fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.lock_all_by_person", person)
+    }
 
     /// Those of the addresses that have a live license of the plan.
-    fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error>;
+    fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        not_provided!("licenses.live_emails", plan, emails)
+    }
 
     /// The live licenses of these addresses in the plan, locked.
-    fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error>;
-
-    /// Up to `limit` of the plan's live licenses that match, locked.
-    fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
-        self.lock_live_after(plan, filter, None, limit)
+    fn lock_live_by_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.lock_live_by_emails", plan, emails)
     }
 
     /// Up to `limit` of the plan's live licenses that match, sorted by id, after the given id, locked.
@@ -170,54 +193,91 @@ pub trait LicenseRepository {
         filter: &LicenseFilter,
         after: Option<LicenseId>,
         limit: i64,
-    ) -> Result<Vec<License>, Error>;
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.lock_live_after", plan, filter, after, limit)
+    }
 
     /// Up to `limit` of the plan's revoked licenses, sorted by id, after the given id, locked.
-    fn lock_revoked_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64)
-    -> Result<Vec<License>, Error>;
+    fn lock_revoked_after(
+        &mut self,
+        plan: PlanId,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.lock_revoked_after", plan, after, limit)
+    }
 
     /// Locks up to `number` unassigned licenses of the plan until the end of the transaction.
     ///
     /// MUST return fewer only if the plan has fewer: licenses locked by other transactions are skipped, and waited for
     /// only if the others do not suffice. MUST never return a license that another transaction has locked.
-    fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error>;
+    fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
+        not_provided!("licenses.claim_unassigned", plan, number)
+    }
 
     /// Locks the plan's licenses that are not revoked, in one order, until the end of the transaction.
     ///
     /// MUST wait for transactions that have claimed some: what they assigned is seen by the next statement. Until the
     /// end of this transaction, [`LicenseRepository::claim_unassigned`] of others MUST wait.
-    fn lock_against_claims(&mut self, plan: PlanId) -> Result<(), Error>;
+    fn lock_against_claims(&mut self, plan: PlanId) -> Result<(), Error> {
+        not_provided!("licenses.lock_against_claims", plan)
+    }
 
     /// Adds unassigned licenses to the plan.
-    fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
+    fn add_unassigned(&mut self, plan: PlanId, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        not_provided!("licenses.add_unassigned", plan, ids, change)
+    }
 
     /// Deletes the plan's licenses with a status and their sources. Returns their number.
     ///
     /// MUST record each deletion with the source. MUST clear [`License::renewed_to`] where it names one of them, and
     /// record that too.
-    fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error>;
+    fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
+        not_provided!("licenses.delete", plan, status, change)
+    }
 
     /// Deletes these licenses, like [`LicenseRepository::delete`]. MUST fail if one of them is not unassigned.
-    fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error>;
+    fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        not_provided!("licenses.delete_unassigned", ids, change)
+    }
 
     /// Clears [`License::renewed_to`] where it names one of these licenses, and records that. Returns how many did.
-    fn unlink(&mut self, copies: &[LicenseId], change: &Change) -> Result<i64, Error>;
+    fn unlink(&mut self, copies: &[LicenseId], change: &Change) -> Result<i64, Error> {
+        not_provided!("licenses.unlink", copies, change)
+    }
 
     /// Adds licenses in any state. Conflicts like [`LicenseRepository::save`].
-    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
+    fn add(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        not_provided!("licenses.add", licenses, change)
+    }
 
     /// Writes existing licenses.
     ///
     /// MUST fail if one does not exist, and return [`crate::Conflict::LiveLicense`] if a person would get a second live
     /// license of a plan.
-    fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error>;
+    fn save(&mut self, licenses: &[License], change: &Change) -> Result<(), Error> {
+        not_provided!("licenses.save", licenses, change)
+    }
 
     /// The Salesforce opportunities of these licenses. Licenses without one are missing.
-    fn sources(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error>;
+    fn sources(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error> {
+        not_provided!("licenses.sources", licenses)
+    }
 
     /// Sets the Salesforce opportunities that licenses were assigned from, replacing earlier ones.
-    fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error>;
+    fn set_sources(&mut self, sources: &[(LicenseId, String)], change: &Change) -> Result<(), Error> {
+        not_provided!("licenses.set_sources", sources, change)
+    }
 
     /// Removes the Salesforce opportunities of these licenses, and records that. Licenses without one stay so.
-    fn remove_sources(&mut self, licenses: &[LicenseId], change: &Change) -> Result<(), Error>;
+    fn remove_sources(&mut self, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {
+        not_provided!("licenses.remove_sources", licenses, change)
+    }
+}
+
+impl dyn LicenseRepository + '_ {
+    /// Up to `limit` of the plan's live licenses that match, locked.
+    pub fn lock_live(&mut self, plan: PlanId, filter: &LicenseFilter, limit: i64) -> Result<Vec<License>, Error> {
+        self.lock_live_after(plan, filter, None, limit)
+    }
 }

@@ -33,16 +33,24 @@ impl LicenseSearch {
 /// Finds licenses in all plans. Nothing is locked.
 pub trait LookupRepository {
     /// The license with this id, with its plan.
-    fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error>;
+    fn find(&mut self, id: LicenseId) -> Result<Option<(License, PlanDetails)>, Error> {
+        not_provided!("lookups.find", id)
+    }
 
     /// The existing licenses with these ids, with their plans, sorted by id.
-    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<(License, PlanDetails)>, Error>;
+    fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<(License, PlanDetails)>, Error> {
+        not_provided!("lookups.find_by_ids", ids)
+    }
 
     /// All licenses that have or had one of these email addresses, with their plans, sorted by id.
-    fn find_by_emails(&mut self, emails: &[Email]) -> Result<Vec<(License, PlanDetails)>, Error>;
+    fn find_by_emails(&mut self, emails: &[Email]) -> Result<Vec<(License, PlanDetails)>, Error> {
+        not_provided!("lookups.find_by_emails", emails)
+    }
 
     /// The live licenses of these addresses in the plans, sorted by id.
-    fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error>;
+    fn find_live_by_emails(&mut self, plans: &[PlanId], emails: &[Email]) -> Result<Vec<License>, Error> {
+        not_provided!("lookups.find_live_by_emails", plans, emails)
+    }
 
     /// The activated licenses of these people in all plans of these customers, with their plans, sorted by id: those with
     /// one of the LMS user ids, and those that have an address of `emails` and no LMS user id.
@@ -51,7 +59,9 @@ pub trait LookupRepository {
         customers: &[CustomerId],
         lms_user_ids: &[LmsUserId],
         emails: &[Email],
-    ) -> Result<Vec<(License, PlanDetails)>, Error>;
+    ) -> Result<Vec<(License, PlanDetails)>, Error> {
+        not_provided!("lookups.find_activated", customers, lms_user_ids, emails)
+    }
 
     /// A page of the licenses that match, sorted like [`crate::ports::LicenseRepository::list`].
     fn list(
@@ -59,7 +69,9 @@ pub trait LookupRepository {
         search: &LicenseSearch,
         order: &[LicenseOrder],
         limit_offset: LimitOffset,
-    ) -> Result<Vec<License>, Error>;
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("lookups.list", search, order, limit_offset)
+    }
 
     /// The next licenses that match, sorted likewise, after the position, or the first ones. Where an index has the
     /// order, MUST read no more of it than it returns. A license that changes meanwhile is returned once at most.
@@ -69,7 +81,9 @@ pub trait LookupRepository {
         order: &[LicenseOrder],
         after: Option<&LicensePosition>,
         limit: i64,
-    ) -> Result<Vec<License>, Error>;
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("lookups.list_after", search, order, after, limit)
+    }
 
     /// The ids of the first `limit` licenses that match, sorted likewise.
     fn first_ids(
@@ -77,8 +91,12 @@ pub trait LookupRepository {
         search: &LicenseSearch,
         order: &[LicenseOrder],
         limit: i64,
-    ) -> Result<Vec<LicenseId>, Error>;
+    ) -> Result<Vec<LicenseId>, Error> {
+        not_provided!("lookups.first_ids", search, order, limit)
+    }
 
     /// The number of licenses that match.
-    fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error>;
+    fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {
+        not_provided!("lookups.count", search)
+    }
 }

@@ -1,12 +1,25 @@
 //! The traits that the domain needs implemented: storage, time, new ids, upstream services.
 //!
-//! Their documentation states what an adapter MUST do. The contract suite in `crates/adapters/tests/contract` tests the
-//! storage ports on every adapter.
+//! Their documentation states what an adapter MUST do. The crate `license-manager-contract` tests the storage ports on
+//! any store; [`crate::own_store`] shows how to write one. Every method of a repository has a default that fails with
+//! [`crate::Error::NotProvided`], so a store implements what its use cases reach.
 //!
 //! Ports check no business rules: `add` and `save` write what they are given. To use licenses rather than store them,
 //! call [`crate::LicenseManager`].
 
+/// The body of a method that a store need not have. The name is that of the accessor and of the method.
+macro_rules! not_provided {
+    ($name:literal) => {
+        Err(Error::NotProvided($name))
+    };
+    ($name:literal, $($argument:ident),+) => {{
+        let _ = ($(&$argument,)+);
+        Err(Error::NotProvided($name))
+    }};
+}
+
 mod backups;
+mod blocking;
 mod clock;
 mod deliveries;
 mod due_work;
@@ -36,18 +49,19 @@ mod utilization;
 mod webhooks;
 
 pub use backups::{BackupMade, Backups};
-pub use clock::{Clock, FixedClock};
+pub use blocking::{Blocking, Inline};
+pub use clock::{Clock, FixedClock, SystemClock};
 pub use deliveries::{
-    AccountLookup, CampaignMail, CustomerAdmin, ENROLLED_COURSES_PER_CALL, ENROLLED_LEARNERS_PER_CALL, EVENTS_PER_CALL,
-    EXPIRED_LICENSES_PER_CALL, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment, MAILS_PER_CALL,
-    Mail, MailKind, PENDING_LEARNERS_PER_CALL, PendingLearner, TrackedEvent, UNLINKED_LEARNERS_PER_CALL, Undelivered,
-    UnsentMail,
+    AccountLookup, CampaignMail, CustomDelivery, CustomItem, CustomerAdmin, ENROLLED_COURSES_PER_CALL,
+    ENROLLED_LEARNERS_PER_CALL, EVENTS_PER_CALL, EXPIRED_LICENSES_PER_CALL, EnrollmentResults, EventTracking,
+    LearnerRegistry, LicensedEnrollment, MAILS_PER_CALL, Mail, MailKind, PENDING_LEARNERS_PER_CALL, PendingLearner,
+    TrackedEvent, UNLINKED_LEARNERS_PER_CALL, Undelivered, UnsentMail,
 };
 pub use due_work::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 pub use enrollment_jobs::EnrollmentJobRepository;
 pub use history::{HistoryPart, HistoryRepository, SupersededVersions};
 pub use idempotency::IdempotencyRepository;
-pub use ids::{IdSource, SequentialIds};
+pub use ids::{IdSource, RandomIds, SequentialIds};
 pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, Person};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use not_configured::NotConfigured;
@@ -66,7 +80,7 @@ pub use role_assignments::{AssignedRole, RoleAssignmentFilter, RoleAssignmentRep
 pub use schedule::ScheduleRepository;
 pub use staff_actions::{StaffActionFilter, StaffActionRepository};
 pub use staff_records::{LicenseEventFilter, LicenseEventRepository, NotificationFilter, NotificationRepository};
-pub use store::{Store, StoreExt, UnitOfWork, Work};
+pub use store::{NotProvided, Store, StoreExt, UnitOfWork, Work};
 pub use transfers::{TransferFilter, TransferRepository};
 pub use upstreams::{CATALOGS_PER_CALL, CatalogOwner, ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
 pub use utilization::UtilizationRepository;

@@ -11,8 +11,8 @@ use crate::model::enrollment::EnrollmentJob;
 use crate::model::ids::{CatalogId, CustomerId, EnrollmentJobId, LicenseId, LmsUserId};
 use crate::ports::backups::{BackupMade, Backups};
 use crate::ports::deliveries::{
-    AccountLookup, CampaignMail, CustomerAdmin, EnrollmentResults, EventTracking, LearnerRegistry, LicensedEnrollment,
-    Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail,
+    AccountLookup, CampaignMail, CustomDelivery, CustomItem, CustomerAdmin, EnrollmentResults, EventTracking,
+    LearnerRegistry, LicensedEnrollment, Mail, MailKind, PendingLearner, TrackedEvent, Undelivered, UnsentMail,
 };
 use crate::ports::result_files::ResultFiles;
 use crate::ports::upstreams::{ContentCatalog, EnterpriseCustomer, EnterpriseDirectory};
@@ -106,6 +106,13 @@ impl EventTracking for NotConfigured {
     async fn track(&self, events: &[TrackedEvent]) -> Result<(), Undelivered> {
         tracing::info!(events = events.len(), "no event tracking is configured: events are not sent");
         Ok(())
+    }
+}
+
+#[async_trait]
+impl CustomDelivery for NotConfigured {
+    async fn deliver(&self, _: &[CustomItem]) -> Result<(), Undelivered> {
+        Err(Undelivered::Unavailable("has nobody who delivers it: see LicenseManager::with_custom_delivery".to_owned()))
     }
 }
 

@@ -9,13 +9,19 @@ use crate::ports::queue::{ExpirationProgress, Task};
 /// [`super::QueueRepository`].
 pub trait OperationRepository {
     /// Notes how far a task is. MUST change nothing where `owner` does not hold it.
-    fn note_progress(&mut self, task: Task, owner: Uuid, progress: ExpirationProgress) -> Result<(), Error>;
+    fn note_progress(&mut self, task: Task, owner: Uuid, progress: ExpirationProgress) -> Result<(), Error> {
+        not_provided!("operations.note_progress", task, owner, progress)
+    }
 
     /// Marks plans with a name, and returns those that were not marked. Of concurrent callers, one gets each plan.
-    fn mark_plans(&mut self, plans: &[PlanId], name: &str, now: DateTime<Utc>) -> Result<Vec<PlanId>, Error>;
+    fn mark_plans(&mut self, plans: &[PlanId], name: &str, now: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
+        not_provided!("operations.mark_plans", plans, name, now)
+    }
 
     /// Removes a mark of those of the plans that have it.
-    fn unmark_plans(&mut self, plans: &[PlanId], name: &str) -> Result<(), Error>;
+    fn unmark_plans(&mut self, plans: &[PlanId], name: &str) -> Result<(), Error> {
+        not_provided!("operations.unmark_plans", plans, name)
+    }
 
     /// Marks licenses like [`super::LicenseEventRepository::add`], and returns those that were not marked, sorted by
     /// id. Of concurrent callers, one gets each license.
@@ -24,5 +30,7 @@ pub trait OperationRepository {
         licenses: &[LicenseId],
         event_name: &str,
         now: DateTime<Utc>,
-    ) -> Result<Vec<LicenseId>, Error>;
+    ) -> Result<Vec<LicenseId>, Error> {
+        not_provided!("operations.mark_licenses", licenses, event_name, now)
+    }
 }

@@ -27,21 +27,33 @@ pub trait OutboxRepository {
     /// whether it is active or not.
     /// If the process records traces, MUST store the current W3C `traceparent` for
     /// [`crate::outbox::ClaimedMessage::trace_parent`].
-    fn add(&mut self, messages: &[Message]) -> Result<(), Error>;
+    fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
+        not_provided!("outbox.add", messages)
+    }
 
     /// The number of waiting messages.
-    fn count(&mut self) -> Result<i64, Error>;
+    fn count(&mut self) -> Result<i64, Error> {
+        not_provided!("outbox.count")
+    }
 
     /// The backlog of each of [`Queue::MESSAGES`], in this order. MUST read at most `limit` waiting messages of a
     /// queue, and at most `limit` dead-lettered ones.
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error>;
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
+        not_provided!("outbox.backlog", now, limit)
+    }
 
     /// The messages that match, in the order they were added.
-    fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<WaitingMessage>, Error>;
+    fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<WaitingMessage>, Error> {
+        not_provided!("outbox.list", filter, limit)
+    }
 
     /// Makes messages due at `now` with all their attempts, unless they are being delivered. Returns their number.
-    fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error>;
+    fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        not_provided!("outbox.retry", selection, now)
+    }
 
     /// Removes messages that are not being delivered at `now`. Returns their number.
-    fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error>;
+    fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+        not_provided!("outbox.discard", selection, now)
+    }
 }

@@ -38,7 +38,9 @@ pub struct DeletedLicense {
 pub trait PurgeRepository {
     /// Up to `limit` licenses that are due at `now` and still have an address, locked. MUST skip those locked by other
     /// transactions.
-    fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error>;
+    fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
+        not_provided!("purge.lock_due", purge, now, limit)
+    }
 
     /// The next due licenses, sorted by id, not locked.
     fn due_after(
@@ -47,14 +49,18 @@ pub trait PurgeRepository {
         now: DateTime<Utc>,
         after: Option<LicenseId>,
         limit: i64,
-    ) -> Result<Vec<License>, Error>;
+    ) -> Result<Vec<License>, Error> {
+        not_provided!("purge.due_after", purge, now, after, limit)
+    }
 
     /// Up to `limit` deleted licenses that are due at `now` and whose history still has an address, sorted by id, locked
     /// until the transaction ends. MUST skip those locked by other transactions.
     ///
     /// The duration is that of their last plan's agreement, from the deletion on; in plans for internal use from the
     /// plan's expiration, if that is later.
-    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error>;
+    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
+        not_provided!("purge.lock_deleted", now, limit)
+    }
 
     /// The next of them, sorted by id, not locked.
     fn deleted_after(
@@ -62,14 +68,20 @@ pub trait PurgeRepository {
         now: DateTime<Utc>,
         after: Option<LicenseId>,
         limit: i64,
-    ) -> Result<Vec<DeletedLicense>, Error>;
+    ) -> Result<Vec<DeletedLicense>, Error> {
+        not_provided!("purge.deleted_after", now, after, limit)
+    }
 
     /// Those of the addresses that any license has.
-    fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error>;
+    fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
+        not_provided!("purge.addresses_in_use", emails)
+    }
 
     /// Removes email addresses from the history of these licenses, and the LMS user ids and activation keys that differ
     /// from those of the license's newest version. Deletes their sources with their history, waiting messages about
     /// them, and waiting messages about other licenses, or events about none, that contain one of the addresses. The
     /// same for webhook deliveries.
-    fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error>;
+    fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
+        not_provided!("purge.erase_traces", licenses, gone)
+    }
 }

@@ -59,7 +59,9 @@ pub enum TaskClaim {
 /// statements of a method MUST NOT depend on the amount of work, and no claim may read all waiting work.
 pub trait QueueRepository {
     /// The queues of a kind with claimable work, longest due first.
-    fn due(&mut self, kind: QueueKind, now: DateTime<Utc>) -> Result<Vec<Queue>, Error>;
+    fn due(&mut self, kind: QueueKind, now: DateTime<Utc>) -> Result<Vec<Queue>, Error> {
+        not_provided!("queue.due", kind, now)
+    }
 
     /// Claims due messages, or events for a webhook: longest due first, then in the order of addition.
     ///
@@ -68,21 +70,33 @@ pub trait QueueRepository {
     /// skip an event for a webhook likewise while an earlier one names the same email address or LMS user id.
     /// MUST claim only the first message of [`crate::outbox::Topic::MERGED`] of a plan, and remove the others as
     /// [`crate::outbox::merged_plans`] says. MUST return each message with its words. MUST return nothing for a webhook that is inactive or paused.
-    fn claim(&mut self, claim: &Claim) -> Result<Vec<ClaimedMessage>, Error>;
+    fn claim(&mut self, claim: &Claim) -> Result<Vec<ClaimedMessage>, Error> {
+        not_provided!("queue.claim", claim)
+    }
 
     /// Claims the longest due job of the queue that no other lease holds.
-    fn claim_job(&mut self, claim: &Claim) -> Result<Option<ClaimedJob>, Error>;
+    fn claim_job(&mut self, claim: &Claim) -> Result<Option<ClaimedJob>, Error> {
+        not_provided!("queue.claim_job", claim)
+    }
 
     /// Claims a task unless another lease holds it. Of concurrent callers, one gets it.
-    fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error>;
+    fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
+        not_provided!("queue.claim_task", task, claim)
+    }
 
     /// Prolongs the lease of the work that it still holds, and returns the amount of this work.
-    fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error>;
+    fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
+        not_provided!("queue.prolong", lease, work, until)
+    }
 
     /// The work that the lease still holds, locked. An ended lease holds its work until another lease claims it.
-    fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error>;
+    fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
+        not_provided!("queue.held", lease, work)
+    }
 
     /// Settles work. Removes completed work; marks completed deliveries to webhooks instead. Work that the lease does
     /// not hold MUST stay as it is.
-    fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error>;
+    fn settle(&mut self, lease: Lease, settlements: &[Settlement]) -> Result<(), Error> {
+        not_provided!("queue.settle", lease, settlements)
+    }
 }

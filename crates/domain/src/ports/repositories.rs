@@ -52,32 +52,51 @@ pub struct AgreementFilter {
 /// Customer agreements.
 pub trait AgreementRepository {
     /// The agreement with this id.
-    fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error>;
+    fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
+        not_provided!("agreements.find", id)
+    }
 
     /// Locks the agreement against other writers until the end of the transaction.
-    fn lock(&mut self, id: AgreementId) -> Result<(), Error>;
+    fn lock(&mut self, id: AgreementId) -> Result<(), Error> {
+        not_provided!("agreements.lock", id)
+    }
 
     /// The customer's agreement.
-    fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error>;
+    fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
+        not_provided!("agreements.find_by_customer", customer)
+    }
 
     /// The agreement of the customer with this slug.
-    fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error>;
+    fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
+        not_provided!("agreements.find_by_slug", slug)
+    }
 
     /// The agreements that match, sorted by id.
-    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error>;
+    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
+        not_provided!("agreements.list", filter, limit_offset)
+    }
 
     /// The number of agreements that match.
-    fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error>;
+    fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
+        not_provided!("agreements.count", filter)
+    }
 
     /// Adds an agreement and its history. MUST return [`crate::Conflict::AgreementOfCustomer`] or
     /// [`crate::Conflict::AgreementSlug`] if the customer or the slug is taken.
-    fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error>;
+    fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+        not_provided!("agreements.add", agreement, change)
+    }
 
-    /// Writes an existing agreement and its history. Conflicts like [`AgreementRepository::add`].
-    fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error>;
+    /// Writes an existing agreement and its history. MUST fail if it does not exist. Conflicts like
+    /// [`AgreementRepository::add`].
+    fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+        not_provided!("agreements.save", agreement, change)
+    }
 
     /// Deletes an existing agreement without plans and its expiration message, and records that.
-    fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error>;
+    fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
+        not_provided!("agreements.delete", id, change)
+    }
 }
 
 /// A filter for plans.
@@ -96,75 +115,119 @@ pub struct PlanFilter {
 /// Subscription plans.
 pub trait PlanRepository {
     /// The plan with this id, with related data.
-    fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error>;
+    fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+        not_provided!("plans.find", id)
+    }
 
     /// The plan, locked: other transactions that lock it wait until this one ends.
-    fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error>;
+    fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+        not_provided!("plans.lock", id)
+    }
 
     /// Those of these plans that follow another at this time, or are followed, sorted by id. See
     /// [`PlanDetails::follows_at`] and [`PlanDetails::followed_at`].
-    fn in_renewals(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error>;
+    fn in_renewals(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
+        not_provided!("plans.in_renewals", plans, now)
+    }
 
     /// The plans that match, latest start first; ties by id.
-    fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error>;
+    fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
+        not_provided!("plans.list", filter, limit_offset)
+    }
 
     /// The number of plans that match.
-    fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error>;
+    fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
+        not_provided!("plans.count", filter)
+    }
 
     /// All plans of these agreements, sorted like [`PlanRepository::list`].
-    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error>;
+    fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
+        not_provided!("plans.find_by_agreements", agreements)
+    }
 
     /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] if the agreement has a plan with this
     /// title.
-    fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
+    fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+        not_provided!("plans.add", plan, change)
+    }
 
     /// Makes only the chosen plan of the agreement auto-apply licenses. MUST write and record only plans that change;
     /// plans where it was never set stay so.
-    fn auto_apply_only(&mut self, agreement: AgreementId, chosen: Option<PlanId>, change: &Change)
-    -> Result<(), Error>;
+    fn auto_apply_only(
+        &mut self,
+        agreement: AgreementId,
+        chosen: Option<PlanId>,
+        change: &Change,
+    ) -> Result<(), Error> {
+        not_provided!("plans.auto_apply_only", agreement, chosen, change)
+    }
 
-    /// Writes an existing plan and its history. Conflicts like [`PlanRepository::add`].
-    fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error>;
+    /// Writes an existing plan and its history. MUST fail if it does not exist. Conflicts like [`PlanRepository::add`].
+    fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+        not_provided!("plans.save", plan, change)
+    }
 
     /// Whether a license of the plan is or was assigned, one that was deleted from it included. Licenses that a transfer
     /// job moved may count as assigned.
-    fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error>;
+    fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
+        not_provided!("plans.was_handed_out", id)
+    }
 
     /// Deletes an existing plan, and records that. MUST fail if something refers to it: a license, a renewal, a transfer
     /// job, a notification or a job.
-    fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error>;
+    fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error> {
+        not_provided!("plans.delete", id, change)
+    }
 }
 
 /// Products.
 pub trait ProductRepository {
     /// The product with this id, with its plan type.
-    fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error>;
+    fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error> {
+        not_provided!("products.find", id)
+    }
 
     /// Locks all products and plan types against other writers until the end of the transaction: they are few and
     /// rarely written.
-    fn lock(&mut self) -> Result<(), Error>;
+    fn lock(&mut self) -> Result<(), Error> {
+        not_provided!("products.lock")
+    }
 
     /// All products, sorted by id.
-    fn list(&mut self) -> Result<Vec<Product>, Error>;
+    fn list(&mut self) -> Result<Vec<Product>, Error> {
+        not_provided!("products.list")
+    }
 
     /// All plan types, sorted by id.
-    fn plan_types(&mut self) -> Result<Vec<PlanType>, Error>;
+    fn plan_types(&mut self) -> Result<Vec<PlanType>, Error> {
+        not_provided!("products.plan_types")
+    }
 
     /// Adds a product and its history with the next id, and returns the id; the given id is ignored. MUST return
     /// [`crate::Conflict::ProductNetsuiteId`] if another product has its NetSuite id.
-    fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error>;
+    fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error> {
+        not_provided!("products.add", product, change)
+    }
 
     /// Writes an existing product and its history. Conflicts like [`ProductRepository::add`].
-    fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error>;
+    fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error> {
+        not_provided!("products.save", product, change)
+    }
 
     /// Adds a plan type with the next id, and returns the id.
-    fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error>;
+    fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error> {
+        not_provided!("products.add_plan_type", plan_type)
+    }
 
     /// Writes an existing plan type.
-    fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error>;
+    fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error> {
+        not_provided!("products.save_plan_type", plan_type)
+    }
 
     /// Adds the products and plan types that do not exist. Existing ones stay unchanged.
-    fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error>;
+    fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
+        not_provided!("products.seed", products, change)
+    }
 }
 
 /// A user who has called the service.
@@ -204,7 +267,9 @@ impl RoleAssignment {
 /// Users and their roles in the database.
 pub trait UserRepository {
     /// The user with this name, with their roles. One statement.
-    fn find(&mut self, username: &str) -> Result<Option<User>, Error>;
+    fn find(&mut self, username: &str) -> Result<Option<User>, Error> {
+        not_provided!("users.find", username)
+    }
 
     /// Adds the user, or updates the staff flag and, if given, the email address. The superuser flag and roles stay.
     fn remember(
@@ -213,21 +278,31 @@ pub trait UserRepository {
         email: Option<&str>,
         is_staff: bool,
         now: DateTime<Utc>,
-    ) -> Result<(), Error>;
+    ) -> Result<(), Error> {
+        not_provided!("users.remember", username, email, is_staff, now)
+    }
 
     /// Sets the superuser flag. MUST fail if the user does not exist.
-    fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error>;
+    fn set_superuser(&mut self, username: &str, is_superuser: bool, now: DateTime<Utc>) -> Result<(), Error> {
+        not_provided!("users.set_superuser", username, is_superuser, now)
+    }
 }
 
 /// Jobs on plans that are too large for a request. [`super::QueueRepository`] hands them out.
 pub trait JobRepository {
     /// Adds a job that is due at once. If the plan has a job of its kind, that one gets the new requester and time, and
     /// keeps its place.
-    fn add(&mut self, job: &Job) -> Result<(), Error>;
+    fn add(&mut self, job: &Job) -> Result<(), Error> {
+        not_provided!("jobs.add", job)
+    }
 
     /// The job of a plan.
-    fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error>;
+    fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error> {
+        not_provided!("jobs.find", plan, kind)
+    }
 
     /// The number of unfinished jobs of each kind.
-    fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error>;
+    fn counts(&mut self) -> Result<BTreeMap<JobKind, i64>, Error> {
+        not_provided!("jobs.counts")
+    }
 }

@@ -31,18 +31,30 @@ pub struct RoleAssignmentFilter {
 /// The users' roles in the database.
 pub trait RoleAssignmentRepository {
     /// The assignments that match, sorted by id.
-    fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error>;
+    fn list(&mut self, filter: &RoleAssignmentFilter, limit_offset: LimitOffset) -> Result<Vec<AssignedRole>, Error> {
+        not_provided!("role_assignments.list", filter, limit_offset)
+    }
 
     /// The number of assignments that match.
-    fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error>;
+    fn count(&mut self, filter: &RoleAssignmentFilter) -> Result<i64, Error> {
+        not_provided!("role_assignments.count", filter)
+    }
 
     /// The assignment with this id.
     fn find(&mut self, id: RoleAssignmentId) -> Result<Option<AssignedRole>, Error>;
 
     /// Assigns a role to an existing user, unless they have it. Returns the assignment, and whether it is new.
-    fn add(&mut self, username: &str, role: &RoleAssignment, now: DateTime<Utc>)
-    -> Result<(AssignedRole, bool), Error>;
+    fn add(
+        &mut self,
+        username: &str,
+        role: &RoleAssignment,
+        now: DateTime<Utc>,
+    ) -> Result<(AssignedRole, bool), Error> {
+        not_provided!("role_assignments.add", username, role, now)
+    }
 
     /// Removes an assignment; `false` if it does not exist.
-    fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error>;
+    fn remove(&mut self, id: RoleAssignmentId) -> Result<bool, Error> {
+        not_provided!("role_assignments.remove", id)
+    }
 }

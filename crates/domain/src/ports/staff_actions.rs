@@ -14,11 +14,17 @@ pub struct StaffActionFilter {
 /// What people did to the service. [`super::RetirementRepository::erase_user`] takes a retired person's name out of it.
 pub trait StaffActionRepository {
     /// Adds an action, as part of the transaction that does it.
-    fn add(&mut self, action: &StaffAction) -> Result<(), Error>;
+    fn add(&mut self, action: &StaffAction) -> Result<(), Error> {
+        not_provided!("staff_actions.add", action)
+    }
 
     /// The actions that match, latest first. Kinds that this version does not know are left out.
-    fn list(&mut self, filter: &StaffActionFilter, limit_offset: LimitOffset) -> Result<Vec<StaffAction>, Error>;
+    fn list(&mut self, filter: &StaffActionFilter, limit_offset: LimitOffset) -> Result<Vec<StaffAction>, Error> {
+        not_provided!("staff_actions.list", filter, limit_offset)
+    }
 
     /// The number of actions that match.
-    fn count(&mut self, filter: &StaffActionFilter) -> Result<i64, Error>;
+    fn count(&mut self, filter: &StaffActionFilter) -> Result<i64, Error> {
+        not_provided!("staff_actions.count", filter)
+    }
 }

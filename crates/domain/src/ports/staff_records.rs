@@ -26,20 +26,30 @@ pub trait NotificationRepository {
         &mut self,
         filter: &NotificationFilter,
         limit_offset: LimitOffset,
-    ) -> Result<Vec<(NotificationId, Notification)>, Error>;
+    ) -> Result<Vec<(NotificationId, Notification)>, Error> {
+        not_provided!("notifications.list", filter, limit_offset)
+    }
 
     /// The number of notifications that match.
-    fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error>;
+    fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
+        not_provided!("notifications.count", filter)
+    }
 
     /// All notifications about these plans, in any order.
-    fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error>;
+    fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+        not_provided!("notifications.find_by_plans", plans)
+    }
 
     /// Adds sent notifications and their history. An existing one of the same plan, admin and kind gets the new time.
     /// The notifications must be distinct.
-    fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error>;
+    fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
+        not_provided!("notifications.save", notifications, change)
+    }
 
     /// Deletes the notifications that match, records that, and returns their number.
-    fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error>;
+    fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
+        not_provided!("notifications.delete", filter, change)
+    }
 }
 
 /// A filter for license events.
@@ -57,14 +67,22 @@ pub struct LicenseEventFilter {
 /// changes.
 pub trait LicenseEventRepository {
     /// The events that match, latest first.
-    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error>;
+    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
+        not_provided!("license_events.list", filter, limit_offset)
+    }
 
     /// The number of events that match.
-    fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error>;
+    fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
+        not_provided!("license_events.count", filter)
+    }
 
     /// Marks licenses with an event. Existing marks stay unchanged.
-    fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error>;
+    fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        not_provided!("license_events.add", licenses, event_name, now)
+    }
 
     /// Deletes the events that match, records that, and returns their number.
-    fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error>;
+    fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
+        not_provided!("license_events.delete", filter, change)
+    }
 }

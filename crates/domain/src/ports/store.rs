@@ -35,7 +35,10 @@ pub trait Store: Send + Sync {
     /// be reached.
     fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error>;
 
-    /// Runs work that only reads. MUST refuse writes. Each statement sees what was committed when it started.
+    /// Runs work that only reads. Each statement sees what was committed when it started.
+    ///
+    /// MUST refuse writes, and MUST refuse the methods that lock rows: a use case that locks means to write. Methods that
+    /// lock only in a writing unit of work, as their docs say, read without locks.
     fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error>;
 
     /// Checks that the database answers.
@@ -71,6 +74,17 @@ impl<S: Store + ?Sized> StoreExt for S {
     }
 }
 
+/// Stands in for the repositories that a store does not have. Every method fails with [`Error::NotProvided`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NotProvided;
+
+impl NotProvided {
+    fn repository() -> &'static mut Self {
+        // A value without size takes no memory, so nothing is leaked.
+        Box::leak(Box::new(Self))
+    }
+}
+
 /// Defines [`UnitOfWork`] by its accessors, each with the repository that it hands out.
 macro_rules! unit_of_work {
     ($($accessor:ident: $repository:ident,)+) => {
@@ -79,10 +93,14 @@ macro_rules! unit_of_work {
         /// Repositories store what they are given and check only uniqueness. The use cases of [`crate::LicenseManager`]
         /// check the rules before they write.
         ///
-        /// Any type that implements all repositories is a unit of work.
+        /// A type that implements all repositories is a unit of work. Another type implements the accessors of those
+        /// that it has; the others return [`NotProvided`], whose methods fail with [`Error::NotProvided`].
+        /// [`crate::own_store`] says which use case needs which repositories.
         #[allow(missing_docs)] // each is the repository of that name
         pub trait UnitOfWork {
-            $(fn $accessor(&mut self) -> &mut dyn $repository;)+
+            $(fn $accessor(&mut self) -> &mut dyn $repository {
+                NotProvided::repository()
+            })+
         }
 
         impl<U: $($repository +)+> UnitOfWork for U {
@@ -90,6 +108,8 @@ macro_rules! unit_of_work {
                 self
             })+
         }
+
+        $(impl $repository for NotProvided {})+
     };
 }
 

@@ -11,16 +11,24 @@ use crate::model::utilization::{ActivationDelays, Period, SeatChange};
 /// person changes nothing. Every method but `fold` is one statement and MUST be fast in a plan with a million licenses.
 pub trait UtilizationRepository {
     /// The changes of the plan's seats on each day until `last`, sorted by day. Days without changes may be missing.
-    fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error>;
+    fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
+        not_provided!("utilization.seat_changes", plan, last)
+    }
 
     /// The delays from assignment to activation of the period's activations. An activation is a change from unassigned
     /// or assigned to activated at that time; reverts, renewals and transfers do not count.
-    fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error>;
+    fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
+        not_provided!("utilization.activation_delays", plan, period)
+    }
 
     /// Adds up what was counted one by one, for up to `limit` plans and days. The sums stay the same. Returns for how
     /// many it did; 0 if another process is at it.
-    fn fold(&mut self, limit: i64) -> Result<usize, Error>;
+    fn fold(&mut self, limit: i64) -> Result<usize, Error> {
+        not_provided!("utilization.fold", limit)
+    }
 
     /// Up to `limit` of the plan's assigned, not activated licenses, oldest assignment first, ties by id.
-    fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error>;
+    fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
+        not_provided!("utilization.idle", plan, limit)
+    }
 }

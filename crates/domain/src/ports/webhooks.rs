@@ -11,28 +11,44 @@ use crate::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, W
 /// Webhook endpoints.
 pub trait WebhookRepository {
     /// Adds a webhook.
-    fn add(&mut self, webhook: &Webhook) -> Result<(), Error>;
+    fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
+        not_provided!("webhooks.add", webhook)
+    }
 
     /// Writes an existing webhook, which the caller has locked. A requested pause ends.
-    fn save(&mut self, webhook: &Webhook) -> Result<(), Error>;
+    fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
+        not_provided!("webhooks.save", webhook)
+    }
 
     /// The webhook with this id.
-    fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error>;
+    fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+        not_provided!("webhooks.find", id)
+    }
 
     /// The webhook with this id, locked until the transaction ends.
-    fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error>;
+    fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+        not_provided!("webhooks.lock", id)
+    }
 
     /// Pauses claims for a webhook until this time.
-    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error>;
+    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
+        not_provided!("webhooks.rest", id, until)
+    }
 
     /// All webhooks in the order of their registration.
-    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error>;
+    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
+        not_provided!("webhooks.list", limit_offset)
+    }
 
     /// The number of webhooks.
-    fn count(&mut self) -> Result<i64, Error>;
+    fn count(&mut self) -> Result<i64, Error> {
+        not_provided!("webhooks.count")
+    }
 
     /// Removes a webhook and its deliveries; `false` if it does not exist.
-    fn remove(&mut self, id: WebhookId) -> Result<bool, Error>;
+    fn remove(&mut self, id: WebhookId) -> Result<bool, Error> {
+        not_provided!("webhooks.remove", id)
+    }
 }
 
 /// A filter for deliveries to a webhook.
@@ -66,33 +82,47 @@ pub struct WebhookReplay {
 pub trait WebhookDeliveryRepository {
     /// The backlog of all endpoints. MUST read at most `limit` of each: deliveries waiting for active endpoints, waiting
     /// for endpoints that are off, and dead-lettered ones.
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error>;
+    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+        not_provided!("webhook_deliveries.backlog", now, limit)
+    }
 
     /// The number of waiting deliveries of each of these endpoints. MUST read at most `limit` of each. Endpoints
     /// without any may be missing.
-    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error>;
+    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
+        not_provided!("webhook_deliveries.waiting", webhooks, limit)
+    }
 
     /// The deliveries that match, latest first.
     fn list(
         &mut self,
         filter: &WebhookDeliveryFilter,
         limit_offset: LimitOffset,
-    ) -> Result<Vec<WebhookDelivery>, Error>;
+    ) -> Result<Vec<WebhookDelivery>, Error> {
+        not_provided!("webhook_deliveries.list", filter, limit_offset)
+    }
 
     /// The number of deliveries that match.
-    fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error>;
+    fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {
+        not_provided!("webhook_deliveries.count", filter)
+    }
 
     /// Makes deliveries due at `now`, with no attempts counted, and returns their number. Claimed deliveries stay as
     /// they are.
-    fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error>;
+    fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
+        not_provided!("webhook_deliveries.replay", replay, now)
+    }
 
     /// Removes up to `limit` deliveries that wait for endpoints that are off and were due at `due` or before, oldest
     /// first, and adds them to [`Webhook::dropped`]. Returns their number. Deliveries that are claimed at `now` stay.
-    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
+    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        not_provided!("webhook_deliveries.drop_kept", due, now, limit)
+    }
 
     /// Removes up to `limit` deliveries that were completed at this time or before, or whose endpoint is gone. Returns
     /// their number.
-    fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error>;
+    fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        not_provided!("webhook_deliveries.remove_old", delivered, limit)
+    }
 }
 
 /// A request to an endpoint.

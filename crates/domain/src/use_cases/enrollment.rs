@@ -28,6 +28,9 @@ impl LicenseManager {
         lms_user_id: Option<LmsUserId>,
         enrollment: BulkEnrollment,
     ) -> Result<EnrollmentJobId, Error> {
+        if cfg!(not(feature = "csv")) {
+            return Err(Error::NotProvided("the feature csv"));
+        }
         let enrollment = enrollment.without_duplicates();
         enrollment.check(self.settings.enrollment_limit as usize)?;
         let now = self.now();

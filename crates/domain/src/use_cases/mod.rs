@@ -1,6 +1,6 @@
 //! The use cases, as methods of [`LicenseManager`].
 //!
-//! Each works in one transaction of the [`crate::ports::Store`]: it writes rows, their history and the outbox together
+//! [`LicenseManager`] lists them by subject. Each works in one transaction of the [`crate::ports::Store`]: it writes rows, their history and the outbox together
 //! or not at all.
 
 pub(crate) mod accounts;

@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use super::manager::LicenseManager;
 use super::page::Page;
 use super::staff_actions::Done;
-use crate::error::{Entity, Error, FieldErrors};
+#[cfg(feature = "url")]
+use crate::error::FieldErrors;
+use crate::error::{Entity, Error};
 use crate::history::Actor;
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
 use crate::model::staff_action::StaffActionKind;
@@ -13,7 +15,7 @@ use crate::outbox::EventName;
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork, WebhookDeliveryFilter, WebhookReplay};
 use crate::webhooks::{
     DELIVERED_KEPT, OffReason, WAITING_COUNTED, Webhook, WebhookBacklog, WebhookDelivery, WebhookOverview,
-    WebhookSecret, WebhookState, check_url,
+    WebhookSecret, WebhookState,
 };
 
 /// The most deliveries removed in one transaction.
@@ -241,8 +243,14 @@ impl LicenseManager {
         Ok(number)
     }
 
+    #[cfg(not(feature = "url"))]
+    fn check_webhook_url(&self, _: &str) -> Result<(), Error> {
+        Err(Error::NotProvided("the feature url"))
+    }
+
+    #[cfg(feature = "url")]
     fn check_webhook_url(&self, url: &str) -> Result<(), Error> {
-        match check_url(url, self.settings.allow_private_webhooks) {
+        match crate::webhooks::check_url(url, self.settings.allow_private_webhooks) {
             Ok(_) => Ok(()),
             Err(problem) => Err(Error::Invalid(FieldErrors::one("url", problem.to_string()))),
         }

@@ -14,6 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use license_manager_domain::operations::{
     CronExpression, OperationSummary, RecurringOperation, ScheduledRun, Supervisor, Timetable,
 };
+use license_manager_domain::ports::Inline;
 use license_manager_domain::{Error, LicenseManager};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
@@ -113,7 +114,7 @@ struct ScheduleWork {
 /// A run, and what may end it.
 struct SupervisedRun {
     run: ScheduledRun,
-    supervisor: RunSupervisor,
+    supervisor: Arc<RunSupervisor>,
 }
 
 impl LeasedWork for ScheduleWork {
@@ -139,7 +140,7 @@ impl LeasedWork for ScheduleWork {
 
     fn claim(&self, operation: RecurringOperation) -> Result<Option<SupervisedRun>, Error> {
         let run = self.manager.claim_run(operation)?;
-        let supervisor = RunSupervisor { stop: self.stop.clone(), lost: AtomicBool::new(false) };
+        let supervisor = Arc::new(RunSupervisor { stop: self.stop.clone(), lost: AtomicBool::new(false) });
         Ok(run.map(|run| SupervisedRun { run, supervisor }))
     }
 
@@ -150,16 +151,16 @@ impl LeasedWork for ScheduleWork {
         Ok(())
     }
 
-    /// Runs on a thread of its own, because an operation blocks it while the database works. The process does not wait
-    /// for this thread when it stops.
+    /// Runs on a thread of its own, and blocks it while the database works. The process does not wait for this thread
+    /// when it stops, as it would for the runtime's threads for blocking work.
     async fn run(&self, run: Arc<SupervisedRun>) -> OperationSummary {
         let operation = run.run.operation;
         tracing::info!(operation = operation.as_str(), "a scheduled run begins");
         let (ending, ended) = oneshot::channel();
-        let (manager, runtime) = (self.manager.clone(), Handle::current());
+        let (manager, runtime) = (self.manager.clone().with_blocking(Arc::new(Inline)), Handle::current());
         let thread = std::thread::Builder::new().name(operation.as_str().to_owned()).spawn(move || {
             // The receiver is gone if the run was abandoned.
-            let _ = ending.send(runtime.block_on(manager.execute_run(&run.run, &run.supervisor)));
+            let _ = ending.send(runtime.block_on(manager.execute_run(&run.run, run.supervisor.clone())));
         });
         if let Err(error) = thread {
             tracing::error!(operation = operation.as_str(), %error, "could not start a thread for a scheduled run");

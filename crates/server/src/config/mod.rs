@@ -28,8 +28,7 @@ pub use load::ConfigError;
 pub use schedule::ScheduleConfig;
 pub use settings::{
     AuthConfig, BackupConfig, Config, DEFAULT_DATABASE_FILE, DatabaseConfig, EnrollmentConfig, ExportConfig,
-    ImportConfig,
-    LoggingConfig, OperationsConfig, PortalsConfig, ProvisioningConfig, ServerConfig, ThrottleConfig,
+    ImportConfig, LoggingConfig, OperationsConfig, PortalsConfig, ProvisioningConfig, ServerConfig, ThrottleConfig,
 };
 pub use upstreams::{
     BrazeCampaigns, BrazeConfig, CatalogConfig, LmsConfig, OauthConfig, S3Config, SegmentConfig, SmtpConfig,

@@ -128,9 +128,7 @@ impl From<Error> for ApiError {
                     let message = format!("{message} They are: {}{more}.", told.join(", "));
                     Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
                 }
-                Conflict::RenewalOfPlan | Conflict::RenewalByPlan => {
-                    Self::text(StatusCode::UNPROCESSABLE_ENTITY, message)
-                }
+                _ => Self::text(StatusCode::UNPROCESSABLE_ENTITY, message),
             },
             Error::Refused(refusal) => match refusal {
                 Refusal::NotEnoughLicenses { .. }
@@ -150,8 +148,8 @@ impl From<Error> for ApiError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot reach its database just now. Try again shortly.",
             ),
-            Error::Internal(cause) => {
-                tracing::error!(%cause, "a use case failed");
+            error => {
+                tracing::error!(%error, "a use case failed");
                 Self::detail(StatusCode::INTERNAL_SERVER_ERROR, "The service failed. The request changed nothing.")
             }
         }

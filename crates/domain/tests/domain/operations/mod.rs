@@ -1,4 +1,4 @@
-//! What runs by itself: each rule of docs/RULES.md, "Recurring operations", as a story with a clock that moves.
+//! What runs by itself: each rule of crates/domain/RULES.md, "Recurring operations", as a story with a clock that moves.
 
 mod auto_scaling;
 mod catalog_queries;

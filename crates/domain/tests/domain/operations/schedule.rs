@@ -1,5 +1,7 @@
 //! Operations run by themselves. Every story begins at midnight.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::model::{RenewalTerms, StaffActionKind};
 use license_manager_domain::operations::{
@@ -44,7 +46,7 @@ fn due(world: &World) -> ScheduledRun {
 fn work_off(world: &World, manager: &LicenseManager) -> Vec<RecurringOperation> {
     let next = || {
         let run = take_due(manager, &[])?;
-        let summary = now(manager.execute_run(&run, &Watch::patient(world)));
+        let summary = now(manager.execute_run(&run, Arc::new(Watch::patient(world))));
         assert!(manager.finish_run(&run, &summary).unwrap());
         Some(run.operation)
     };
@@ -97,7 +99,7 @@ fn a_due_renewal_is_processed_and_the_run_is_told_of() {
     world.clock.advance(hours(2));
     let run = due(&world);
     assert_eq!(schedule(&world, ProcessRenewals).running_since, Some(run.started));
-    let summary = now(world.manager.execute_run(&run, &Watch::patient(&world)));
+    let summary = now(world.manager.execute_run(&run, Arc::new(Watch::patient(&world))));
     world.clock.advance(Duration::minutes(1));
     assert!(world.manager.finish_run(&run, &summary).unwrap());
     let kept = schedule(&world, ProcessRenewals);
@@ -214,7 +216,7 @@ fn an_interrupted_run_goes_on_at_once_elsewhere() {
     start(&world, &[(ProcessRenewals, AT_TWO)]);
     world.clock.advance(hours(2));
     let run = due(&world);
-    let summary = now(world.manager.execute_run(&run, &Watch::for_looks(&world, 1)));
+    let summary = now(world.manager.execute_run(&run, Arc::new(Watch::for_looks(&world, 1))));
     assert!(summary.interrupted && world.manager.finish_run(&run, &summary).unwrap());
     let kept = schedule(&world, ProcessRenewals);
     assert_eq!((kept.last_run.unwrap().outcome, kept.last_complete), (RunOutcome::Interrupted, None));
@@ -306,7 +308,7 @@ fn every_operation_runs_by_its_name() {
     for operation in RecurringOperation::ALL {
         let run = take_due(&manager, &[]).expect("one of many due at once");
         assert_eq!(run.operation, operation);
-        let summary = now(manager.execute_run(&run, &Watch::patient(&world)));
+        let summary = now(manager.execute_run(&run, Arc::new(Watch::patient(&world))));
         assert_eq!((summary.operation, summary.dry_run), (operation.as_str(), false));
         assert_eq!(RecurringOperation::from_name(summary.operation), Some(operation));
         manager.finish_run(&run, &summary).unwrap();

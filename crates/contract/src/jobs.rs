@@ -1,0 +1,146 @@
+//! Jobs on whole plans.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::model::{Job, JobKind};
+use license_manager_domain::ports::{Store, StoreExt, UnitOfWork};
+use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
+use license_manager_domain::{Entity, Error};
+use uuid::Uuid;
+
+use super::Database;
+use super::fixtures::*;
+
+fn job(plan: u128, kind: JobKind, on: i64) -> Job {
+    Job { plan: plan_id(plan), kind, requested_by: Some(format!("admin of day {on}")), requested_at: day(on) }
+}
+
+fn add(store: &dyn Store, job: &Job) {
+    store.write(|unit| unit.jobs().add(job)).unwrap();
+}
+
+/// Claims the job that waits longest at a moment, for a day.
+pub(crate) fn claim(
+    unit: &mut dyn UnitOfWork,
+    number: u128,
+    now: DateTime<Utc>,
+) -> Result<Option<(ClaimedJob, Job)>, Error> {
+    let Some(&queue) = unit.queue().due(QueueKind::PlanJobs, now)?.first() else { return Ok(None) };
+    let lease = Lease { id: Uuid::from_u128(number), queue };
+    let Some(claimed) = unit.queue().claim_job(&Claim { lease, now, until: now + Duration::days(1), limit: 1 })? else {
+        return Ok(None);
+    };
+    let Queue::PlanJobs(kind) = queue else { panic!("{queue:?} is no queue of jobs") };
+    let job = unit.jobs().find(claimed.plan, kind)?.expect("what is claimed is there");
+    Ok(Some((claimed, job)))
+}
+
+fn finish(unit: &mut dyn UnitOfWork, claimed: &ClaimedJob) -> Result<(), Error> {
+    unit.queue().settle(claimed.lease, &[Settlement::completed(claimed.plan.0, day(1000))])
+}
+
+/// Claims and removes all jobs.
+fn work_off(store: &dyn Store) -> Vec<Job> {
+    let next = || {
+        store
+            .write(|unit| {
+                let Some((claimed, job)) = claim(unit, 99, day(1000))? else { return Ok(None) };
+                finish(unit, &claimed)?;
+                Ok(Some(job))
+            })
+            .unwrap()
+    };
+    std::iter::from_fn(next).collect()
+}
+
+/// A request that is repeated does not start the work twice.
+pub fn a_plan_has_one_job_of_each_kind(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    add(&*store, &job(1, JobKind::Provision, 1));
+    add(&*store, &job(1, JobKind::Provision, 2));
+    add(&*store, &job(1, JobKind::RevokeAll, 3));
+    add(&*store, &Job { requested_by: None, ..job(2, JobKind::Provision, 4) });
+    assert_eq!(
+        work_off(&*store),
+        [
+            job(1, JobKind::Provision, 2),
+            job(1, JobKind::RevokeAll, 3),
+            Job { requested_by: None, ..job(2, JobKind::Provision, 4) },
+        ],
+        "the latest request stands, in the turn of the first"
+    );
+}
+
+/// Who waits longest comes first.
+pub fn the_oldest_job_is_claimed_first(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let jobs = [job(2, JobKind::RevokeAll, 5), job(3, JobKind::Provision, 3), job(1, JobKind::Provision, 4)];
+    jobs.iter().for_each(|job| add(&*store, job));
+    assert_eq!(work_off(&*store), [jobs[1].clone(), jobs[2].clone(), jobs[0].clone()]);
+}
+
+/// A job is carried out once.
+pub fn a_job_that_is_done_is_gone(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let next = || store.write(|unit| claim(unit, 1, day(1000))).unwrap();
+    assert_eq!(next(), None);
+    add(&*store, &job(1, JobKind::Provision, 1));
+    add(&*store, &job(1, JobKind::RevokeAll, 2));
+    let (claimed, _) = next().unwrap();
+    store.write(|unit| finish(unit, &claimed)).unwrap();
+    assert_eq!(work_off(&*store), [job(1, JobKind::RevokeAll, 2)]);
+    store.write(|unit| finish(unit, &claimed)).unwrap();
+    assert_eq!(store.read(|unit| unit.jobs().find(plan_id(1), JobKind::Provision)), Ok(None));
+}
+
+/// A job survives a failure.
+pub fn a_job_whose_work_failed_is_claimed_again(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    add(&*store, &job(1, JobKind::Provision, 1));
+    let failed: Result<(), Error> = store.write(|unit| {
+        let (claimed, _) = claim(unit, 1, day(1000))?.ok_or(Error::NotFound(Entity::Plan))?;
+        finish(unit, &claimed)?;
+        Err(Error::NotFound(Entity::License))
+    });
+    assert_eq!(failed, Err(Error::NotFound(Entity::License)));
+    assert_eq!(work_off(&*store), [job(1, JobKind::Provision, 1)]);
+}
+
+/// One job that cannot go on does not stop the others.
+pub fn a_job_that_was_postponed_lets_the_others_pass(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    add(&*store, &job(1, JobKind::Provision, 1));
+    add(&*store, &job(2, JobKind::Provision, 2));
+    let next = |on| store.write(|unit| claim(unit, 1, day(on))).unwrap();
+    let (claimed, first) = next(1).unwrap();
+    assert_eq!((&first, claimed.attempts, claimed.due), (&job(1, JobKind::Provision, 1), 0, day(1)));
+    let postponed = Settlement { attempts: 1, ..Settlement::due(plan_id(1).0, day(9)) };
+    store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&postponed))).unwrap();
+    assert_eq!(next(1), None);
+    let (claimed, second) = next(8).unwrap();
+    assert_eq!(second, job(2, JobKind::Provision, 2));
+    assert_eq!(next(8), None, "what is claimed is nobody else's");
+    let in_turn = Settlement::due(plan_id(2).0, claimed.due);
+    store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&in_turn))).unwrap();
+    assert_eq!(work_off(&*store), [job(2, JobKind::Provision, 2), job(1, JobKind::Provision, 1)]);
+}
+
+/// Alerts are raised on numbers that are right.
+pub fn jobs_that_wait_are_counted_by_kind(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let counts = || store.read(|unit| unit.jobs().counts()).unwrap();
+    assert_eq!(counts(), BTreeMap::from([(JobKind::Provision, 0), (JobKind::RevokeAll, 0)]));
+    add(&*store, &job(1, JobKind::Provision, 1));
+    add(&*store, &job(2, JobKind::Provision, 1));
+    add(&*store, &job(2, JobKind::RevokeAll, 1));
+    assert_eq!(counts(), BTreeMap::from([(JobKind::Provision, 2), (JobKind::RevokeAll, 1)]));
+    work_off(&*store);
+    assert_eq!(counts().values().sum::<i64>(), 0);
+}
