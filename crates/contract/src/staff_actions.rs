@@ -27,6 +27,7 @@ fn found(store: &dyn Store, filter: &StaffActionFilter) -> Vec<StaffAction> {
     found
 }
 
+/// Operators see who did what, and page through it.
 pub fn what_people_did_is_found_latest_first(db: &dyn Database) {
     let store = db.store();
     let retried = action(1, StaffActionKind::MessagesRetried, "amy");
@@ -51,6 +52,7 @@ pub fn what_people_did_is_found_latest_first(db: &dyn Database) {
     assert_eq!(store.read(|unit| unit.staff_actions().list(&all, second)).unwrap(), [dropped]);
 }
 
+/// A retired person's name stays nowhere.
 pub fn a_retired_user_is_named_in_no_action(db: &dyn Database) {
     let store = db.store();
     let by_bob = action(1, StaffActionKind::RunRequested, "bob");
