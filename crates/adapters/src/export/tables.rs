@@ -111,9 +111,12 @@ pub(super) const TABLES: &[Table] = &[
 ];
 
 /// Tables that say nothing of their own: what is counted or indexed, and how this database came to be.
-pub(super) const WITHOUT_MEANING: [&str; 7] = [
+pub(super) const WITHOUT_MEANING: [&str; 10] = [
     "__diesel_schema_migrations",
     "idempotency_usage",
+    "imported_range",
+    "imported_row",
+    "imported_value",
     "imported_versions",
     "license_address",
     "outbox_words",

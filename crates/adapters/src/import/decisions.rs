@@ -209,9 +209,9 @@ fn find_problems<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<bo
 /// The statement that decides about the rows that have problems.
 fn resolved(decision: &str) -> String {
     format!(
-        "UPDATE staged_difference SET decision = '{decision}', why = (
+        "UPDATE staged_difference SET decision = '{decision}', why = coalesce(why, (
              SELECT min(problem.why) FROM staged_problem AS problem
-             WHERE problem.table_name = staged_difference.table_name AND problem.key = staged_difference.key)
+             WHERE problem.table_name = staged_difference.table_name AND problem.key = staged_difference.key))
          WHERE EXISTS (SELECT 1 FROM staged_problem AS problem
                        WHERE problem.table_name = staged_difference.table_name
                            AND problem.key = staged_difference.key);"
@@ -220,6 +220,7 @@ fn resolved(decision: &str) -> String {
 
 /// Takes over the other rows of the problems too, so that the source's state replaces ours.
 fn take_others<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<(), ImportError> {
+    connection.run(&resolved("take"))?;
     for shape in shapes {
         let (table, key) = (shape.name, shape.key());
         let others = format!("SELECT other FROM staged_problem WHERE other_table = '{table}'");
@@ -227,7 +228,8 @@ fn take_others<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<(), 
             continue;
         }
         connection.run(&format!(
-            "UPDATE staged_difference SET decision = 'take' WHERE table_name = '{table}' AND key IN ({others});
+            "UPDATE staged_difference SET decision = 'take', why = coalesce(why, 'in_the_way')
+             WHERE table_name = '{table}' AND key IN ({others});
              INSERT INTO staged_difference
                  (table_name, key, label, named, theirs, ours, their_checksum, is_known, changed_there, changed_here,
                   decision, why)

@@ -113,13 +113,14 @@ impl LicenseManager {
         self.store.read(|unit| unit.schedule().is_importing())
     }
 
-    /// The operations that are due, asked for or still running, longest due first; none during an import.
+    /// The operations that are due, asked for or still running, longest due first; during an import
+    /// only backups.
     pub fn due_runs(&self) -> Result<Vec<RecurringOperation>, Error> {
         let now = self.now();
         let mut due = self.store.read(|unit| unit.schedule().list())?;
         due.retain(|schedule| is_to_run(schedule, now));
-        if !due.is_empty() && self.is_importing()? {
-            return Ok(Vec::new());
+        if due.iter().any(|schedule| rests_during_imports(schedule.operation)) && self.is_importing()? {
+            due.retain(|schedule| !rests_during_imports(schedule.operation));
         }
         due.sort_by_key(|schedule| schedule.requested.or(schedule.next_run));
         Ok(due.into_iter().map(|schedule| schedule.operation).collect())
@@ -137,7 +138,7 @@ impl LicenseManager {
     ) -> Result<Option<ScheduledRun>, Error> {
         let mut schedule = unit.schedule().lock_or_add(operation)?;
         let (now, owner) = (self.now(), self.ids.next());
-        if !is_to_run(&schedule, now) || unit.schedule().is_importing()? {
+        if !is_to_run(&schedule, now) || (rests_during_imports(operation) && unit.schedule().is_importing()?) {
             return Ok(None);
         }
         let lease = Lease { id: owner, queue: whole(operation).queue() };
@@ -230,6 +231,11 @@ impl LicenseManager {
             Ok(true)
         })
     }
+}
+
+/// Whether an operation rests while the database is imported again. A backup only reads.
+fn rests_during_imports(operation: RecurringOperation) -> bool {
+    operation != RecurringOperation::Backup
 }
 
 /// Whether it is due, asked for or was started. Its lease tells whether the run is still going on.

@@ -14,7 +14,7 @@ pub trait ScheduleRepository {
         not_provided!("schedule.lock_or_add", operation)
     }
 
-    /// Whether an import from another system is repeated until it is finished. Until then nothing runs on schedule.
+    /// Whether an import from another system is repeated until it is finished. Until then only backups run on schedule.
     fn is_importing(&mut self) -> Result<bool, Error> {
         not_provided!("schedule.is_importing")
     }

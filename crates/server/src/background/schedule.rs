@@ -70,12 +70,12 @@ fn widest_gap(expression: &CronExpression, now: DateTime<Utc>) -> TimeDelta {
     runs.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
 
-/// Says in the log that nothing runs until an import is finished.
+/// Says in the log that nothing but backups runs until an import is finished.
 async fn say_if_importing(manager: &LicenseManager) {
     let asking = manager.clone();
     if let Ok(true) = blocking(move || asking.is_importing()).await {
         tracing::warn!(
-            "nothing runs on schedule: this database is imported again until `license-manager import --finish`"
+            "nothing but backups runs on schedule: this database is imported again until `license-manager import --finish`"
         );
     }
 }

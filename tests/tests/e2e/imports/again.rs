@@ -220,7 +220,7 @@ fn the_operations_rest_until_the_import_is_finished() {
         let on = [("LM_SCHEDULE__ENABLED", "true"), ("LM_WORKER__ENABLED", "false")];
         let server = Server::start_with(target.url(), &on);
         assert_eq!(scheduled(&server)["importing"], true);
-        let said = poll(PATIENCE, || server.log().contains("nothing runs on schedule").then_some(()));
+        let said = poll(PATIENCE, || server.log().contains("nothing but backups runs on schedule").then_some(()));
         assert!(said.is_some(), "{}", server.log());
         let finished = Ran::alone(target.url(), &["import", "--finish"]);
         assert!(finished.succeeded && finished.stdout.contains("finished"), "{finished:?}");

@@ -184,7 +184,6 @@ fn assert_values_are_kept(database: &Database) {
         "SELECT source_table || ' ' || source_key || ' ' || kept AS text FROM imported_value ORDER BY source_table, source_key",
     );
     for expected in [
-        format!(r#"api_bulkenrollmentjob {} {{"results_s3_object_name":"c2/results.csv"}}"#, uuid_of("f1")),
         r#"core_user amy {"id":"2"}"#.to_owned(),
         r#"core_user gone {"id":"3","is_active":"0","is_staff":"1","is_superuser":"1"}"#.to_owned(),
         r#"core_user_groups desk: support {"username":"desk","name":"support"}"#.to_owned(),

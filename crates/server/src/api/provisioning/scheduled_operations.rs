@@ -17,7 +17,7 @@ use crate::state::State;
 struct ScheduleBody {
     /// Whether this server runs scheduled operations. Other servers and workers may run them.
     enabled: bool,
-    /// Whether the database is imported again until `license-manager import --finish`. Until then nothing runs on schedule.
+    /// Whether the database is imported again until `license-manager import --finish`. Until then only backups run on schedule.
     importing: bool,
     operations: Vec<OperationBody>,
 }
