@@ -29,12 +29,14 @@ fn a_server_that_expects_connections_of_its_own_says_which_setting_it_needs() {
 }
 
 #[test]
-fn an_import_wants_a_connection_of_its_own() {
+fn an_import_and_an_export_want_a_connection_of_their_own() {
     let database = Database::postgres();
-    let import = ["import", "--from", "mysql://me:secret@127.0.0.1:1/django"];
-    let refusal = Server::start_refused(database.url(), &[SETTING], &import);
-    assert_eq!(refusal.status.code(), Some(2), "{}", refusal.stderr);
-    assert!(refusal.stderr.contains("set DATABASE_URL to that of Postgres itself"), "{}", refusal.stderr);
+    let django = "mysql://me:secret@127.0.0.1:1/django";
+    for command in [["import", "--from", django], ["export", "--to", django]] {
+        let refusal = Server::start_refused(database.url(), &[SETTING], &command);
+        assert_eq!(refusal.status.code(), Some(2), "{}", refusal.stderr);
+        assert!(refusal.stderr.contains("set DATABASE_URL to that of Postgres itself"), "{}", refusal.stderr);
+    }
 }
 
 #[test]

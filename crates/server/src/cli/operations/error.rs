@@ -2,6 +2,7 @@
 
 use license_manager_domain::Error;
 
+use crate::config::{Config, DatabaseUrl};
 use crate::database::MigrationError;
 
 /// Why a command did not start or could not report.
@@ -38,5 +39,20 @@ impl From<MigrationError> for CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+/// Refuses a database behind a pooler, for commands that use one connection throughout.
+///
+/// # Errors
+/// What to set.
+pub(super) fn refuse_pooler(config: &Config) -> Result<(), CommandError> {
+    match &config.database.url {
+        Some(DatabaseUrl::Postgres(_)) if !config.database.prepared_statements => Err(CommandError::Arguments(
+            "this command uses one connection throughout, which a pooler does not give: set DATABASE_URL to that of \
+             Postgres itself, and LM_DATABASE__PREPARED_STATEMENTS=true"
+                .to_owned(),
+        )),
+        _ => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use license_manager_django::{DatabaseAddress, DjangoError, DjangoExport};
 use serde_json::{Value, json};
 
 use super::arguments::{RunOptions, SummaryFormat, date, secret};
-use super::error::CommandError;
+use super::error::{CommandError, refuse_pooler};
 use super::row_report::RowReport;
 use super::supervisor::CommandSupervisor;
 use crate::config::{Config, Secret};
@@ -52,6 +52,7 @@ pub fn export(config: &Config, arguments: &ExportArguments, out: &mut impl Write
         }
         other => other.into(),
     })?;
+    refuse_pooler(config)?;
     let source = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
     source.migrate()?;
     let run = &arguments.run;

@@ -13,10 +13,10 @@ use license_manager_domain::ports::Clock as _;
 use serde_json::{Value, json};
 
 use super::arguments::{RunOptions, SummaryFormat, secret};
-use super::error::CommandError;
+use super::error::{CommandError, refuse_pooler};
 use super::row_report::RowReport;
 use super::supervisor::CommandSupervisor;
-use crate::config::{Config, DatabaseUrl, Secret};
+use crate::config::{Config, Secret};
 use crate::database::Database;
 use crate::system::SystemClock;
 
@@ -82,11 +82,7 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
         return Err(CommandError::Arguments(problem.to_owned()));
     };
     let address = DatabaseAddress::parse(url.expose())?;
-    if matches!(config.database.url, Some(DatabaseUrl::Postgres(_))) && !config.database.prepared_statements {
-        let problem = "an import uses one connection throughout, which a pooler does not give: set DATABASE_URL to that of Postgres \
-                       itself, and LM_DATABASE__PREPARED_STATEMENTS=true";
-        return Err(CommandError::Arguments(problem.to_owned()));
-    }
+    refuse_pooler(config)?;
     let target = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
     target.migrate()?;
     let mut source = DjangoDatabase::connect(&address)?;
