@@ -41,7 +41,9 @@ pub trait RoleAssignmentRepository {
     }
 
     /// The assignment with this id.
-    fn find(&mut self, id: RoleAssignmentId) -> Result<Option<AssignedRole>, Error>;
+    fn find(&mut self, id: RoleAssignmentId) -> Result<Option<AssignedRole>, Error> {
+        not_provided!("role_assignments.find", id)
+    }
 
     /// Assigns a role to an existing user, unless they have it. Returns the assignment, and whether it is new.
     fn add(
