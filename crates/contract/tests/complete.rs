@@ -26,6 +26,7 @@ fn every_obligation_is_in_its_group() {
         ("renewals", include_str!("../src/renewals.rs")),
         ("retirement", include_str!("../src/retirement.rs")),
         ("schedule", include_str!("../src/schedule.rs")),
+        ("staff_actions", include_str!("../src/staff_actions.rs")),
         ("staff_records", include_str!("../src/staff_records.rs")),
         ("transfers", include_str!("../src/transfers.rs")),
         ("units_of_work", include_str!("../src/units_of_work.rs")),

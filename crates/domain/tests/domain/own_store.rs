@@ -74,6 +74,7 @@ recorded! {
     role_assignments: RoleAssignmentRepository,
     notifications: NotificationRepository,
     license_events: LicenseEventRepository,
+    staff_actions: StaffActionRepository,
     idempotency: IdempotencyRepository,
     operations: OperationRepository,
     due_work: DueWorkRepository,
@@ -261,8 +262,8 @@ const USE_CASES: &[(&str, UseCase)] = &[
     ("`outbox`, `backlog`, `retry_messages`, `discard_messages`", |manager, _, _| {
         manager.outbox(&OutboxFilter::default(), 10).unwrap();
         manager.backlog(10).unwrap();
-        manager.retry_messages(&OutboxSelection::DeadLettered(None)).unwrap();
-        manager.discard_messages(&OutboxSelection::DeadLettered(None)).unwrap();
+        manager.retry_messages(&admin(), &OutboxSelection::DeadLettered(None)).unwrap();
+        manager.discard_messages(&admin(), &OutboxSelection::DeadLettered(None)).unwrap();
     }),
     ("[deliveries](crate::delivery)", |manager, world, plan| {
         let secret = WebhookSecret::of_key(&[7; 32]);
@@ -293,7 +294,7 @@ const USE_CASES: &[(&str, UseCase)] = &[
         let url = "https://hooks.example.com/".to_owned();
         let webhook = manager.create_webhook(&admin(), url, secret, WebhookChanges::default()).unwrap();
         manager.webhooks(everything).unwrap();
-        manager.delete_webhook(webhook.id).unwrap();
+        manager.delete_webhook(&admin(), webhook.id).unwrap();
     }),
     ("`begin_once`", |manager, _, _| {
         let key = IdempotencyKey { username: "amy".to_owned(), key: "k".to_owned(), operation: "POST /a/".to_owned() };
