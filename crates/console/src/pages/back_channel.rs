@@ -20,7 +20,7 @@ pub(crate) async fn log_out(
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
     session::admit(&console, &request, None)?;
-    let fields = form::read(&mut payload.into_inner()).await?;
+    let fields = form::read(&request, &mut payload.into_inner()).await?;
     let Some(provider) = console.provider.clone() else { return Err(PageError::NotFound) };
     let Some(token) = fields.text("logout_token") else {
         return Ok(refused("The form has no logout_token."));

@@ -263,6 +263,7 @@ fn loss(topic: Topic) -> &'static str {
         Topic::BulkEnrollment => "learners who are not enrolled yet stay so, and the bulk enrollment never ends.",
         Topic::EnrollmentResultsMail => "the requester gets no mail with the results.",
         Topic::EnrollmentResultsFile => "the results get to no file. The database keeps them.",
+        Topic::Custom => "the program that embeds the service, and wrote it, does not get it.",
         Topic::Unknown => "another version of the service wrote it, and knows what it is for.",
     }
 }

@@ -49,6 +49,10 @@ pub(crate) fn words(operation: RecurringOperation) -> (&'static str, &'static st
             "Check catalogs",
             "The catalog service is asked whether catalogs have queries of their own. Nothing is changed.",
         ),
+        Operation::Backup => (
+            "Back up",
+            "The SQLite database is copied to the folder or bucket of the settings, and old copies are removed.",
+        ),
     }
 }
 
