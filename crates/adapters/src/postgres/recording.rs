@@ -1,5 +1,8 @@
 //! Writes history in the statement that changes the rows. [`super::history`] reads it.
 
+// The traits here are diesel's, whose defaults are meant to be used.
+#![allow(clippy::missing_trait_methods)]
+
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};

@@ -1,5 +1,8 @@
 //! Connections: how they are opened and set up.
 
+// The traits here are diesel's, whose defaults are meant to be used.
+#![allow(clippy::missing_trait_methods)]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -12,6 +12,7 @@ mod deletions;
 mod deliveries;
 mod deliveries_of_enrollments;
 mod deliveries_of_plans;
+mod documented;
 mod enrollment;
 mod enrollment_files;
 mod enrollment_of_everybody;
