@@ -205,7 +205,10 @@ fn what_was_done_here_goes_there_and_comes_back_the_same() {
         assert!(told["left"].get("seat_change").is_none() && told["refused"] == false, "{told}");
         // The other way, into a database that says when it was imported.
         let moment = if name == "of_sqlite" { "0" } else { "to_timestamp(0)" };
-        database.execute(&format!("INSERT INTO imported_versions VALUES (1, {moment}, 0)"));
+        database.execute(&format!(
+            "INSERT INTO imported_versions (id, imported_at, last_license_history_id, own_versions_from, finished_at)
+             VALUES (1, {moment}, 0, 9000000000, {moment})"
+        ));
         assert_equal(&database, &to, false);
         let again = Database::sqlite();
         let imported = import(&again, &to, &["--output", "json"]);
