@@ -4,7 +4,11 @@
 /// The names that people import by a glob from libraries for SQLite, Postgres and SQL in general.
 mod databases {
     macro_rules! names {
-        ($($name:ident)+) => { $(pub struct $name;)+ };
+        ($($name:ident)+) => {
+            // Only the names matter.
+            $(#[allow(dead_code)]
+            pub struct $name;)+
+        };
     }
 
     names! {
@@ -17,7 +21,7 @@ mod databases {
 fn no_name_is_one_of_a_database_library() {
     use license_manager_domain::prelude::*;
 
-    use super::databases::*;
+    use self::databases::*;
 
     type Names = (
         (Column, Connection, Error, Executor, FromRow, Map, MappedRows, Name, Params, Pool, Query, Result),
