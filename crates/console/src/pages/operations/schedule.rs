@@ -51,6 +51,10 @@ pub(crate) fn words(operation: RecurringOperation) -> (&'static str, &'static st
         ),
         Operation::Backup => (
             "Back up",
+            "The SQLite database is copied to the place of the settings, and the oldest copies there are removed.",
+        ),
+        Operation::Backup => (
+            "Back up",
             "The SQLite database is copied to the folder or bucket of the settings, and old copies are removed.",
         ),
     }
@@ -60,7 +64,8 @@ pub(crate) fn words(operation: RecurringOperation) -> (&'static str, &'static st
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
     require(&visitor)?;
     let query = Fields::of_query(&request);
-    let schedule = visitor.read(|console| console.manager.schedule()).await?;
+    let (schedule, is_importing) =
+        visitor.read(|console| Ok((console.manager.schedule()?, console.manager.is_importing()?))).await?;
     let goes_on = schedule.iter().any(|entry| entry.running_since.is_some() || entry.requested.is_some());
     let content = html! {
         @if let Some(asked) = query.text("asked").and_then(|name| RecurringOperation::from_name(&name)) {
@@ -71,6 +76,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             p.note { "This server does not run the schedule: its setting LM_SCHEDULE__ENABLED is off. What you ask for begins as soon as a "
                 "server or worker with that setting is up." }
         }
+        @if is_importing { p.note { "A database is being imported. Until that is finished, only backups run." } }
         section #schedule data-live[goes_on] {
             div.card.wide { table {
                 thead { tr { th { "Operation" } th { "Runs" } th { "Next" } th { "Last run" } th { "Result" } th { span.hidden { "Run now" } } } }
