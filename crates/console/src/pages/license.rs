@@ -113,7 +113,7 @@ fn waiting(messages: &[MessageRow]) -> Markup {
     html! {
         section {
             h2 { "Mails and messages that wait" }
-            div.card.wide { table {
+            div.card.wide tabindex="0" role="region" aria-label="Mails and messages that wait" { table {
                 thead { tr { th { "What" } th { "Since" } th.number { "Failed tries" } th { "Next try" } th { "Last error" } } }
                 tbody { @for message in messages { tr {
                     td { (message.topic.replace('_', " ")) }

@@ -33,7 +33,7 @@ pub(crate) async fn list(visitor: Visitor) -> Result<HttpResponse, PageError> {
             @if everybody { "Everybody who is signed in, last used first." } @else { "Where you are signed in, last used first." }
             " A session ends after 8 hours without use, and after 7 days. Times are UTC."
         }
-        section.card.wide {
+        section.card.wide tabindex="0" aria-label="Sessions" {
             table {
                 thead { tr {
                     th { "User" } th { "Browser" } th { "Signed in" } th { "Last used" } th { span.hidden { "End" } }

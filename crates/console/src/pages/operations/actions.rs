@@ -55,7 +55,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
 /// What people did.
 pub(crate) fn table(actions: &[StaffAction]) -> Markup {
     html! {
-        div.card.wide { table {
+        div.card.wide tabindex="0" role="region" aria-label="What people did" { table {
             thead { tr { th { "When" } th { "Who" } th { "What" } th { "About" } th.number { "Number" } th { "Reason" } } }
             tbody { @for action in actions { tr {
                 td { (moment(action.at)) }

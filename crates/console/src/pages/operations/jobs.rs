@@ -106,7 +106,7 @@ pub(crate) async fn enrollments(visitor: Visitor, request: HttpRequest) -> Resul
                     @else { "Nobody has asked for a bulk enrollment yet. Admins do that in their portal." }
                 }
             } @else {
-                div.card.wide { table {
+                div.card.wide tabindex="0" role="region" aria-label="Bulk enrollments" { table {
                     thead { tr {
                         th { "Customer" } th { "Asked for" } th.number { "Courses" } th.number { "Learners" } th { "State" }
                         th.number { "Enrolled" } th.number { "Pending" } th.number { "Failed" } th { "Last change" }

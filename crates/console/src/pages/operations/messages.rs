@@ -100,7 +100,7 @@ fn queues_table(backlog: &[(Queue, Backlog)]) -> Markup {
                 "Queues: " (total(backlog.iter().map(|(_, backlog)| backlog.waiting).sum())) " waiting, "
                 (total(backlog.iter().map(|(_, backlog)| backlog.dead_lettered).sum())) " dead letters"
             }
-            div.wide { table {
+            div.wide tabindex="0" role="region" aria-label="Queues" { table {
                 thead { tr { th { "Queue" } th { "Leads to" } th.number { "Waiting" } th.number { "Dead letters" } th { "Due since" } } }
                 tbody { @for (queue, backlog) in backlog { tr {
                     td { (queue.as_str()) }

@@ -166,7 +166,7 @@ pub(crate) async fn user(visitor: Visitor, request: HttpRequest) -> Result<HttpR
 
 fn changes_table(changes: &[ChangeRow]) -> Markup {
     html! {
-        div.card.wide { table {
+        div.card.wide tabindex="0" role="region" aria-label="Changes" { table {
             thead { tr { th { "When" } th { "What" } th.number { "Number" } th { "One of them" } th { "Reason" } } }
             tbody { @for change in changes { tr {
                 td { (moment(change.at)) }
