@@ -64,7 +64,9 @@ pub(super) fn rows<C: Readable>(
         ),
         name => format!("'{name}', {}", C::value(&format!("own.{name}"), &column.kind)),
     });
-    let added = table.added.iter().map(|(name, expression, is_moment)| {
+    // Nothing is kept of versions.
+    let added = table.added.iter().filter(|(added, ..)| *added != "kept" || name == table.name);
+    let added = added.map(|(name, expression, is_moment)| {
         let kind = if *is_moment { "timestamp with time zone" } else { "" };
         format!("'{name}', {}", C::value(expression, kind))
     });

@@ -54,6 +54,23 @@ macro_rules! versioned {
     };
 }
 
+/// What an import kept of a row for the way back: values that have no place in our tables.
+macro_rules! kept {
+    ($table:literal, $key:literal) => {
+        (
+            "kept",
+            concat!(
+                "(SELECT beside.kept FROM imported_value AS beside WHERE beside.source_table = '",
+                $table,
+                "' AND beside.source_key = ",
+                $key,
+                ")"
+            ),
+            false,
+        )
+    };
+}
+
 /// The first version of a row numbers what has no number of its own.
 macro_rules! numbered_by_first_version {
     ($name:literal, $key:literal) => {
@@ -75,17 +92,14 @@ macro_rules! numbered_by_first_version {
 
 /// All of them. Users come first, because histories name them.
 pub(super) const TABLES: &[Table] = &[
-    Table::alone("users", "username", "own.modified >= $SINCE").adding(&[(
-        "last_login",
-        "nullif(own.modified, own.created)",
-        true,
-    )]),
+    Table::alone("users", "username", "own.modified >= $SINCE")
+        .adding(&[("last_login", "nullif(own.modified, own.created)", true), kept!("core_user", "own.username")]),
     Table::alone("plan_type", "id", "1 = 1"),
     versioned!("product", "id"),
-    versioned!("customer_agreement", "uuid"),
+    versioned!("customer_agreement", "uuid").adding(&[kept!("customeragreement", "CAST(own.uuid AS text)")]),
     versioned!("expiration_message", "customer_agreement_uuid")
         .adding(numbered_by_first_version!("expiration_message", "customer_agreement_uuid")),
-    versioned!("subscription_plan", "uuid"),
+    versioned!("subscription_plan", "uuid").adding(&[kept!("subscriptionplan", "CAST(own.uuid AS text)")]),
     versioned!("license", "uuid"),
     // Erasing a person removes sources together with their history, so the license tells it.
     Table::with_history(

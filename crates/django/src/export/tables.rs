@@ -45,12 +45,17 @@ pub(super) enum Form {
     NewNumber(i64),
     /// A password that nobody can enter, for new rows.
     NewPassword,
+    /// What an import kept of the row, because it has no place in our tables; none otherwise. A row that is there keeps
+    /// its own.
+    Kept,
+    /// A number that an import kept of the row, and otherwise this one. A row that is there keeps its own.
+    KeptNumber(i64),
 }
 
 impl Form {
     /// Whether a row that is there keeps its own value.
     pub(super) fn is_kept(self) -> bool {
-        matches!(self, Self::New(_) | Self::NewNumber(_) | Self::NewPassword)
+        matches!(self, Self::New(_) | Self::NewNumber(_) | Self::NewPassword | Self::Kept | Self::KeptNumber(_))
     }
 }
 
@@ -144,7 +149,7 @@ pub(super) const TABLES: &[Table] = &[
             ("password", "", Form::NewPassword),
             ("first_name", "", Form::New("")),
             ("last_name", "", Form::New("")),
-            ("is_active", "", Form::NewNumber(1)),
+            ("is_active", "", Form::KeptNumber(1)),
         ],
     ),
     Table::new(
@@ -199,7 +204,11 @@ pub(super) const TABLES: &[Table] = &[
             same("auto_scaling_threshold_percentage", Form::Number),
             same("auto_scaling_increment_percentage", Form::Number),
             // The old place of the message.
-            ("has_custom_license_expiration_messaging", "", Form::NewNumber(0)),
+            ("has_custom_license_expiration_messaging", "", Form::KeptNumber(0)),
+            ("modal_header_text", "", Form::Kept),
+            ("expired_subscription_modal_messaging", "", Form::Kept),
+            ("button_label_in_modal", "", Form::Kept),
+            ("url_for_button_in_modal", "", Form::Kept),
         ],
     )
     .with_history("subscriptions_historicalcustomeragreement")
@@ -238,6 +247,7 @@ pub(super) const TABLES: &[Table] = &[
             same("revoke_max_percentage", Form::Number),
             same("num_revocations_applied", Form::Number),
             same("salesforce_opportunity_line_item", Form::Text),
+            ("salesforce_opportunity_id", "", Form::Kept),
             same("product_id", Form::NumberOrNone),
             same("for_internal_use_only", Form::Flag),
             same("can_freeze_unused_licenses", Form::Flag),

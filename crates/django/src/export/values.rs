@@ -28,7 +28,7 @@ pub(super) enum Written {
 pub(super) type Problem = &'static str;
 
 /// The value of a column, but for numbers that are looked up.
-pub(super) fn value(row: &ExportedRow, (_, own, form): Column) -> Result<Written, Problem> {
+pub(super) fn value(row: &ExportedRow, (there, own, form): Column) -> Result<Written, Problem> {
     let cell = row.get(own).unwrap_or(&Value::Null);
     let uuid = || cell.as_str().map(|text| Uuid::try_parse(text).map_err(|_| "not_a_uuid")).transpose();
     let number = || cell.as_i64().map_or(Written::Null, Written::Number);
@@ -66,8 +66,18 @@ pub(super) fn value(row: &ExportedRow, (_, own, form): Column) -> Result<Written
         Form::Always(text) | Form::New(text) => Written::Text(text.to_owned()),
         Form::NewNumber(number) => Written::Number(number),
         Form::NewPassword => Written::Password,
+        Form::Kept => kept(row, there).map_or(Written::Null, Written::Text),
+        Form::KeptNumber(number) => {
+            Written::Number(kept(row, there).and_then(|kept| kept.parse().ok()).unwrap_or(number))
+        }
         Form::User | Form::SourceType | Form::Role | Form::OwnNumber => Written::Null,
     })
+}
+
+/// What an import kept of a row, for a column there. Of versions nothing is kept.
+fn kept(row: &ExportedRow, there: &str) -> Option<String> {
+    let kept: Value = serde_json::from_str(row.get("kept")?.as_str()?).ok()?;
+    Some(kept.get(there)?.as_str()?.to_owned())
 }
 
 impl Written {
