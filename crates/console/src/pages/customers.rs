@@ -178,7 +178,7 @@ pub(crate) async fn agreement(
             h2 { "History of the agreement" }
             (timeline_with(&history, |_| None, &|place, change| html! {
                 @if provisions && place > 0 {
-                    a href={ "/console/customers/" (id) "/restore/?version=" (change.version.number) } { "Restore this version" }
+                    div { a href={ "/console/customers/" (id) "/restore/?version=" (change.version.number) } { "Restore this version" } }
                 }
             }))
             @if history.len() as i64 == VERSIONS { p.quiet { "Only the last " (VERSIONS) " changes are shown." } }

@@ -444,7 +444,7 @@ pub(crate) async fn history(visitor: Visitor, path: web::Path<String>) -> Result
             }
             (timeline_with(&changes, |_| None, &|place, change| html! {
                 @if may_restore && place > 0 {
-                    a href={ (shown.address("restore/")) "?version=" (change.version.number) } { "Restore this version" }
+                    div { a href={ (shown.address("restore/")) "?version=" (change.version.number) } { "Restore this version" } }
                 }
             }))
             @if changes.len() as i64 == VERSIONS { p.quiet { "Only the last " (VERSIONS) " changes are shown." } }

@@ -214,7 +214,7 @@ fn compared(earlier: &EarlierVersion) -> Markup {
 
 fn table(heading: &str, changes: &[FieldChange]) -> Markup {
     html! {
-        div.card.wide { table {
+        div.card.wide tabindex="0" role="region" aria-label=(heading) { table {
             thead { tr { th { "Field" } th { "Now" } th { (heading) } } }
             tbody { @for change in changes { tr {
                 td.long { (label(change.field)) }

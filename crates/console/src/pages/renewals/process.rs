@@ -172,7 +172,7 @@ async fn perform(visitor: &Visitor, fields: &Fields, outlooks: &Outlooks) -> Res
             tbody { @for (details, done) in &results { tr {
                 (name(details))
                 td.long { @match done {
-                    Ok(Some(plan)) => { "Processed: " a href={ "/console/plans/" (plan) "/" } { "open the renewed plan" } }
+                    Ok(Some(plan)) => { "Processed: " a.in-text href={ "/console/plans/" (plan) "/" } { "open the renewed plan" } }
                     Ok(None) => { "Processed." }
                     Err(why) => { span.wrong { "Refused. " } (why) }
                 } }
