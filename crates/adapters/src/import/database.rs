@@ -105,6 +105,8 @@ impl Database for PgConnection {
         ("$OVERRIDING", "OVERRIDING SYSTEM VALUE"),
         ("$CHECKSUM[", "hashtextextended(ROW("),
         ("]CHECKSUM", ")::text, 0)"),
+        // An index takes rows in any order.
+        ("$IN_ORDER_OF_KEYS", ""),
         // Rows of counts are only added.
         ("$ADD_SEATS", ""),
         ("$ADD_ACTIVATIONS", ""),
@@ -246,6 +248,7 @@ impl Database for SqliteConnection {
         ("$OVERRIDING", ""),
         ("$CHECKSUM[", "row_checksum(json_array("),
         ("]CHECKSUM", "))"),
+        ("$IN_ORDER_OF_KEYS", "ORDER BY row_key"),
         (
             "$ADD_SEATS",
             "ON CONFLICT (subscription_plan_uuid, day) DO UPDATE SET

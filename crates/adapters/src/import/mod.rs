@@ -147,7 +147,7 @@ pub fn import_postgres(
     connection.batch_execute(
         "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'",
     )?;
-    set_forms(&mut connection)?;
+    prepare(&mut connection)?;
     import(&mut connection, source, options, report, supervisor)
 }
 
@@ -185,10 +185,12 @@ pub fn finish_sqlite(store: &SqliteStore, now: DateTime<Utc>) -> Result<(), Impo
     again::finish(&mut sqlite_connection(store)?, now)
 }
 
-/// Sets the forms of texts, which checksums are made of, and hides that a table to be dropped is not there.
-fn set_forms(connection: &mut PgConnection) -> Result<(), ImportError> {
+/// Prepares a connection for large work: memory of the database server, and the forms of texts, which checksums are made
+/// of. Hides that a table to be dropped is not there.
+fn prepare(connection: &mut PgConnection) -> Result<(), ImportError> {
     Ok(connection.batch_execute(
-        "SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning",
+        "SET temp_buffers = '64MB'; SET work_mem = '64MB'; SET maintenance_work_mem = '256MB';
+         SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning",
     )?)
 }
 

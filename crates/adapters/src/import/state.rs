@@ -89,7 +89,7 @@ pub(super) fn remember_rows<C: Database>(connection: &mut C, shape: &Shape, from
     let (table, key, checksum) = (shape.name, shape.row_key("own"), shape.checksum("own"));
     let insert = format!(
         "INSERT INTO imported_row (table_name, key, checksum)
-         SELECT '{table}', {key} AS row_key, {checksum} FROM {from} AS own ORDER BY row_key;"
+         SELECT '{table}', {key} AS row_key, {checksum} FROM {from} AS own $IN_ORDER_OF_KEYS;"
     );
     connection.run(&insert).map_err(|error| ImportError::about(table, error))
 }

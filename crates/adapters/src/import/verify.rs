@@ -41,7 +41,7 @@ pub fn verify_postgres(
         "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
          SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     )?;
-    super::set_forms(&mut connection)?;
+    super::prepare(&mut connection)?;
     verify(&mut connection, source, now, report, supervisor)
 }
 
