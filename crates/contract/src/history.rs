@@ -8,7 +8,7 @@ use license_manager_domain::ports::{
     HistoryPart, LicenseEventFilter, LimitOffset, NotificationFilter, Store, StoreExt, SupersededVersions,
 };
 use license_manager_domain::{
-    Actor, ChangeReason, Error, ExpirationMessage, License, LicenseTransferJob, RenewalId, SubscriptionPlanRenewal,
+    Actor, ChangeReason, ExpirationMessage, License, LicenseTransferJob, RenewalId, SubscriptionPlanRenewal,
 };
 
 use super::Database;

@@ -45,7 +45,7 @@ pub fn what_people_did_is_found_latest_first(db: &dyn Database) {
     let all = StaffActionFilter::default();
     assert_eq!(found(&*store, &all), [by_the_service.clone(), dropped.clone(), retried.clone()]);
     let by_amy = StaffActionFilter { by: Some("amy".to_owned()), ..all.clone() };
-    assert_eq!(found(&*store, &by_amy), [retried.clone()]);
+    assert_eq!(found(&*store, &by_amy), std::slice::from_ref(&retried));
     let of_kind = StaffActionFilter { kind: Some(StaffActionKind::MessagesRetried), ..all.clone() };
     assert_eq!(found(&*store, &of_kind), [by_the_service, retried]);
     let second = LimitOffset { offset: 1, limit: 1 };

@@ -305,9 +305,10 @@ async fn a_failure_to_get_credentials_is_shared_for_a_while() {
     let clock = Arc::new(FixedClock::new(now()));
     let options = BucketOptions { credentials: source, ..options(server.uri()) };
     let files = S3ResultFiles::new(options, client(patient()).unwrap(), clock.clone()).unwrap();
+    let job = done(None);
     for asked in 1..=2 {
-        let (one, another) = tokio::join!(files.address(&done(None)), files.address(&done(None)));
-        assert_eq!((one, another, files.address(&done(None)).await), (None, None, None));
+        let (one, another) = tokio::join!(files.address(&job), files.address(&job));
+        assert_eq!((one, another, files.address(&job).await), (None, None, None));
         assert_eq!(server.received_requests().await.unwrap().len(), asked);
         clock.advance(chrono::TimeDelta::seconds(10));
     }

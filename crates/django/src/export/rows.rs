@@ -130,7 +130,7 @@ impl DjangoExport {
         findings: &mut Vec<Finding>,
     ) {
         for (name, own, _) in columns(table, is_history) {
-            let has_value = row.get(own).is_some_and(|value| !matches!(value, Value::Null) && *value != Value::from(0));
+            let has_value = row.get(own).is_some_and(|value| !matches!(value, Value::Null) && *value != 0);
             if has_value && self.columns.column(there, name).is_none() {
                 findings.push(left("no_column", format!("{}: {name}", about(table, is_history, row))));
             }

@@ -102,7 +102,7 @@ pub(crate) fn transfer(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoE
             if others {
                 to.mend("transfer_of_no_license");
                 to.keep("delimiter", cells.text("delimiter"));
-                to.keep("license_uuids_raw", cells.text("license_uuids_raw").filter(names_nobody));
+                to.keep("license_uuids_raw", cells.text("license_uuids_raw").filter(|text| names_nobody(text)));
             }
             Some(Value::from(ids).to_string())
         }
@@ -110,7 +110,7 @@ pub(crate) fn transfer(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoE
     let (runs, others) = runs(cells.text("processed_results").as_deref());
     if others {
         to.mend("transfer_results");
-        to.keep("processed_results", cells.text("processed_results").filter(names_nobody));
+        to.keep("processed_results", cells.text("processed_results").filter(|text| names_nobody(text)));
     }
     to.row
         .number("id", cells.number("id")?)
@@ -128,7 +128,7 @@ pub(crate) fn transfer(cells: &Cells<'_>, to: &mut Mapped) -> Result<(), DjangoE
 }
 
 /// Whether a text has no address.
-fn names_nobody(text: &String) -> bool {
+fn names_nobody(text: &str) -> bool {
     !text.contains('@')
 }
 
