@@ -264,7 +264,6 @@ fn loss(topic: Topic) -> &'static str {
         Topic::EnrollmentResultsMail => "the requester gets no mail with the results.",
         Topic::EnrollmentResultsFile => "the results get to no file. The database keeps them.",
         Topic::Custom => "the program that embeds the service, and wrote it, does not get it.",
-        Topic::Custom => "what the program around this service asked for does not happen.",
         Topic::Unknown => "another version of the service wrote it, and knows what it is for.",
     }
 }

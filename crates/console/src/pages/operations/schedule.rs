@@ -53,10 +53,6 @@ pub(crate) fn words(operation: RecurringOperation) -> (&'static str, &'static st
             "Back up",
             "The SQLite database is copied to the place of the settings, and the oldest copies there are removed.",
         ),
-        Operation::Backup => (
-            "Back up",
-            "The SQLite database is copied to the folder or bucket of the settings, and old copies are removed.",
-        ),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::*;
 use license_manager_domain::*;
 use mockall::mock;
