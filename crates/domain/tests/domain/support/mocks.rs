@@ -65,7 +65,7 @@ mock! {
     #[async_trait]
     impl ResultFiles for ResultFiles {
         async fn put(&self, job: EnrollmentJobId, csv: String) -> Result<(), Undelivered>;
-        async fn address(&self, job: &license_manager_domain::model::EnrollmentJob) -> Option<String>;
+        async fn address(&self, job: &EnrollmentJob) -> Option<String>;
     }
 }
 
