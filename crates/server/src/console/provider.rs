@@ -273,7 +273,8 @@ mod tests {
         assert_eq!((told.ids.session.as_deref(), told.token_id.as_str()), (Some("session"), "one"));
         assert_eq!(told.until.timestamp(), 1_900_000_060);
         assert!(of(&|claims| drop(claims.remove("sid"))).is_ok(), "the person is enough");
-        let refusals: [(&str, &dyn Fn(&mut Map<String, Value>)); 6] = [
+        type Change<'a> = &'a dyn Fn(&mut Map<String, Value>);
+        let refusals: [(&str, Change<'_>); 6] = [
             ("no event", &|claims| drop(claims.remove("events"))),
             ("another event", &|claims| drop(claims.insert("events".to_owned(), serde_json::json!({ "other": {} })))),
             ("an event that is no object", &|claims| {
