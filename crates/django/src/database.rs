@@ -101,10 +101,13 @@ impl Source for DjangoDatabase {
     }
 
     fn begin_checksums(&mut self) {
-        if let Beside::Idle(mut client) = std::mem::replace(&mut self.beside, Beside::Used) {
-            let layout = self.layout.clone();
-            self.beside = Beside::Adding(thread::spawn(move || checksums(&mut client, &layout)));
-        }
+        self.beside = match std::mem::replace(&mut self.beside, Beside::Used) {
+            Beside::Idle(mut client) => {
+                let layout = self.layout.clone();
+                Beside::Adding(thread::spawn(move || checksums(&mut client, &layout)))
+            }
+            begun => begun,
+        };
     }
 
     fn checksums(&mut self) -> Result<Vec<RangeChecksum>, ImportError> {
