@@ -217,8 +217,7 @@ impl Destination for DjangoExport {
             for (table, last) in last_numbers.iter().filter_map(|(name, last)| Some((tables::of(name)?.0, last))) {
                 self.change(table.there, &format!("ALTER TABLE `{}` AUTO_INCREMENT = {}", table.there, last + 1))?;
             }
-            self.client
-                .execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0")?;
+            self.client.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES', foreign_key_checks = 0")?;
             self.client.execute("START TRANSACTION")?;
         }
         match self.since {
