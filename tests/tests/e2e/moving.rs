@@ -97,6 +97,7 @@ fn the_answers_of_two_services_are_compared() {
     let token_path = token.to_str().expect("text");
     let admin =
         Person::new(8, "boss@example.com", "boss").role("enterprise_openedx_operator:*").role("enterprise_learner:*");
+    let admin = admin.claim("administrator", true.into());
     fs::write(&token, admin.authorization()).expect("it is written");
     let (here, there) = (servers[0].base(), servers[1].base());
     let compare = |more: &[&str]| {
