@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use actix_web::{test, web};
 use chrono::Duration;
 use license_manager::app::app;
-use license_manager::config::Config;
+use license_manager::config::{Config, Secret};
 use license_manager::console::console;
 use license_manager::database::{self, seed_products};
 use license_manager::state::AppState;
@@ -20,7 +20,7 @@ use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, CatalogId, ChangeReason, CustomerId, LicenseManager, LicenseTypesToCopy,
     NewAgreement, NewPlan, PlanChanges, PlanId,
 };
-use license_manager_tests::{Database, on_both_databases};
+use license_manager_tests::{Database, SECRET, on_both_databases};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -49,6 +49,7 @@ impl Service {
     async fn new(database: Database) -> Self {
         let environment = [("DATABASE_URL".to_owned(), database.url().to_owned())];
         let mut config = Config::load(None, environment.into_iter()).unwrap();
+        config.auth.hs256_secret = Some(Secret::try_from(SECRET.to_owned()).unwrap());
         config.throttle.enabled = false;
         let statements = Arc::new(Mutex::new(Vec::new()));
         let log = statements.clone();
