@@ -22,9 +22,16 @@ fn installation() -> (Arc<MapStore>, LicenseManager, PlanId) {
     (store, manager, plan)
 }
 
+/// The numbers of messages, invoices and changes.
+fn written(store: &MapStore) -> (usize, usize, usize) {
+    let tables = store.tables();
+    (tables.outbox.len(), tables.invoices.len(), tables.history.len())
+}
+
 #[test]
 fn use_cases_and_own_records_are_committed_together() {
     let (store, manager, plan) = installation();
+    let (.., history) = written(&store);
     let transaction = Arc::new(store.begin());
     let within = manager.over(transaction.clone());
     assert_eq!(assign(&within, plan, "amy@example.com"), Ok(1));
@@ -33,14 +40,14 @@ fn use_cases_and_own_records_are_committed_together() {
     let refused = within.revoke(&admin(), plan, &LicenseSelection::Emails(vec![email("bob@example.com")])).unwrap();
     assert_eq!(refused.not_found.len(), 1);
     store.commit(&transaction);
-    assert_eq!((store.tables().outbox.len(), store.tables().invoices.len()), (2, 1));
+    assert_eq!(written(&store), (2, 1, history + 1));
     assert_eq!(assign(&manager, plan, "amy@example.com"), Ok(0), "she has one");
 }
 
 #[test]
 fn a_transaction_that_is_given_up_has_changed_nothing() {
     let (store, manager, plan) = installation();
-    let written = store.tables().history.len();
+    let before = written(&store);
     let transaction = Arc::new(store.begin());
     let within = manager.over(transaction.clone());
     assert_eq!(assign(&within, plan, "amy@example.com"), Ok(1));
@@ -48,7 +55,7 @@ fn a_transaction_that_is_given_up_has_changed_nothing() {
         within.assign(&admin(), plan, &learners(["bob@example.com", "cat@example.com"]), &AssignmentMail::default());
     assert_eq!(too_many, Err(Refusal::NotEnoughLicenses { requested: 2, available: 1 }.into()));
     drop((within, transaction));
-    assert_eq!((store.tables().outbox.len(), store.tables().history.len()), (0, written));
+    assert_eq!(written(&store), before);
     assert_eq!(assign(&manager, plan, "bob@example.com"), Ok(1));
 }
 
