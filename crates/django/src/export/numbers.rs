@@ -102,7 +102,11 @@ impl DjangoExport {
         let key = row.get(table.own_key().1).and_then(Value::as_str);
         let known = key.and_then(|key| page.own.get(key)).copied();
         let highest = self.numbers.highest.get(table.name).copied().unwrap_or_default();
-        known.or_else(|| Some(highest + row.get("first_version")?.as_i64()?))
+        known.or_else(|| {
+            // Versions are numbered beyond what is there, or the number is: what is there keeps its own.
+            let first = row.get("first_version")?.as_i64()?;
+            Some(if first > highest { first } else { highest + first })
+        })
     }
 
     pub(super) fn source_type(&self, slug: &str) -> Option<i64> {
