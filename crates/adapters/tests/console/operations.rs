@@ -41,7 +41,7 @@ fn messages_are_filtered_and_counted_by_topic(scene: &Scene) {
     assert_eq!(topics, [("assignment".to_owned(), 2), ("license_event".to_owned(), 2)]);
     let of_topic = MessageFilters { topic: Some("assignment".to_owned()), ..all.clone() };
     assert_eq!(listed(&of_topic).len(), 2);
-    let in_queue = MessageFilters { queue: Some("events".to_owned()), ..all.clone() };
+    let in_queue = MessageFilters { queue: Some("addresses".to_owned()), ..all.clone() };
     assert!(listed(&in_queue).iter().all(|message| message.topic == "license_event"));
     assert_eq!(listed(&in_queue).len(), 2);
     assert_eq!(listed(&MessageFilters { dead_lettered: Some(true), ..all.clone() }), []);
