@@ -260,10 +260,11 @@ const USE_CASES: &[(&str, UseCase)] = &[
         manager.idle_seats(plan, 10).unwrap();
     }),
     ("`outbox`, `backlog`, `retry_messages`, `discard_messages`", |manager, _, _| {
-        manager.outbox(&OutboxFilter::default(), 10).unwrap();
+        let waiting = manager.outbox(&OutboxFilter::default(), 10).unwrap();
+        let one = OutboxSelection::Messages(vec![waiting[0].id]);
         manager.backlog(10).unwrap();
-        manager.retry_messages(&admin(), &OutboxSelection::DeadLettered(None)).unwrap();
-        manager.discard_messages(&admin(), &OutboxSelection::DeadLettered(None)).unwrap();
+        assert_eq!(manager.retry_messages(&admin(), &one), Ok(1));
+        assert_eq!(manager.discard_messages(&admin(), &one), Ok(1));
     }),
     ("[deliveries](crate::delivery)", |manager, world, plan| {
         let secret = WebhookSecret::of_key(&[7; 32]);
