@@ -132,6 +132,9 @@ pub mod memory;
 pub mod model;
 pub mod operations;
 pub mod outbox;
+/// The items of this page: [`ports::Store`], [`ports::UnitOfWork`], [`ports::Blocking`], [`history::Change`],
+/// [`Error::NotProvided`], [`LicenseManager::over`] and [`delivery::Deliveries`].
+///
 #[doc = include_str!("../OWN_STORE.md")]
 pub mod own_store {}
 pub mod permissions;

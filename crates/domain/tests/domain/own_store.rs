@@ -266,7 +266,7 @@ const USE_CASES: &[(&str, UseCase)] = &[
         assert_eq!(manager.retry_messages(&admin(), &one), Ok(1));
         assert_eq!(manager.discard_messages(&admin(), &one), Ok(1));
     }),
-    ("[deliveries](crate::delivery)", |manager, world, plan| {
+    ("`Deliveries`", |manager, world, plan| {
         let secret = WebhookSecret::of_key(&[7; 32]);
         let url = "https://hooks.example.com/".to_owned();
         world.manager.create_webhook(&admin(), url, secret, WebhookChanges::default()).unwrap();
