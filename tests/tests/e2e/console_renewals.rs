@@ -160,7 +160,7 @@ fn a_plan_is_renewed_in_a_browser(database: Database) {
     browser.press("Process 1 renewal");
     browser.reads("The renewal was processed.");
     browser.press("Languages - Renewal");
-    browser.reads("Assigned 3");
+    browser.reads("ada@example.com");
     browser.click("nav.main a[href='/console/renewals/']");
     browser.select("select[name=state]", "processed");
     browser.press("Show");

@@ -153,7 +153,9 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
     let plans = visitor.read(move |console| console.store.plan_rows(&selection, sorting, Part::first(MOST))).await?;
     let page = Page { visitor: &visitor, fields: &fields, act, plans: &plans.rows, total: plans.total };
     let errors = reason_errors(&fields);
-    if !fields.has("confirmed") || plans.total > MOST {
+    // Where nothing would happen to any of them, the page says why.
+    let is_refused = plans.rows.iter().all(|plan| act.outlook(plan).is_err());
+    if !fields.has("confirmed") || plans.total > MOST || is_refused {
         return Ok(page.preview(false));
     }
     if errors.iter().next().is_some() {

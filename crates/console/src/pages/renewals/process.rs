@@ -44,7 +44,7 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
             Ok((found.total, console.manager.renewal_outlooks(&ids)?))
         })
         .await?;
-    if fields.has("confirmed") && total <= MOST {
+    if fields.has("confirmed") && total <= MOST && outlooks.iter().any(is_willing) {
         perform(&visitor, &fields, &outlooks).await
     } else {
         Ok(preview(&visitor, &fields, total, &outlooks))
