@@ -361,8 +361,11 @@ fn carried_over(fields: &Fields, errors: &FieldErrors, counts: &LicenseCounts) -
             @for kind in types {
                 label {
                     input type="radio" name="license_types_to_copy" value=(kind.as_str()) checked[chosen.as_deref() == Some(kind.as_str())];
-                    " The " (number(counts.only(kind.statuses()).all())) " "
-                    @if kind == LicenseTypesToCopy::Nothing { "licenses stay: nothing is carried over" } @else { (copied_words(kind)) }
+                    @if kind == LicenseTypesToCopy::Nothing {
+                        " Nothing: every license of the renewed plan is free"
+                    } @else {
+                        " The " (number(counts.only(kind.statuses()).all())) " " (copied_words(kind))
+                    }
                 }
             }
             @for (_, messages) in errors.iter().filter(|(name, _)| *name == "license_types_to_copy") {
