@@ -2,10 +2,9 @@
 //! of it, before it is saved.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use license_manager_domain::console::{Part, PlanFilters, PlanOrder, PlanRow, Sorting};
 use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::permissions::Action;
-use license_manager_domain::ports::{CustomerScope, StoreExt};
+use license_manager_domain::ports::StoreExt;
 use license_manager_domain::use_cases::{RenewalOutcome, RenewalPreview};
 use license_manager_domain::{
     Actor, Error, FieldErrors, LicenseCounts, LicenseManager, LicenseTypesToCopy, PlanId, Refusal, RenewalChanges,
@@ -14,6 +13,7 @@ use license_manager_domain::{
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::choice::choice;
 use super::show::{self, copied_words, outlook_note};
 use crate::dates::{day, moment as told};
 use crate::error::PageError;
@@ -25,9 +25,6 @@ use crate::pages::plan::{self, Shown as ShownPlan};
 use crate::pages::plan_form::{date, moment, moment_text};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
-
-/// The most plans that can be chosen from.
-const CHOICES: i64 = 50;
 
 /// The fields of the form.
 const FIELDS: [&str; 10] = [
@@ -453,50 +450,6 @@ fn warnings(prior: &ShownPlan, terms: &RenewalTerms) -> Markup {
         }
         @if terms.salesforce_opportunity_id.is_none() && terms.renewed_plan.is_none() {
             p.note { "Without a Salesforce opportunity, the new plan has no line item." }
-        }
-    }
-}
-
-/// Plans to renew: active ones without a renewal, the earliest end first.
-async fn choice(visitor: &Visitor, query: &Fields) -> Result<HttpResponse, PageError> {
-    let filters = PlanFilters {
-        title: query.text("title"),
-        is_active: Some(true),
-        is_renewed: Some(false),
-        ..PlanFilters::of(CustomerScope::All)
-    };
-    let sorting = Sorting::ascending(PlanOrder::Expiration);
-    let found = visitor.read(move |console| console.store.plan_rows(&filters, sorting, Part::first(CHOICES))).await?;
-    let content = html! {
-        div {
-            (crumbs(&[("/console/renewals/".to_owned(), "Renewals".to_owned())]))
-            div.title { h1 { "New renewal: of which plan?" } }
-        }
-        form.filters {
-            input type="search" name="title" aria-label="Title" placeholder="Title" value=(query.text("title").unwrap_or_default());
-            button { "Search" }
-        }
-        (plans(&found.rows))
-        @if found.total > CHOICES { p.quiet { "Only the first " (CHOICES) " are shown: search for the title." } }
-    };
-    Ok(layout::page(visitor, Section::Renewals, "New renewal", &content))
-}
-
-fn plans(rows: &[PlanRow]) -> Markup {
-    html! {
-        @if rows.is_empty() {
-            p.note { "No active plan without a renewal matches. " a href="/console/plans/" { "Look at all plans" } }
-        } @else {
-            div.card.wide { table {
-                thead { tr { th { "Plan" } th { "Customer" } th { "Ends" } th.number { "In use" } th.number { "Licenses" } } }
-                tbody { @for row in rows { tr {
-                    td.long { a href={ "/console/renewals/new/?plan=" (row.id) } { (row.title) } }
-                    td.long { (lists::customer_name(row.customer_name.as_deref())) }
-                    td { (day(row.expiration_date)) }
-                    td.number { (number(row.counts.allocated())) }
-                    td.number { (number(row.counts.total())) }
-                } } }
-            } }
         }
     }
 }
