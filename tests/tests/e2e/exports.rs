@@ -178,7 +178,7 @@ fn work(server: &Server) -> Customer {
     });
     let renewals = format!("{PROVISIONING}/subscription-plan-renewals/");
     let renewal = customer.operator().post(&renewals, &renewal).expect(201);
-    customer.operator().post(&format!("{renewals}{}/process/", renewal["id"]), &json!({})).expect(200);
+    customer.operator().post(&format!("{renewals}{}/process/", renewal["id"]), &json!({})).expect(201);
     let message = json!({
         "has_custom_license_expiration_messaging_v2": true, "modal_header_text_v2": "Over",
         "expired_subscription_modal_messaging_v2": "<p>Over</p>", "button_label_in_modal_v2": "Go",
@@ -365,7 +365,8 @@ fn what_has_no_place_there_is_refused_with_the_list() {
             );
             let lines = std::fs::read_to_string(&report).expect("the report is read");
             assert!(lines.contains("equal_names,refused,users Amy = users amy"), "{lines}");
-            assert!(lines.lines().any(|line| line.contains(" Plan = ") && line.contains(" Plän")), "{lines}");
+            let plans = |line: &str| [" Plan", " plan", " Plän"].iter().all(|title| line.contains(title));
+            assert!(lines.lines().any(plans), "{lines}");
             assert!(lines.contains(": lms_user_id") && !lines.contains("3000000000"), "{lines}");
         }
         for table in ["subscriptions_license", "core_user", "subscriptions_subscriptionplan"] {

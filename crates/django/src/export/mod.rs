@@ -197,7 +197,7 @@ impl Destination for DjangoExport {
             return Ok(Vec::new());
         }
         let rows = self.client.query(
-            "SELECT group_concat(about ORDER BY about SEPARATOR ' = ') FROM exported_name
+            "SELECT group_concat(about ORDER BY CAST(about AS BINARY) SEPARATOR ' = ') FROM exported_name
              GROUP BY scope, name HAVING count(*) > 1",
         )?;
         self.client.execute("DROP TEMPORARY TABLE exported_name")?;
