@@ -92,7 +92,7 @@ fn seats(database: &Database) -> Vec<String> {
 }
 
 #[track_caller]
-pub fn assert_equal_to_the_source(target: &Database, source: &str) {
+fn assert_equal_to_the_source(target: &Database, source: &str) {
     let equal = import(target, source, &["--verify", "--output", "json"]);
     assert!(equal.succeeded && summary(&equal)["differences"] == 0, "{equal:?}");
     target.assert_sound();

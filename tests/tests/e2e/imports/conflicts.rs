@@ -3,7 +3,6 @@
 use license_manager_tests::{Database, DjangoIds, DjangoServer, PROVISIONING, Person, Server, text};
 use serde_json::json;
 
-use super::again::assert_equal_to_the_source;
 use super::{count, import, license, summary, uuid_of};
 
 /// The customer's admin, who may also provision.
@@ -176,9 +175,8 @@ fn rows_that_need_each_other_across_both_sides_are_conflicts() {
             let kept = if choice == "--keep" { "1" } else { "0" };
             assert_eq!(count(&target, &format!("subscription_plan WHERE CAST(uuid AS text) = '{plan}'")), kept);
             assert_eq!(count(&target, "subscription_plan_renewal WHERE id = 24"), kept);
-            if choice == "--force" {
-                assert_equal_to_the_source(&target, &source);
-            }
+            let still = import(&target, &source, &[]);
+            assert!(still.succeeded && still.stdout.contains("the source is as it was"), "{still:?}");
         }
     }
 }
