@@ -26,7 +26,11 @@ on_both_databases!(
 fn quiet(database: &Database, more: &[(&str, &str)]) -> Server {
     let mut settings = vec![("LM_WORKER__ENABLED", "false")];
     settings.extend_from_slice(more);
-    Server::start_demo_with(database.url(), &settings)
+    let server = Server::start_demo_with(database.url(), &settings);
+    // It answers before the demo's customer is there.
+    let ready = poll(PATIENCE, || server.log().contains("The demo customer is ready").then_some(()));
+    assert!(ready.is_some(), "the demo is ready");
+    server
 }
 
 /// Settings of a schedule that does nothing by itself before New Year's night.
