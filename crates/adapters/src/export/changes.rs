@@ -10,9 +10,20 @@ use super::{ExportError, PAGE_BYTES, PAGE_ROWS, Run};
 /// The condition for the rows of a table, or the versions of its history, that changed.
 pub(super) fn condition(table: &Table, since: Option<&str>) -> String {
     match since {
-        Some(since) => format!("WHERE {}", table.changed.replace("$SINCE", since)),
+        Some(since) => {
+            format!("WHERE {}", table.changed.replace("$RECORDED", &recorded(since)).replace("$SINCE", since))
+        }
         None => String::new(),
     }
+}
+
+/// Whether a version was recorded since. What an import mended counts as well: it numbers the versions that it adds as our
+/// own ones, whatever their date.
+fn recorded(since: &str) -> String {
+    format!(
+        "(version.history_date >= {since}
+          OR version.history_id >= (SELECT own_versions_from FROM imported_versions))"
+    )
 }
 
 /// Removes what is gone here, and prepares what will be written again. The tables that refer to others come first. Returns
@@ -79,9 +90,10 @@ fn sources_without_a_trace<C: Readable>(
 ) -> Result<(), ExportError> {
     let gone = format!(
         "SELECT $OBJECT['key', CAST(changed.uuid AS text)]OBJECT AS text
-         FROM (SELECT DISTINCT uuid FROM license_history WHERE history_date >= {since}) AS changed
+         FROM (SELECT DISTINCT version.uuid FROM license_history AS version WHERE {}) AS changed
          WHERE NOT EXISTS (SELECT 1 FROM license_source AS present WHERE present.license_uuid = changed.uuid)
-             AND NOT EXISTS (SELECT 1 FROM license_source_history AS version WHERE version.license_uuid = changed.uuid)"
+             AND NOT EXISTS (SELECT 1 FROM license_source_history AS version WHERE version.license_uuid = changed.uuid)",
+        recorded(since),
     );
     connection.each_page(&gone, PAGE_ROWS, PAGE_BYTES, &mut |rows| {
         destination.remove("license_source", &keys(rows))?;

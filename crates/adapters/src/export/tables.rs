@@ -10,7 +10,7 @@ pub(super) struct Table {
     /// The columns that its rows and versions get besides their own: a name, an expression over `own`, and whether it is
     /// a moment.
     pub added: &'static [(&'static str, &'static str, bool)],
-    /// Which rows changed since a moment, `$SINCE`.
+    /// Which rows changed since a moment, `$SINCE`. `$RECORDED` is whether a `version` was recorded since.
     pub changed: &'static str,
 }
 
@@ -48,7 +48,7 @@ macro_rules! versioned {
                 $key,
                 " FROM ",
                 $name,
-                "_history AS version WHERE version.history_date >= $SINCE)"
+                "_history AS version WHERE $RECORDED)"
             ),
         )
     };
@@ -107,14 +107,14 @@ pub(super) const TABLES: &[Table] = &[
         "license_uuid",
         "license_source_history",
         "own.license_uuid IN (
-             SELECT version.license_uuid FROM license_source_history AS version WHERE version.history_date >= $SINCE
-             UNION SELECT version.uuid FROM license_history AS version WHERE version.history_date >= $SINCE)",
+             SELECT version.license_uuid FROM license_source_history AS version WHERE $RECORDED
+             UNION SELECT version.uuid FROM license_history AS version WHERE $RECORDED)",
     )
     .adding(numbered_by_first_version!("license_source", "license_uuid")),
     Table::alone(
         "license_event",
         "id",
-        "own.id IN (SELECT version.id FROM license_event_history AS version WHERE version.history_date >= $SINCE)",
+        "own.id IN (SELECT version.id FROM license_event_history AS version WHERE $RECORDED)",
     ),
     versioned!("subscription_plan_renewal", "id"),
     versioned!("license_transfer_job", "id"),
