@@ -39,7 +39,6 @@ pub fn messages_wait_in_the_order_of_promising(db: &dyn Database) {
             unit.outbox().add(&messages[80..])
         })
         .unwrap();
-    assert_eq!(store.read(|unit| unit.outbox().count()), Ok(100));
     let expected: Vec<Waiting> = messages
         .into_iter()
         .map(|message| Waiting {
@@ -49,6 +48,15 @@ pub fn messages_wait_in_the_order_of_promising(db: &dyn Database) {
         })
         .collect();
     assert_eq!(db.outbox(), expected);
+}
+
+/// Operators see how much waits.
+pub fn messages_that_wait_are_counted(db: &dyn Database) {
+    let store = db.store();
+    assert_eq!(store.read(|unit| unit.outbox().count()), Ok(0));
+    let messages: Vec<Message> = (0..3).map(|number| message(number, Topic::Assignment, "{}")).collect();
+    store.write(|unit| unit.outbox().add(&messages)).unwrap();
+    assert_eq!(store.read(|unit| unit.outbox().count()), Ok(3));
 }
 
 /// What is delivered is what was promised.

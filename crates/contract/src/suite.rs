@@ -345,6 +345,7 @@ macro_rules! contract_suite {
         $crate::contract_suite!(
             @named $make; outbox {
                 messages_wait_in_the_order_of_promising
+                messages_that_wait_are_counted
                 a_payload_waits_letter_by_letter
                 a_message_need_not_be_about_a_plan
                 messages_of_work_that_failed_do_not_wait
