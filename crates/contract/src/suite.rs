@@ -4,7 +4,7 @@
 ///
 /// `contract_suite!(make)` declares all; `contract_suite!(make; plans, license_writes)` those of these groups;
 /// `contract_suite!(make; plans { plans_are_filtered })` single ones. `make` is the path of a function without
-/// arguments that returns a [`Database`] without rows. The [front page](crate) lists the groups.
+/// arguments that returns a [`Database`](crate::Database) without rows. The [front page](crate) lists the groups.
 #[macro_export]
 macro_rules! contract_suite {
     (@named $make:path; $module:ident { $($name:ident)* }) => {
