@@ -61,20 +61,26 @@ pub(crate) fn test_tools() -> PathBuf {
     folder
 }
 
-/// Fetches the package from npm's registry, checks it, and takes the script out of it.
+/// Has npm fetch the package, checks it, and takes the script out of it.
 fn fetch(folder: &Path, script: &Path) {
-    let url = format!("https://registry.npmjs.org/axe-core/-/axe-core-{VERSION}.tgz");
-    let package = reqwest::blocking::get(&url).and_then(|answer| answer.error_for_status()?.bytes());
-    let package = package.unwrap_or_else(|error| {
-        panic!("axe-core cannot be fetched from npm's registry, which these tests need once: {error}")
-    });
-    let checksum = BASE64_STANDARD.encode(digest(&SHA512, &package));
-    assert_eq!(checksum, SHA512_BASE64, "{url} is not the package that is expected");
     // Several tests may fetch it at the same time.
     let own = tempfile::tempdir_in(folder).expect("a folder is made");
-    fs::write(own.path().join("axe-core.tgz"), &package).expect("the package is written");
+    let fetched = Command::new("npm")
+        .args(["pack", "--silent", &format!("axe-core@{VERSION}")])
+        .current_dir(own.path())
+        .output()
+        .expect("npm starts: install Debian's npm, as .ci/run does");
+    assert!(
+        fetched.status.success(),
+        "axe-core cannot be fetched from npm's registry, which these tests need once:\n{}",
+        String::from_utf8_lossy(&fetched.stderr)
+    );
+    let name = format!("axe-core-{VERSION}.tgz");
+    let package = fs::read(own.path().join(&name)).expect("npm writes the package");
+    let checksum = BASE64_STANDARD.encode(digest(&SHA512, &package));
+    assert_eq!(checksum, SHA512_BASE64, "{name} is not the package that is expected");
     let taken = Command::new("tar")
-        .args(["-xzf", "axe-core.tgz", "package/axe.min.js"])
+        .args(["-xzf", &name, "package/axe.min.js"])
         .current_dir(own.path())
         .status()
         .expect("tar is there");
