@@ -215,7 +215,7 @@ fn several_plans_are_acted_on_at_once(database: Database) {
 
 fn licenses_that_are_being_added_are_told(database: Database) {
     let provider = FakeIdentityProvider::start();
-    let scene = scene_with(database, &provider, &[("LM_PROVISIONING__INLINE_LIMIT", "2")]);
+    let scene = scene_with(database, &provider, &[("LM_PROVISIONING__INLINE_LIMIT", "5")]);
     let (mut visit, token) = visit(&scene, &provider, provisioner());
     let plan = make_plan(&scene, &mut visit, &token, "Large", "&desired_num_licenses=5000");
     let whole = poll(PATIENCE, || {
