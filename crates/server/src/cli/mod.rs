@@ -4,6 +4,7 @@ pub mod demo;
 pub mod doctor;
 pub mod operations;
 pub mod outbox;
+mod runtime;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::operations::{CommandError, ShowOptions};
+use crate::cli::runtime::command_runtime;
 use crate::config::{Config, ConfigError};
 use crate::upstreams::Upstreams;
 use findings::{Finding, write_findings};
@@ -53,7 +54,7 @@ pub fn doctor(
 }
 
 fn examine(config: &Config) -> Result<Vec<Finding>, CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = command_runtime()?;
     let findings = runtime.block_on(async {
         let mut findings = settings::examine(config);
         if let Err(problem) = Upstreams::from_config(config) {

@@ -8,6 +8,7 @@ use license_manager_adapters::sqlite::{BackupError, SqliteBackups, backup as cop
 use license_manager_domain::ports::Clock as _;
 
 use super::error::CommandError;
+use crate::cli::runtime::command_runtime;
 use crate::config::{Config, DatabaseUrl};
 use crate::database::busy_timeout;
 use crate::system::SystemClock;
@@ -48,7 +49,7 @@ pub fn backup(config: &Config, arguments: &BackupArguments, out: &mut impl Write
 }
 
 fn to_configured_places(config: &Config, out: &mut impl Write) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = command_runtime()?;
     let _entered = runtime.enter();
     let Some(backups) = Upstreams::from_config(config).map_err(CommandError::Failed)?.backups else {
         let advice = "name a FILE, or set backup.folder or backup.to_bucket";

@@ -36,7 +36,7 @@ pub fn check(config: &Config, arguments: &CheckArguments, out: &mut impl Write) 
     {
         return Err(CommandError::Failed(format!("there is no SQLite database {}", path.display())));
     }
-    let findings = match Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))? {
+    let findings = match Database::open(config)? {
         Database::Sqlite(store) => check_sqlite(&store, Limits::default())?,
         Database::Postgres(store) => check_postgres(&store, Limits::default())?,
     };

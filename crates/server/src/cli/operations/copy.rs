@@ -12,6 +12,7 @@ use super::arguments::{RunOptions, secret};
 use super::error::CommandError;
 use super::report::Report;
 use super::supervisor::CommandSupervisor;
+use crate::cli::runtime::command_runtime;
 use crate::config::{Config, DatabaseUrl, Secret};
 use crate::database::Database;
 
@@ -45,7 +46,7 @@ pub fn copy(config: &Config, arguments: &CopyArguments, out: &mut impl Write) ->
     for database in [Database::Sqlite(source.clone()), Database::Postgres(target.clone())] {
         database.migrate()?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = command_runtime()?;
     let _entered = runtime.enter();
     let supervisor = CommandSupervisor::start("copy")?;
     let run = &arguments.run;
@@ -82,7 +83,7 @@ fn databases(
     let open = |url: DatabaseUrl| {
         let mut config = config.clone();
         config.database.url = Some(url);
-        Database::open(&config).map_err(|error| CommandError::Failed(error.to_string()))
+        Database::open(&config)
     };
     let (Database::Sqlite(source), Database::Postgres(target)) = (open(from.clone())?, open(to)?) else {
         return wrong("--from is a SQLite database and --to a Postgres one".to_owned());

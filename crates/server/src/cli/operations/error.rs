@@ -3,7 +3,7 @@
 use license_manager_domain::Error;
 
 use crate::config::{Config, DatabaseUrl};
-use crate::database::MigrationError;
+use crate::database::{MigrationError, OpenError};
 
 /// Why a command did not start or could not report.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,12 @@ impl From<Error> for CommandError {
             }
             _ => Self::Failed(error.to_string()),
         }
+    }
+}
+
+impl From<OpenError> for CommandError {
+    fn from(error: OpenError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 
 use super::arguments::{RunOptions, SummaryFormat, date, secret};
 use super::error::{CommandError, refuse_pooler};
+use super::report::{json_of_counts, write_counts};
 use super::row_report::RowReport;
+use super::rule_summary::RuleSummary;
 use super::supervisor::CommandSupervisor;
+use crate::cli::runtime::command_runtime;
 use crate::config::{Config, Secret};
 use crate::database::Database;
 
@@ -53,13 +56,13 @@ pub fn export(config: &Config, arguments: &ExportArguments, out: &mut impl Write
         other => other.into(),
     })?;
     refuse_pooler(config)?;
-    let source = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let source = Database::open(config)?;
     source.migrate()?;
     let run = &arguments.run;
     let since = arguments.changes_since;
     let mut destination = DjangoExport::connect(&address, since.map(|moment| moment.timestamp_micros()), run.dry_run)?;
     let mut report = RowReport::create(arguments.report.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = command_runtime()?;
     let _entered = runtime.enter();
     let supervisor = CommandSupervisor::start("export")?;
     let options = ExportOptions { dry_run: run.dry_run, since };
@@ -91,9 +94,8 @@ struct Summary {
 }
 
 impl Summary {
-    fn examples(&self, kind: &str, rule: &str) -> Vec<&str> {
-        let of = |row: &&Finding| row.kind == kind && row.rule == rule;
-        self.examples.iter().filter(of).map(|row| row.about.as_str()).collect()
+    fn rules(&self) -> RuleSummary<'_> {
+        RuleSummary { rules: &self.exported.rules, examples: &self.examples }
     }
 
     fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
@@ -103,55 +105,26 @@ impl Summary {
             (false, false) => "",
         };
         writeln!(out, "export{what}")?;
-        let counts = |out: &mut dyn Write, rows: &[(String, i64)]| {
-            rows.iter().try_for_each(|(table, rows)| writeln!(out, "  {}: {rows}", table.replace('_', " ")))
-        };
-        counts(out, &self.exported.tables)?;
+        write_counts(&self.exported.tables, out)?;
         if !self.exported.removed.is_empty() {
             writeln!(out, "removed there")?;
-            counts(out, &self.exported.removed)?;
+            write_counts(&self.exported.removed, out)?;
         }
-        for kind in ["refused", "changed", "left"] {
-            let rules: Vec<_> = self.exported.rules.iter().filter(|rule| rule.kind == kind).collect();
-            let tables = if kind == "left" { self.exported.left.as_slice() } else { &[] };
-            if !rules.is_empty() || !tables.is_empty() {
-                writeln!(out, "{kind}")?;
-            }
-            counts(out, tables)?;
-            for rule in rules {
-                writeln!(out, "  {}: {}", rule.rule.replace('_', " "), rule.number)?;
-                let examples = self.examples(kind, &rule.rule);
-                for row in &examples {
-                    writeln!(out, "    {row}")?;
-                }
-                if rule.number > examples.len() as i64 {
-                    writeln!(out, "    …")?;
-                }
-            }
-        }
-        Ok(())
+        let rules = self.rules();
+        rules.write_kind("refused", &[], out)?;
+        rules.write_kind("changed", &[], out)?;
+        rules.write_kind("left", &self.exported.left, out)
     }
 
     fn json(&self) -> Value {
-        let counts = |rows: &[(String, i64)]| -> serde_json::Map<String, Value> {
-            rows.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect()
-        };
-        let rule = |count: &license_manager_adapters::import::RuleCount| {
-            json!({
-                "rule": count.rule,
-                "kind": count.kind,
-                "rows": count.number,
-                "examples": self.examples(&count.kind, &count.rule),
-            })
-        };
         json!({
             "operation": "export",
             "dry_run": self.dry_run,
             "refused": self.refused,
-            "tables": counts(&self.exported.tables),
-            "removed": counts(&self.exported.removed),
-            "left": counts(&self.exported.left),
-            "rules": self.exported.rules.iter().map(rule).collect::<Vec<_>>(),
+            "tables": json_of_counts(&self.exported.tables),
+            "removed": json_of_counts(&self.exported.removed),
+            "left": json_of_counts(&self.exported.left),
+            "rules": self.rules().json(),
         })
     }
 }

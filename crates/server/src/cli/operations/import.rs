@@ -14,8 +14,11 @@ use serde_json::{Value, json};
 
 use super::arguments::{RunOptions, SummaryFormat, secret};
 use super::error::{CommandError, refuse_pooler};
+use super::report::{json_of_counts, write_counts};
 use super::row_report::RowReport;
+use super::rule_summary::RuleSummary;
 use super::supervisor::CommandSupervisor;
+use crate::cli::runtime::command_runtime;
 use crate::config::{Config, Secret};
 use crate::database::Database;
 use crate::system::SystemClock;
@@ -83,11 +86,11 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     };
     let address = DatabaseAddress::parse(url.expose())?;
     refuse_pooler(config)?;
-    let target = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let target = Database::open(config)?;
     target.migrate()?;
     let mut source = DjangoDatabase::connect(&address)?;
     let mut report = RowReport::create(arguments.report.as_deref())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = command_runtime()?;
     let _entered = runtime.enter();
     let supervisor = CommandSupervisor::start("import")?;
     let run = &arguments.run;
@@ -131,7 +134,7 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
 
 /// Ends the import.
 fn finish(config: &Config, format: SummaryFormat, out: &mut impl Write) -> Result<bool, CommandError> {
-    let target = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let target = Database::open(config)?;
     target.migrate()?;
     let now = SystemClock.now();
     match &target {
@@ -189,8 +192,8 @@ struct Summary {
 }
 
 impl Summary {
-    fn examples(&self, rule: &str) -> Vec<&str> {
-        self.examples.iter().filter(|row| row.rule == rule).map(|row| row.about.as_str()).collect()
+    fn rules(&self) -> RuleSummary<'_> {
+        RuleSummary { rules: &self.imported.rules, examples: &self.examples }
     }
 
     fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
@@ -205,9 +208,7 @@ impl Summary {
             (false, false) => "",
         };
         writeln!(out, "import{what}")?;
-        for (table, rows) in &self.imported.tables {
-            writeln!(out, "  {}: {rows}", table.replace('_', " "))?;
-        }
+        write_counts(&self.imported.tables, out)?;
         match &self.imported.again {
             Some(changed) if changed.is_empty() => writeln!(out, "  the source is as it was at the last import")?,
             Some(changed) => {
@@ -218,41 +219,10 @@ impl Summary {
             }
             None => {}
         }
-        for kind in ["mended", "left", "conflict"] {
-            let rules: Vec<_> = self.imported.rules.iter().filter(|rule| rule.kind == kind).collect();
-            if !rules.is_empty() {
-                writeln!(out, "{kind}")?;
-            }
-            for rule in rules {
-                writeln!(out, "  {}: {}", rule.rule.replace('_', " "), rule.number)?;
-                let examples = self.examples(&rule.rule);
-                for row in &examples {
-                    writeln!(out, "    {row}")?;
-                }
-                if rule.number > examples.len() as i64 {
-                    writeln!(out, "    …")?;
-                }
-            }
-        }
-        Ok(())
+        ["mended", "left", "conflict"].iter().try_for_each(|kind| self.rules().write_kind(kind, &[], out))
     }
 
     fn json(&self) -> Value {
-        let tables: serde_json::Map<String, Value> =
-            self.imported.tables.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
-        let rules: Vec<Value> = self
-            .imported
-            .rules
-            .iter()
-            .map(|rule| {
-                json!({
-                    "rule": rule.rule,
-                    "kind": rule.kind,
-                    "rows": rule.number,
-                    "examples": self.examples(&rule.rule),
-                })
-            })
-            .collect();
         let again = self.imported.again.as_ref().map(|changed| {
             let of = |Changed { table, added, changed, deleted, kept }: &Changed| {
                 let numbers = json!({ "added": added, "changed": changed, "deleted": deleted, "kept": kept });
@@ -264,9 +234,9 @@ impl Summary {
             "operation": "import",
             "dry_run": self.dry_run,
             "refused": self.refused,
-            "tables": tables,
+            "tables": json_of_counts(&self.imported.tables),
             "changes": again,
-            "rules": rules,
+            "rules": self.rules().json(),
         })
     }
 }

@@ -14,6 +14,7 @@
 //! | `export` | writing it again |
 //! | `supervisor` | progress on standard error, Ctrl-C |
 //! | `report` | the summary on standard output |
+//! | `row_report`, `rule_summary` | which rows an import or export changed, by rule |
 //! | `error` | why a command failed |
 
 mod arguments;
@@ -29,6 +30,7 @@ mod manual;
 mod recurring;
 mod report;
 mod row_report;
+mod rule_summary;
 mod seeds;
 mod supervisor;
 
@@ -46,6 +48,7 @@ pub use export::{ExportArguments, export};
 pub use import::{ImportArguments, import};
 use report::Report;
 
+use crate::cli::runtime::command_runtime;
 use crate::config::Config;
 use crate::database::{Database, seed_products};
 use crate::upstreams::Upstreams;
@@ -55,10 +58,9 @@ use crate::upstreams::Upstreams;
 /// # Errors
 /// See [`CommandError`].
 pub fn run(config: &Config, command: OperationCommand, out: &mut impl Write) -> Result<bool, CommandError> {
-    let database = Database::open(config).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let database = Database::open(config)?;
     database.migrate()?;
-    // The command blocks this thread; signals and upstream calls run on the other one.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = command_runtime()?;
     // Connections to a mail server are opened and closed in tasks.
     let _entered = runtime.enter();
     let upstreams = Upstreams::from_config(config).map_err(CommandError::Failed)?;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use license_manager_domain::operations::OperationSummary;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::arguments::SummaryFormat;
@@ -26,6 +26,16 @@ pub struct Report {
 
 fn named(counts: impl IntoIterator<Item = (impl Into<String>, i64)>) -> Vec<(String, i64)> {
     counts.into_iter().map(|(name, number)| (name.into(), number)).collect()
+}
+
+/// Prints named counts, each on a line.
+pub(super) fn write_counts(counts: &[(String, i64)], out: &mut impl Write) -> std::io::Result<()> {
+    counts.iter().try_for_each(|(name, number)| writeln!(out, "  {}: {number}", name.replace('_', " ")))
+}
+
+/// Named counts, for programs.
+pub(super) fn json_of_counts(counts: &[(String, i64)]) -> Map<String, Value> {
+    counts.iter().map(|(name, number)| (name.clone(), (*number).into())).collect()
 }
 
 impl From<OperationSummary> for Report {
@@ -64,14 +74,12 @@ impl Report {
     pub fn write(&self, format: SummaryFormat, out: &mut impl Write) -> std::io::Result<()> {
         match format {
             SummaryFormat::Json => {
-                let counts: serde_json::Map<String, Value> =
-                    self.counts.iter().map(|(name, number)| (name.clone(), (*number).into())).collect();
                 let errors: Vec<Value> =
                     self.errors.iter().map(|(about, message)| json!({ "about": about, "message": message })).collect();
                 let report = json!({
                     "operation": self.command,
                     "dry_run": self.dry_run,
-                    "counts": counts,
+                    "counts": json_of_counts(&self.counts),
                     "uuids": self.uuids,
                     "errors": errors,
                     "interrupted": self.interrupted,
@@ -82,9 +90,7 @@ impl Report {
             SummaryFormat::Text => {
                 let dry_run = if self.dry_run { " (dry run: nothing was changed)" } else { "" };
                 writeln!(out, "{}{dry_run}", self.command)?;
-                for (name, number) in &self.counts {
-                    writeln!(out, "  {}: {number}", name.replace('_', " "))?;
-                }
+                write_counts(&self.counts, out)?;
                 for uuid in &self.uuids {
                     writeln!(out, "  {uuid}")?;
                 }

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use super::arguments::{ShowOptions, SummaryFormat};
 use super::error::CommandError;
 use super::supervisor::CommandSupervisor;
+use crate::cli::runtime::command_runtime;
 use crate::config::Config;
 use differences::{Difference, differences};
 use service::{Reply, Service};
@@ -58,7 +59,7 @@ pub fn compare(config: &Config, arguments: &CompareArguments, out: &mut impl Wri
     let own = arguments.server.clone().unwrap_or_else(|| format!("http://{}", config.server.listen));
     let here = Service::new("--server", &own, &token)?;
     let there = Service::new("--with", &arguments.with, &token)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = command_runtime()?;
     let supervisor = {
         let _entered = runtime.enter();
         CommandSupervisor::start("compare")?
