@@ -9,6 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use crate::model::ids::CatalogId;
 use crate::model::license::{ImpossibleTransition, LicenseStatus};
 use crate::model::transfer::HeldTwice;
+use crate::words::counted;
 
 /// Why a use case failed. A use case that fails has changed nothing; only [`Refusal::NoLicenseLeft`] adds an event to
 /// the outbox.
@@ -171,11 +172,17 @@ fn second_live(licenses: &[HeldTwice]) -> String {
 #[non_exhaustive]
 pub enum Refusal {
     /// The plan has too few unassigned licenses.
-    #[error("The plan has {available} unassigned licenses, and {requested} are needed. Nothing was assigned.")]
+    #[error(
+        "The plan has {}, and {} needed. Nothing was assigned.",
+        counted(.available, "unassigned license", "unassigned licenses"),
+        counted(.requested, "is", "are")
+    )]
     NotEnoughLicenses { requested: usize, available: usize },
     /// The revocation cap leaves too few revocations of activated licenses.
     #[error(
-        "The plan's revocation cap leaves {remaining} revocations, and {requested} activated licenses were named. Nothing was revoked."
+        "The plan's revocation cap leaves {}, and {} named. Nothing was revoked.",
+        counted(.remaining, "revocation", "revocations"),
+        counted(.requested, "activated license was", "activated licenses were")
     )]
     RevocationCap { requested: usize, remaining: i64 },
     /// A filter matches more licenses than one request revokes.
@@ -186,7 +193,8 @@ pub enum Refusal {
     TooManyToRevert { most: u32 },
     /// The plan has too few unassigned licenses to delete for the revoked ones that a revert brings back.
     #[error(
-        "The plan would grow: {missing} unassigned licenses are missing to be removed for the revoked ones that come back. Name fewer licenses, or free as many. Nothing was set back."
+        "The plan would grow: {} missing to be removed for the revoked ones that come back. Name fewer licenses, or free as many. Nothing was set back.",
+        counted(.missing, "unassigned license is", "unassigned licenses are")
     )]
     TooFewToRemove { missing: i64 },
     /// The history of this time was removed.
@@ -228,7 +236,7 @@ pub enum Refusal {
     #[error("The plan has as many licenses as a plan can have.")]
     PlanIsFull,
     /// An agreement with plans cannot be deleted.
-    #[error("The agreement has {plans} plans. Only an agreement without plans can be deleted.")]
+    #[error("The agreement has {}. Only an agreement without plans can be deleted.", counted(.plans, "plan", "plans"))]
     AgreementHasPlans { plans: usize },
     /// A plan with a license that was ever assigned cannot be deleted.
     #[error("Licenses of the plan were handed out. Only a plan whose licenses never were can be deleted.")]
@@ -258,13 +266,23 @@ pub enum Refusal {
     #[error("The renewal was processed and cannot be edited any more.")]
     RenewalIsProcessed,
     /// The renewal has too few licenses for all holders.
-    #[error("The renewal is for {agreed} licenses, and {needed} are to be carried over. Nothing was renewed.")]
+    #[error(
+        "The renewal is for {}, and {} to be carried over. Nothing was renewed.",
+        counted(.agreed, "license", "licenses"),
+        counted(.needed, "is", "are")
+    )]
     RenewalTooSmall { agreed: i32, needed: usize },
     /// The renewed plan already has licenses with holders.
-    #[error("The renewed plan has {used} licenses that were handed out already. Nothing was renewed.")]
+    #[error(
+        "The renewed plan has {} handed out already. Nothing was renewed.",
+        counted(.used, "license that was", "licenses that were")
+    )]
     RenewedPlanInUse { used: i64 },
     /// The renewed plan has more licenses than the renewal.
-    #[error("The renewed plan has {present} licenses, and the renewal is for {agreed}. Nothing was renewed.")]
+    #[error(
+        "The renewed plan has {}, and the renewal is for {agreed}. Nothing was renewed.",
+        counted(.present, "license", "licenses")
+    )]
     RenewedPlanTooLarge { agreed: i32, present: i64 },
 }
 

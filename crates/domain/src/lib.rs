@@ -146,6 +146,8 @@ pub mod rules {}
 mod saturating_time;
 pub mod use_cases;
 pub mod webhooks;
+#[doc(hidden)] // shared with the console and the commands
+pub mod words;
 
 pub use error::{Conflict, Entity, Error, FieldErrors, Refusal, Upstream};
 pub use history::Actor;

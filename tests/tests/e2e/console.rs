@@ -421,8 +421,8 @@ fn support_staff_works_in_a_browser(database: Database) {
     browser.fill("#addresses", messy);
     browser.press("Look at what will happen");
     browser.reads("1 person gets a license and a mail.");
-    browser.reads("1 hold a license of this plan already.");
-    browser.reads("1 lines cannot be read.");
+    browser.reads("1 person holds a license of this plan already.");
+    browser.reads("1 line cannot be read.");
     browser.picture("assign");
     browser.fill("input[name=corrected]", "bob@example.com");
     browser.press("Check the corrections");
@@ -436,7 +436,7 @@ fn support_staff_works_in_a_browser(database: Database) {
     browser.press("Remind");
     browser.reads("1 person gets a reminder mail.");
     browser.press("Remind 1");
-    browser.reads("1 reminder mails are on their way.");
+    browser.reads("1 reminder mail is on its way.");
     browser.click("input[aria-label='Select mary@example.com']");
     browser.click("input[aria-label='Select bob@example.com']");
     browser.press("Revoke");

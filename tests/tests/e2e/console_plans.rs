@@ -208,7 +208,7 @@ fn several_plans_are_acted_on_at_once(database: Database) {
     assert!(sent(&mut visit, act, &own("provision")).contains("3 licenses were added."));
     let whole = json!({ "user_emails": [scene.customer.email("amy")] });
     scene.plan.admin.post(&scene.plan.path("licenses/bulk-revoke/"), &whole).expect(200);
-    assert!(sent(&mut visit, act, &own("delete-revoked")).contains("1 revoked licenses were deleted."));
+    assert!(sent(&mut visit, act, &own("delete-revoked")).contains("1 revoked license was deleted."));
     assert_eq!((scene.plan.counts().revoked, scene.plan.counts().total), (0, 8));
     scene.database().assert_sound();
 }
@@ -312,7 +312,7 @@ fn what_was_made_by_mistake_is_deleted(database: Database) {
     assert_eq!(visit.get(&format!("/console/plans/{mistake}/")).status, 404);
 
     let agreement = format!("/console/customers/{}/", scene.customer.agreement);
-    assert!(visit.page(&format!("{agreement}delete/")).contains("The agreement has 1 plans."));
+    assert!(visit.page(&format!("{agreement}delete/")).contains("The agreement has 1 plan."));
     let other = license_manager_tests::Customer::new(&scene.server);
     let other = format!("/console/customers/{}/", other.agreement);
     sent(&mut visit, &format!("{other}delete/"), &form("typo"));
@@ -361,7 +361,7 @@ fn addresses_come_from_a_file_without_scripts(database: Database) {
     let file = [b"Name;E-Mail\nJos\xe9;".as_slice(), bob.as_bytes(), b"\nMary;mary.major\n"].concat();
     let page = send(&mut visit, body(&token, &file)).expect(200);
     let page = page.as_str().expect("a page");
-    assert!(page.contains("2 people get a license") && page.contains("1 lines cannot be read."), "{page}");
+    assert!(page.contains("2 people get a license") && page.contains("1 line cannot be read."), "{page}");
     assert!(page.contains(&bob) && page.contains(&cleo), "the file, and what was typed: {page}");
     assert_eq!(send(&mut visit, body("forged", &file)).status, 400);
     assert_eq!(send(&mut visit, body(&token, &vec![b'a'; 2 << 20])).status, 400, "too large");

@@ -203,6 +203,6 @@ fn renewals_work_without_scripts_narrow_and_dark(database: Database) {
     browser.press("Look at what will happen");
     browser.reads("1 person gets a license and a mail.");
     browser.press("Assign 1 license");
-    browser.reads("1 licenses were assigned.");
+    browser.reads("1 license was assigned.");
     database.assert_sound();
 }

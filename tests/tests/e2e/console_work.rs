@@ -75,12 +75,13 @@ fn an_operator_tries_a_dead_letter_again_and_drops_the_rest(database: Database) 
     browser.reads("1 message is tried again at once");
     browser.picture("messages-retry");
     browser.press("Try again: 1");
-    browser.reads("1 messages are being tried again.");
+    browser.reads("1 message is being tried again.");
     let waiting = "SELECT CAST(uuid AS text) AS text FROM outbox WHERE parked_at IS NULL AND attempts = 0";
     assert_eq!(database.texts(waiting).len(), 1);
 
     // The rest is dropped, with a reason.
     browser.click("input[name=all]");
+    browser.reads("All that match are selected");
     browser.press("Drop");
     browser.reads(&format!("{} messages are dropped for good.", number - 1));
     browser.reads("the learner is not linked to the customer");
@@ -133,7 +134,7 @@ fn an_operator_looks_after_a_webhook(database: Database) {
     browser.fill("#addresses", "mary@example.com");
     browser.press("Look at what will happen");
     browser.press("Assign 1 license");
-    browser.reads("were assigned.");
+    browser.reads("1 license was assigned.");
     open(&browser, &server, &format!("operations/webhooks/{webhook}/"));
     browser.reads("assigned");
     browser.picture("webhook");
@@ -141,7 +142,7 @@ fn an_operator_looks_after_a_webhook(database: Database) {
     browser.press("Send again");
     browser.reads("1 delivery is sent to");
     browser.press("Send 1 again");
-    browser.reads("1 deliveries are being sent again.");
+    browser.reads("1 delivery is being sent again.");
 
     browser.press("New secret");
     browser.reads("are signed with a new secret");
@@ -153,7 +154,7 @@ fn an_operator_looks_after_a_webhook(database: Database) {
     browser.press("Switch it off");
     browser.reads("The webhook is off.");
     browser.press("Switch on");
-    browser.reads("1 that waited are sent first.");
+    browser.reads("1 event that waited is sent first.");
     browser.press("Switch it on");
     browser.press("Edit");
     browser.click("input[value=revoked]");
@@ -245,10 +246,10 @@ fn support_staff_moves_a_license_and_back(database: Database) {
     browser.fill("#notes", "asked for by Mary");
     browser.press("Look at what would move");
     browser.reads("1 license would move");
-    browser.reads("1 of the ids stay where they are");
+    browser.reads("1 of the ids stays where it is");
     browser.picture("transfer-looked-at");
     browser.press("Move the licenses");
-    browser.reads("1 licenses move from Data Science to Languages");
+    browser.reads("1 license moves from Data Science to Languages");
     browser.press("Move 1");
     browser.reads("Say why.");
     browser.fill("#reason", "wrong plan");
@@ -290,7 +291,7 @@ fn assign(browser: &Browser, server: &Server, email: &str) {
     browser.fill("#addresses", email);
     browser.press("Look at what will happen");
     browser.press("Assign 1 license");
-    browser.reads("were assigned.");
+    browser.reads("1 license was assigned.");
 }
 
 fn support_staff_sets_licenses_back(database: Database) {
@@ -308,7 +309,7 @@ fn support_staff_sets_licenses_back(database: Database) {
     browser.click("input[aria-label='Select mary@example.com']");
     browser.press("Revoke");
     browser.press("Revoke 1");
-    browser.reads("1 licenses were revoked.");
+    browser.reads("1 license was revoked.");
     browser.press("History");
     browser.press("Set licenses back to a moment");
     browser.press("Look at what would change");
@@ -318,11 +319,11 @@ fn support_staff_sets_licenses_back(database: Database) {
     browser.press("Look at what would change");
     browser.reads("1 license becomes as it was at");
     browser.reads("Status: revoked → assigned");
-    browser.reads("1 free licenses are deleted");
+    browser.reads("1 free license is deleted");
     browser.picture("revert-looked-at");
     browser.fill("#reason", "revoked by mistake");
     browser.press("Set 1 back");
-    browser.reads("1 licenses were set back.");
+    browser.reads("1 license was set back.");
     let status = "SELECT status AS text FROM license WHERE user_email = 'mary@example.com'";
     assert_eq!(database.texts(status), ["assigned"]);
     database.assert_sound();
@@ -390,7 +391,7 @@ fn support_staff_keeps_records(database: Database) {
     browser.reads("its admins get the mail again");
     browser.fill("#reason", "asked for");
     browser.press("Delete 1");
-    browser.reads("1 notifications were deleted.");
+    browser.reads("1 notification was deleted.");
 
     browser.press("License events");
     browser.reads("expired.license.unlinked");
@@ -456,7 +457,7 @@ fn operators_work_without_scripts_narrow_and_dark(database: Database) {
     browser.reads("1 message is tried again at once");
     browser.picture("narrow-messages-retry");
     browser.press("Try again: 1");
-    browser.reads("1 messages are being tried again.");
+    browser.reads("1 message is being tried again.");
     browser.press("Schedule");
     browser.press("Run now");
     browser.press("Run it now");

@@ -8,7 +8,7 @@ use license_manager_domain::ports::StoreExt;
 use license_manager_domain::{Assignees, AssignmentMail, Email, Error};
 use maud::{Markup, html};
 
-use super::lists::number;
+use super::lists::{counted, number};
 use super::plan::{Shown, find};
 use super::sign_in::redirect;
 use crate::addresses::{self, Addresses, BadLine};
@@ -33,7 +33,7 @@ fn asked(visitor: &Visitor, shown: &Shown, fields: &Fields, problem: Option<&str
     let content = html! {
         (head(shown, "Assign licenses"))
         @if let Some(problem) = problem { p.note.bad role="alert" { (problem) } }
-        p { (number(shown.counts.unassigned)) " licenses are free." }
+        p { (counted(shown.counts.unassigned, "license is", "licenses are")) " free." }
         form.card method="post" enctype="multipart/form-data" {
             (token(visitor))
             div.field {
@@ -167,12 +167,12 @@ fn previewed(
         @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
         @if !fits {
             p.note.bad role="alert" {
-                b { (number(wanted)) " people would get a license, and " (number(free)) " licenses are free." }
+                b { (counted(wanted, "person", "people")) " would get a license, and " (counted(free, "license is", "licenses are")) " free." }
                 " Name fewer people, or add licenses to the plan."
             }
         } @else if wanted > 0 {
             p.note.good {
-                b { (number(wanted)) @if wanted == 1 { " person gets" } @else { " people get" } " a license" }
+                b { (counted(wanted, "person gets", "people get")) " a license" }
                 @if silent { ", without a mail. " } @else { " and a mail. " }
                 (number(free - wanted)) " will be left."
             }
@@ -180,9 +180,9 @@ fn previewed(
             p.note { "Nobody gets a license: there is nobody new." }
         }
         @if !holders.is_empty() {
-            p.note { (number(holders.len() as i64)) " hold a license of this plan already. Nothing happens to them." }
+            p.note { (counted(holders.len() as i64, "person holds", "people hold")) " a license of this plan already. Nothing happens to them." }
         }
-        @if read.repeated > 0 { p.note { (number(read.repeated as i64)) " addresses were there more than once." } }
+        @if read.repeated > 0 { p.note { (counted(read.repeated as i64, "address was", "addresses were")) " there more than once." } }
         form method="post" {
             (token(visitor))
             textarea hidden name="addresses" aria-label="Addresses" { (all.join("\n")) }
@@ -193,7 +193,7 @@ fn previewed(
             div.title {
                 @if fits && wanted > 0 {
                     button.first name="confirmed" value="yes" {
-                        "Assign " (number(wanted)) @if wanted == 1 { " license" } @else { " licenses" }
+                        "Assign " (counted(wanted, "license", "licenses"))
                         @if !read.bad.is_empty() { " without these lines" }
                     }
                 }
@@ -209,7 +209,7 @@ fn previewed(
 fn bad_lines(bad: &[BadLine]) -> Markup {
     html! {
         section {
-            p.note.bad { b { (number(bad.len() as i64)) " lines cannot be read." } " They are left out unless you correct them here." }
+            p.note.bad { b { (counted(bad.len() as i64, "line", "lines")) " cannot be read." } " What you do not correct here is left out." }
             div.card.wide { table {
                 thead { tr { th.number { "Line" } th { "What it says" } th { "What is wrong" } th { "Correct it" } } }
                 tbody { @for line in bad.iter().take(SHOWN) { tr {

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::customers::{FILTERS, filters};
-use super::lists::{self, customer_name, number};
+use super::lists::{self, counted, customer_name, number};
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
@@ -108,7 +108,7 @@ fn preview(visitor: &Visitor, fields: &Fields, told: &[Told<'_>]) -> HttpRespons
         } @else if changing == 0 {
             p.note { "Nothing would change." }
         } @else {
-            p.note.good { b { (number(changing as i64)) @if changing == 1 { " customer changes." } @else { " customers change." } } }
+            p.note.good { b { (counted(changing as i64, "customer changes", "customers change")) "." } }
         }
         @if !told.is_empty() {
             div.card.wide { table {
@@ -131,7 +131,7 @@ fn preview(visitor: &Visitor, fields: &Fields, told: &[Told<'_>]) -> HttpRespons
             div.title {
                 @if changing > 0 {
                     button.first name="confirmed" value="yes" {
-                        "Change " (number(changing as i64)) @if changing == 1 { " customer" } @else { " customers" }
+                        "Change " (counted(changing as i64, "customer", "customers"))
                     }
                 }
                 a.button href=(back) { "Back" }
@@ -169,7 +169,7 @@ async fn perform(visitor: &Visitor, fields: &Fields, told: &[Told<'_>]) -> Resul
     let good = results.iter().filter(|(_, done)| done.is_ok()).count();
     let content = html! {
         (head(&back, title))
-        p.note.good role="status" { (number(good as i64)) @if good == 1 { " customer was" } @else { " customers were" } " changed." }
+        p.note.good role="status" { (counted(good as i64, "customer was", "customers were")) " changed." }
         @if !results.is_empty() {
             div.card.wide { table {
                 thead { tr { th { "Customer" } th { "Former slug" } th { "What happened" } } }

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::history::timeline_with;
-use super::lists::{self, ROWS, Shape, Sorted, choice, customer_name, number};
+use super::lists::{self, ROWS, Shape, Sorted, choice, counted, customer_name, number};
 use super::plans::plan_order;
 use crate::error::PageError;
 use crate::form::Fields;
@@ -149,13 +149,13 @@ pub(crate) async fn agreement(
             dt { "Default catalog" } dd.mono { @if let Some(catalog) = agreement.default_catalog { (catalog) } @else { "–" } }
             dt { "Expiration notices" } dd { (on(!agreement.disable_expiration_notifications)) }
             dt { "Onboarding mails" } dd { (on(!agreement.disable_onboarding_notifications)) }
-            dt { "Personal data is kept for" } dd { (agreement.license_duration_before_purge.num_days()) " days after a license ends" }
+            dt { "Personal data is kept for" } dd { (counted(agreement.license_duration_before_purge.num_days(), "day", "days")) " after a license ends" }
             dt { "Universal link gives licenses" } dd { (on(agreement.enable_auto_applied_subscriptions_with_universal_link)) }
             dt { "Auto-scaling" } dd {
                 (on(scaling.enabled))
                 @if let (true, Some(most), Some(threshold), Some(increment)) =
                     (scaling.enabled, scaling.max_licenses, scaling.threshold_percentage, scaling.increment_percentage) {
-                    ": from " (threshold) " % in use, by " (increment) " %, up to " (number(most.into())) " licenses"
+                    ": from " (threshold) " % in use, by " (increment) " %, up to " (counted(most.into(), "license", "licenses"))
                 }
             }
             dt { "Expiration message" } dd {

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::agreement_terms::find as find_agreement;
 use super::license_edit::{MAX_REASON, field, input, reason_errors};
-use super::lists::{customer_name, number};
+use super::lists::{counted, customer_name};
 use super::plan::find;
 use super::sign_in::redirect;
 use crate::error::PageError;
@@ -48,7 +48,14 @@ async fn of_plan(visitor: &Visitor, path: &str) -> Result<(PlanId, Deletion), Pa
         what: "plan",
         address: shown.address(""),
         name: shown.plan.title,
-        consequences: format!("Its {} licenses, which nobody ever had, go with it.", number(shown.counts.unassigned)),
+        consequences: {
+            let licenses = counted(
+                shown.counts.unassigned,
+                "license, which nobody ever had, goes",
+                "licenses, which nobody ever had, go",
+            );
+            format!("Its {licenses} with it.")
+        },
         refused,
     };
     Ok((id, deletion))

@@ -9,6 +9,7 @@ use license_manager_domain::console::{
 use license_manager_domain::operations::{OperationSchedule, RunOutcome};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::webhooks::WebhookBacklog;
+use license_manager_domain::words;
 use maud::{Markup, html};
 
 use super::lists::{customer_name, number};
@@ -190,7 +191,7 @@ fn operations_cards(shown: &Operations, now: DateTime<Utc>) -> Markup {
                     td.long { a href={ "/console/plans/" (job.plan) "/" } { (job.plan_title) } br; span.quiet { (jobs::kind(job.kind)) } }
                     td.number { (jobs::progress(job)) }
                 } } } }
-                p { a href={ (path) "jobs/" } { "All " (number(*total)) " jobs" } }
+                p { a href={ (path) "jobs/" } { "All jobs: " (number(*total)) } }
             }
         }
         section.card {
@@ -203,7 +204,7 @@ fn operations_cards(shown: &Operations, now: DateTime<Utc>) -> Markup {
                     td.number {
                         @match run.outcome {
                             RunOutcome::Complete => span.state.activated { "complete" },
-                            RunOutcome::Failed => span.state.revoked { (number(i64::try_from(run.summary.failure_count).unwrap_or(i64::MAX))) " failures" },
+                            RunOutcome::Failed => span.state.revoked { (words::counted(run.summary.failure_count, "failure", "failures")) },
                             RunOutcome::Interrupted => span.state.assigned { "interrupted" },
                         }
                     }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::console::{AgreementRow, LicenseRow, PlanRow, RenewalRow};
-use license_manager_domain::{LicenseCounts, LicenseStatus};
+use license_manager_domain::{LicenseCounts, LicenseStatus, words};
 use maud::{Markup, html};
 
 use crate::dates::{day, maybe_day};
@@ -277,6 +277,11 @@ pub(crate) fn number(number: i64) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
+/// How many of something, in words: `1 license`, `2,000 licenses`.
+pub(crate) fn counted(count: i64, one: &str, many: &str) -> String {
+    words::counted(number(count), one, many)
+}
+
 /// The row after which a part of a list begins; `None` for its first part, or for what is no id.
 pub(crate) fn after<Id: FromStr>(fields: &Fields) -> Option<Id> {
     fields.text("after")?.parse().ok()
@@ -354,6 +359,8 @@ mod tests {
     fn numbers_are_read_in_thousands() {
         let told: Vec<String> = [0, 999, 1_000, 1_234_567, -1_000].into_iter().map(number).collect();
         assert_eq!(told, ["0", "999", "1,000", "1,234,567", "-1,000"]);
+        let told = [0, 1, 2_000].map(|count| counted(count, "license was", "licenses were"));
+        assert_eq!(told, ["0 licenses were", "1 license was", "2,000 licenses were"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::chart;
 use super::history::timeline_with;
-use super::lists::{self, ROWS, choice, customer_name, number, person_link, state};
+use super::lists::{self, ROWS, choice, counted, customer_name, number, person_link, state};
 use super::plan_actions::{self, Act};
 use super::sign_in::redirect;
 use crate::dates::{day, maybe_day};
@@ -105,8 +105,8 @@ pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
             (growing(shown))
             p.quiet {
                 (day(plan.start_date)) " – " (day(plan.expiration_date)) ", "
-                @if days >= 0 { (number(days)) " days left" } @else { "ended " (number(-days)) " days ago" }
-                @if let Some(left) = plan.revocations_remaining(counts) { " · " (number(left)) " revocations left" }
+                @if days >= 0 { (counted(days, "day", "days")) " left" } @else { "ended " (counted(-days, "day", "days")) " ago" }
+                @if let Some(left) = plan.revocations_remaining(counts) { " · " (counted(left, "revocation", "revocations")) " left" }
                 " · " span.mono { (plan.id) }
             }
         }
@@ -264,7 +264,7 @@ pub(crate) async fn licenses(
             (choice(&query, "state", "State", &states))
             (choice(&query, "order", "Order", &orders))
             button { "Show" }
-            @if let Some(total) = total { span.quiet { (number(total)) " licenses" } }
+            @if let Some(total) = total { span.quiet { (counted(total, "license", "licenses")) } }
             a.button href=(shown.address("csv/")) download { "Download CSV" }
         }
         @if licenses.is_empty() {
@@ -307,19 +307,22 @@ fn done(query: &Fields) -> Markup {
         return html! { p.note.good role="status" { "The plan was made." } };
     }
     let told = query.text("number").and_then(|text| text.parse::<u32>().ok()).zip(query.text("done"));
-    let words = told.and_then(|(count, what)| match what.as_str() {
-        "assigned" => Some((count, "licenses were assigned.")),
-        "reminded" => Some((count, "reminder mails are on their way.")),
-        "revoked" => Some((count, "licenses were revoked.")),
-        "added" => Some((count, "licenses were added.")),
-        "growing" => Some((count, "licenses are being added. You can leave this page.")),
-        "frozen" => Some((count, "free licenses were deleted. The plan is frozen.")),
-        "deleted" => Some((count, "revoked licenses were deleted.")),
-        "reverted" => Some((count, "licenses were set back.")),
-        _ => None,
+    let told = told.and_then(|(count, what)| {
+        let (one, many, rest) = match what.as_str() {
+            "assigned" => ("license was", "licenses were", "assigned."),
+            "reminded" => ("reminder mail is on its", "reminder mails are on their", "way."),
+            "revoked" => ("license was", "licenses were", "revoked."),
+            "added" => ("license was", "licenses were", "added."),
+            "growing" => ("license is", "licenses are", "being added. You can leave this page."),
+            "frozen" => ("free license was", "free licenses were", "deleted. The plan is frozen."),
+            "deleted" => ("revoked license was", "revoked licenses were", "deleted."),
+            "reverted" => ("license was", "licenses were", "set back."),
+            _ => return None,
+        };
+        Some(format!("{} {rest}", counted(count.into(), one, many)))
     });
     html! {
-        @if let Some((count, words)) = words { p.note.good role="status" { (number(count.into())) " " (words) } }
+        @if let Some(told) = told { p.note.good role="status" { (told) } }
     }
 }
 
@@ -414,10 +417,10 @@ pub(crate) async fn utilization(visitor: Visitor, path: web::Path<String>) -> Re
                     dl {
                         dt { "Activations" } dd { (number(delays.activations())) }
                         dt { "Half of them within" } dd {
-                            @match delays.percentile(50) { Some(days) => { (days) " days" }, None => "–" }
+                            @match delays.percentile(50) { Some(days) => (counted(days, "day", "days")), None => "–" }
                         }
                         dt { "Nine of ten within" } dd {
-                            @match delays.percentile(90) { Some(days) => { (days) " days" }, None => "–" }
+                            @match delays.percentile(90) { Some(days) => (counted(days, "day", "days")), None => "–" }
                         }
                     }
                 }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::license_edit::{MAX_REASON, field, input, reason_errors};
-use super::lists::{self, customer_name, number};
+use super::lists::{self, counted, customer_name, number};
 use super::plans::{FILTERS, filters};
 use super::sign_in::redirect;
 use crate::error::PageError;
@@ -53,7 +53,7 @@ impl Act {
 
     /// What the button says that does it to so many plans.
     fn confirmation(self, plans: i64) -> String {
-        let plans = if plans == 1 { "1 plan".to_owned() } else { format!("{} plans", number(plans)) };
+        let plans = counted(plans, "plan", "plans");
         match self {
             Self::Provision => format!("Fill up {plans}"),
             Self::Freeze => format!("Freeze {plans}"),
@@ -77,8 +77,8 @@ impl Act {
                 Some(desired) => match i64::from(desired) - plan.counts.total() {
                     missing @ 1.. => Ok(missing),
                     _ => Err(format!(
-                        "It has all of its {} licenses. Raise the number by editing the plan.",
-                        number(desired.into())
+                        "It has all of its {}. Raise the number by editing the plan.",
+                        counted(desired.into(), "license", "licenses")
                     )),
                 },
             },
@@ -96,24 +96,30 @@ impl Act {
 
     /// What it does, in words.
     fn words(self, licenses: i64) -> String {
-        let licenses = match licenses {
-            1 => "1 license".to_owned(),
-            many => format!("{} licenses", number(many)),
-        };
         match self {
-            Self::Provision => format!("{licenses} will be added."),
-            Self::Freeze => format!("{licenses} that nobody has will be deleted, and no new ones added."),
-            Self::DeleteRevoked => format!("{licenses} that were revoked will be deleted, with their sources."),
+            Self::Provision => format!("{} will be added.", counted(licenses, "license", "licenses")),
+            Self::Freeze => {
+                let free = counted(licenses, "license that nobody has", "licenses that nobody has");
+                format!("{free} will be deleted, and no new ones added.")
+            }
+            Self::DeleteRevoked => {
+                let revoked = counted(licenses, "license that was revoked", "licenses that were revoked");
+                format!("{revoked} will be deleted, with their sources.")
+            }
         }
     }
 
     /// What it did, in words.
     fn past(self, done: &PlanUpkeep) -> String {
         match self {
-            Self::Provision if done.pending > 0 => format!("{} licenses are being added.", number(done.pending)),
-            Self::Provision => format!("{} licenses were added.", number(done.added)),
-            Self::Freeze => format!("Frozen; {} licenses were deleted.", number(done.deleted)),
-            Self::DeleteRevoked => format!("{} revoked licenses were deleted.", number(done.deleted)),
+            Self::Provision if done.pending > 0 => {
+                format!("{} being added.", counted(done.pending, "license is", "licenses are"))
+            }
+            Self::Provision => format!("{} added.", counted(done.added, "license was", "licenses were")),
+            Self::Freeze => format!("Frozen; {} deleted.", counted(done.deleted, "license was", "licenses were")),
+            Self::DeleteRevoked => {
+                format!("{} deleted.", counted(done.deleted, "revoked license was", "revoked licenses were"))
+            }
         }
     }
 
@@ -219,7 +225,7 @@ impl Page<'_> {
                 p.note { "Nothing would happen to " @if self.total == 1 { "this plan." } @else { "these plans." } }
             } @else {
                 p.note.bad[self.act.is_grave()].good[!self.act.is_grave()] {
-                    b { (number(willing)) @if willing == 1 { " plan: " } @else { " plans: " } (self.act.words(licenses)) }
+                    b { (counted(willing, "plan", "plans")) ": " (self.act.words(licenses)) }
                     @if self.act == Act::DeleteRevoked { " A learner who lost a license cannot get it back by reverting." }
                     @if self.act == Act::Freeze { " Licenses that learners have stay as they are." }
                 }
@@ -295,7 +301,7 @@ impl Page<'_> {
         let title = format!("{}: done", self.act.button());
         let content = html! {
             (self.head(&title))
-            p.note.good role="status" { (number(good as i64)) @if good == 1 { " plan was" } @else { " plans were" } " changed." }
+            p.note.good role="status" { (counted(good as i64, "plan was", "plans were")) " changed." }
             div.card.wide { table {
                 thead { tr { th { "Plan" } th { "Customer" } th { "What happened" } } }
                 tbody { @for (plan, done) in &results { tr {

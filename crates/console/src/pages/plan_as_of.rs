@@ -9,7 +9,7 @@ use license_manager_domain::{Error, Refusal};
 use maud::{Markup, html};
 
 use super::history::{label, value};
-use super::lists::{number, seats};
+use super::lists::{counted, seats};
 use super::plan::{find, head};
 use super::plan_form::{date, moment, moment_text};
 use crate::dates;
@@ -89,7 +89,7 @@ fn as_of(at: DateTime<Utc>, version: &Result<Version, Error>, days: &[SeatDay]) 
             section.card aria-label=(words) {
                 h2 { (words) " (UTC)" }
                 (seats(&day.counts))
-                p.quiet { (number(day.counts.total())) " licenses, without the revoked ones" }
+                p.quiet { (counted(day.counts.total(), "license", "licenses")) ", without the revoked ones" }
             }
         }
     }

@@ -90,7 +90,7 @@ fn plan_page(
         @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
         (compared(earlier))
         @if missing > 0 && shown.plan.last_freeze_timestamp.is_none() {
-            p.note { (super::lists::number(missing)) " licenses are missing to that number, and are added." }
+            p.note { (super::lists::counted(missing, "license is missing to that number, and is", "licenses are missing to that number, and are")) " added." }
         }
         p.quiet { "The plan's licenses stay as they are." }
         form.card method="post" {

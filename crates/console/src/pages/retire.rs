@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::confirm::{Preview, Why, confirmed, preview};
 use super::license_edit::{field, input};
-use super::lists::{self, number};
+use super::lists::{self, counted, number};
 use super::records::users::lms_user_id;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -119,13 +119,13 @@ fn told(id: LmsUserId, username: &str, found: &Found) -> Markup {
                 (number(now.len() as i64)) ", " (number(live)) " of them live. "
                 "Live ones become free, revoked ones stay revoked; all lose the person."
             }
-            dt { "Licenses before" } dd { (number(before.len() as i64)) " that named the person once. They stay as they are; their history loses the person." }
-            dt { "History" } dd { (number(found.footprint.versions)) " versions of these licenses lose address, LMS user id and key. Times and states stay." }
-            dt { "Messages" } dd { (number(found.footprint.messages)) " that wait or were given up are deleted: the person gets no more mails." }
-            dt { "Bulk enrollments" } dd { (number(found.footprint.enrollments)) " that the person asked for lose their name; as a learner, the person is taken out of all of them, and of the files of results." }
+            dt { "Licenses before" } dd { (number(before.len() as i64)) " that named the person once. Such a license stays as it is; its history loses the person." }
+            dt { "History" } dd { "Of these licenses, " (counted(found.footprint.versions, "version loses", "versions lose")) " address, LMS user id and key. Times and states stay." }
+            dt { "Messages" } dd { (counted(found.footprint.messages, "message that waits or was given up is", "messages that wait or were given up are")) " deleted: the person gets no more mails." }
+            dt { "Bulk enrollments" } dd { (counted(found.footprint.enrollments, "that the person asked for loses", "that the person asked for lose")) " their name; as a learner, the person is taken out of all of them, and of the files of results." }
             dt { "User" } dd {
                 @if let Some(user) = &found.user {
-                    "The user is deleted, with address and " (user.roles.len()) " roles."
+                    "The user is deleted, with address and " (counted(user.roles.len() as i64, "role", "roles")) "."
                 } @else { "There is no such user." }
             }
         } }
@@ -138,7 +138,7 @@ fn retired(visitor: &Visitor, done: Retirement) -> HttpResponse {
     let content = html! {
         div.title { h1 { "The person was retired" } }
         p.note.good role="status" {
-            (number(done.licenses as i64)) @if done.licenses == 1 { " license" } @else { " licenses" } " lost the person. "
+            (counted(done.licenses as i64, "license", "licenses")) " lost the person. "
             @if done.user_was_known { "The user was deleted." } @else { "There was no such user." }
         }
         p { a href="/console/" { "Home" } }

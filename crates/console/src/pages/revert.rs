@@ -13,7 +13,7 @@ use super::assign::head;
 use super::confirm::{Preview, Why, confirmed, preview};
 use super::history::{SILENT, label, value};
 use super::license_edit::field;
-use super::lists::number;
+use super::lists::{counted, number};
 use super::plan::{Shown, find};
 use super::sign_in::redirect;
 use crate::error::PageError;
@@ -144,10 +144,10 @@ fn told(found: &Reverted, as_of: DateTime<Utc>) -> Markup {
             p.note { "No license differs from " (as_of.format("%Y-%m-%d %H:%M:%S")) " UTC. Nothing would change." }
         } @else {
             p.note {
-                b { (number(changed as i64)) @if changed == 1 { " license becomes" } @else { " licenses become" } " as it was at " (as_of.format("%Y-%m-%d %H:%M:%S")) " UTC" }
+                b { (counted(changed as i64, "license becomes as it was", "licenses become as they were")) " at " (as_of.format("%Y-%m-%d %H:%M:%S")) " UTC" }
                 ": state, holder, dates and key. Nobody gets a mail."
-                @if found.removed > 0 { " " (number(found.removed)) " free licenses are deleted, because as many revoked ones come back." }
-                @if found.added > 0 { " " (number(found.added)) " free licenses are added, because as many are revoked." }
+                @if found.removed > 0 { " " (counted(found.removed, "free license is", "free licenses are")) " deleted, because as many revoked ones come back." }
+                @if found.added > 0 { " " (counted(found.added, "free license is", "free licenses are")) " added, because as many are revoked." }
             }
             div.card.wide { table {
                 thead { tr { th { "License" } th { "What changes" } } }
@@ -160,7 +160,7 @@ fn told(found: &Reverted, as_of: DateTime<Utc>) -> Markup {
         }
         @if !found.left_alone.is_empty() {
             details.note {
-                summary { (number(found.left_alone.len() as i64)) " licenses that were written since stay as they are" }
+                summary { (counted(found.left_alone.len() as i64, "license that was written since stays as it is", "licenses that were written since stay as they are")) }
                 ul { @for (id, why) in found.left_alone.iter().take(SHOWN) { li {
                     a.mono href={ "/console/licenses/" (id) "/" } { (id) } ": " (reason(*why))
                 } } }

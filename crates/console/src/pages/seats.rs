@@ -8,7 +8,7 @@ use maud::html;
 use uuid::Uuid;
 
 use super::assign::head;
-use super::lists::number;
+use super::lists::{counted, number};
 use super::plan::{Shown, filter, find};
 use super::sign_in::redirect;
 use crate::error::PageError;
@@ -109,17 +109,17 @@ fn previewed(
                 @else { "No license of these is live. Nothing is revoked." }
             }
         } @else if act == Act::Remind {
-            p.note.good { b { (number(assigned)) @if assigned == 1 { " person gets" } @else { " people get" } " a reminder mail." } }
-            @if activated > 0 { p.note { (number(activated)) " have activated their license already. Nothing happens to them." } }
+            p.note.good { b { (counted(assigned, "person gets", "people get")) " a reminder mail." } }
+            @if activated > 0 { p.note { (counted(activated, "person has", "people have")) " activated their license already. Nothing happens to them." } }
         } @else {
             p.note.bad {
-                b { (number(concerned)) @if concerned == 1 { " license is" } @else { " licenses are" } " revoked for good: " }
+                b { (counted(concerned, "license is", "licenses are")) " revoked for good: " }
                 (number(activated)) " activated, " (number(assigned)) " assigned. "
                 "The learners lose their access, and the plan gets as many new free licenses."
             }
             @if let Some(left) = cap {
                 p class=(if over_cap { "note bad" } else { "note" }) {
-                    "The plan's revocation cap leaves " (number(left)) " revocations of activated licenses. "
+                    "The plan's revocation cap leaves " (counted(left, "revocation", "revocations")) " of activated licenses. "
                     @if over_cap { "Select fewer of them." }
                 }
             }

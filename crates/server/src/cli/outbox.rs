@@ -5,6 +5,7 @@ use std::io::Write;
 use chrono::SecondsFormat;
 use license_manager_domain::outbox::{OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::OutboxFilter;
+use license_manager_domain::words::counted;
 use license_manager_domain::{Actor, LicenseManager, MessageId};
 use serde_json::json;
 
@@ -41,11 +42,12 @@ fn selection(arguments: SelectionArguments) -> OutboxSelection {
 }
 
 fn tell(number: usize, what: &str, selection: &OutboxSelection, out: &mut impl Write) -> Result<(), Failure> {
-    writeln!(out, "{number} {} {what}", if number == 1 { "message" } else { "messages" })?;
+    writeln!(out, "{} {what}", counted(number, "message", "messages"))?;
     match selection {
         OutboxSelection::Messages(ids) if number < ids.len() => {
             let missing = ids.len() - number;
-            Err(format!("{missing} of {} messages are not there, or are being delivered now", ids.len()).into())
+            let of_all = counted(ids.len(), "message", "messages");
+            Err(format!("not there, or being delivered now: {missing} of {of_all}").into())
         }
         _ => Ok(()),
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use deserr::{DeserializeError, ErrorKind, IntoValue, MergeWithError, ValueKind, ValuePointerRef};
+use license_manager_domain::words::counted;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -212,7 +213,7 @@ impl FieldErrors {
             }
         }
         if untold > 0 {
-            let more = Cow::Owned(format!("… and {untold} more errors."));
+            let more = Cow::Owned(format!("… and {}.", counted(untold, "more error", "more errors")));
             match told.entry(NON_FIELD_ERRORS).or_insert_with(|| Told::Messages(Vec::new())) {
                 Told::Messages(messages) => messages.push(more),
                 other => *other = Told::Messages(vec![more]),

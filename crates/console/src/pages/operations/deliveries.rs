@@ -14,7 +14,7 @@ use crate::error::PageError;
 use crate::form::Submitted;
 use crate::layout::Section;
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
-use crate::pages::lists::{ROWS, number};
+use crate::pages::lists::{ROWS, counted, number};
 use crate::pages::sign_in::redirect;
 
 /// `POST /console/operations/webhooks/{webhook}/replay/`: shows what will happen, or does it once that was confirmed.
@@ -59,7 +59,7 @@ pub(crate) async fn replay(
             p.note { "No delivery is selected. Nothing happens." }
         } @else {
             p.note {
-                b { (number(count)) @if count == 1 { " delivery is" } @else { " deliveries are" } " sent to " (found.webhook.url) " again" }
+                b { (counted(count, "delivery is", "deliveries are")) " sent to " (found.webhook.url) " again" }
                 ", also those that it accepted before. The endpoint tells them by their id, webhook-id. Those that are being sent right now stay as they are."
             }
             @if !found.webhook.is_active { p.note.bad { "The webhook is off: they wait until it is switched on." } }

@@ -11,7 +11,7 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::{self, Section};
-use crate::pages::lists::{ROWS, choice, customer_name, number};
+use crate::pages::lists::{ROWS, choice, counted, customer_name, number};
 use crate::pages::paging::{page_number, pages};
 use crate::session::Visitor;
 
@@ -49,7 +49,7 @@ fn row(job: &JobRow) -> Markup {
             td { (progress(job)) }
             td {
                 @if job.is_claimed { span.state.assigned { "running" } }
-                @else if job.attempts > 0 { span.state.revoked { "failed " (job.attempts) " times, next try " (moment(job.not_before)) } }
+                @else if job.attempts > 0 { span.state.revoked { "failed " (counted(job.attempts.into(), "time", "times")) ", next try " (moment(job.not_before)) } }
                 @else { span.state { "waiting" } }
             }
             td { (moment(job.requested_at)) " by " (job.requested_by.as_deref().unwrap_or("the service")) }

@@ -1,11 +1,11 @@
 //! Messages of the outbox: what waits and why, dead letters, and what is done about them.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::FieldErrors;
 use license_manager_domain::console::{MOST_COUNTED, MessageFilters, Slice};
 use license_manager_domain::model::MessageId;
 use license_manager_domain::outbox::{OutboxSelection, Topic, WaitingMessage};
 use license_manager_domain::queue::{Backlog, Queue};
+use license_manager_domain::{FieldErrors, words};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
-use crate::pages::lists::{ROWS, choice, number};
+use crate::pages::lists::{ROWS, choice, counted, number};
 use crate::pages::paging::{page_number, pages};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
@@ -98,7 +98,7 @@ fn queues_table(backlog: &[(Queue, Backlog)]) -> Markup {
         details.card {
             summary {
                 "Queues: " (total(backlog.iter().map(|(_, backlog)| backlog.waiting).sum())) " waiting, "
-                (total(backlog.iter().map(|(_, backlog)| backlog.dead_lettered).sum())) " dead letters"
+                (words::counted(total(backlog.iter().map(|(_, backlog)| backlog.dead_lettered).sum()), "dead letter", "dead letters"))
             }
             div.wide tabindex="0" role="region" aria-label="Queues" { table {
                 thead { tr { th { "Queue" } th { "Leads to" } th.number { "Waiting" } th.number { "Dead letters" } th { "Due since" } } }
@@ -157,11 +157,11 @@ fn table(messages: &[WaitingMessage]) -> Markup {
 fn done(query: &Fields) -> Markup {
     let number_done = query.text("number").and_then(|text| text.parse::<i64>().ok());
     let words = query.text("done").zip(number_done).and_then(|(what, count)| match what.as_str() {
-        "retry" => Some((count, "messages are being tried again.")),
-        "drop" => Some((count, "messages were dropped.")),
+        "retry" => Some(counted(count, "message is being tried again.", "messages are being tried again.")),
+        "drop" => Some(counted(count, "message was dropped.", "messages were dropped.")),
         _ => None,
     });
-    html! { @if let Some((count, words)) = words { p.note.good role="status" { (number(count)) " " (words) } } }
+    html! { @if let Some(words) = words { p.note.good role="status" { (words) } } }
 }
 
 /// What was selected.
@@ -210,10 +210,10 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
         @if count == 0 {
             p.note { "No message is selected, or the selected ones were delivered meanwhile. Nothing happens." }
         } @else if drops {
-            p.note.bad { b { (total(count)) @if count == 1 { " message is" } @else { " messages are" } " dropped for good. " }
+            p.note.bad { b { (words::counted(total(count), "message is", "messages are")) " dropped for good. " }
                 "Nobody sends them again. Messages that are being delivered right now stay." }
         } @else {
-            p.note { b { (total(count)) @if count == 1 { " message is" } @else { " messages are" } " tried again at once" }
+            p.note { b { (words::counted(total(count), "message is", "messages are")) " tried again at once" }
                 ", with all their tries. They become dead letters again if the reason is still there." }
         }
         @if count > 0 {

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::FieldErrors;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation, RunOutcome};
+use license_manager_domain::words::counted;
 use maud::{Markup, html};
 
 use super::{PATH, above, head, require};
@@ -122,14 +123,14 @@ pub(crate) fn result(run: &FinishedRun) -> Markup {
         .summary
         .counts
         .iter()
-        .map(|(name, count)| format!("{} {}", number(*count), name.replace('_', " ")))
+        .map(|(name, count)| format!("{}: {}", name.replace('_', " "), number(*count)))
         .collect();
     html! {
         span class=(class) { (word) }
         @if !counts.is_empty() { br; span.quiet { (counts.join(", ")) } }
         @if run.summary.failure_count > 0 {
             details {
-                summary { (run.summary.failure_count) " failures" }
+                summary { (counted(run.summary.failure_count, "failure", "failures")) }
                 ul { @for failure in &run.summary.failures { li { (failure.about) ": " (failure.message) } } }
             }
         }

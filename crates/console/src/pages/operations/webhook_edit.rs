@@ -15,7 +15,7 @@ use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
 use crate::pages::license_edit::{field, input};
-use crate::pages::lists::number;
+use crate::pages::lists::counted;
 use crate::pages::sign_in::redirect;
 use crate::secrets;
 use crate::session::Visitor;
@@ -196,10 +196,10 @@ pub(crate) async fn switch(
     let days = visitor.console.manager.settings().webhook_retention.num_days();
     let told = html! {
         @if on {
-            p.note { "Events are sent to " b { (webhook.url) } " again. " b { (number(found.waiting)) } " that waited are sent first." }
+            p.note { "Events are sent to " b { (webhook.url) } " again. " b { (counted(found.waiting, "event that waited is", "events that waited are")) " sent first." } }
         } @else {
-            p.note { "Nothing is sent to " b { (webhook.url) } " any more. Events wait for it, at most " (days)
-                " days: what waits longer is dropped." }
+            p.note { "Nothing is sent to " b { (webhook.url) } " any more. Events wait for it, at most " (counted(days, "day", "days"))
+                ": what waits longer is dropped." }
         }
     };
     let errors = match confirmed(&fields, Why::Optional) {
@@ -226,8 +226,8 @@ pub(crate) async fn delete(
     let found = find(&visitor, &path).await?;
     let webhook = &found.webhook;
     let told = html! {
-        p.note.bad { b { (webhook.url) " is never told anything again." } " " (number(found.waiting))
-            " events that wait for it are deleted, and the list of its deliveries. To pause it instead, switch it off." }
+        p.note.bad { b { (webhook.url) " is never told anything again." } " " (counted(found.waiting, "event that waits for it is", "events that wait for it are"))
+            " deleted, and the list of its deliveries. To pause it instead, switch it off." }
     };
     let errors = match confirmed(&fields, Why::Required) {
         Ok(true) => {

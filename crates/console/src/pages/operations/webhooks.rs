@@ -13,7 +13,7 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
-use crate::pages::lists::{ROWS, choice, number};
+use crate::pages::lists::{ROWS, choice, counted, number};
 use crate::pages::paging::{page_number, pages};
 use crate::session::Visitor;
 
@@ -145,7 +145,7 @@ async fn shown(
             Some("on") => p.note.good role="status" { "The webhook is on. What waited is delivered now." },
             Some("off") => p.note.good role="status" { "The webhook is off. Events wait for it." },
             Some("replayed") => p.note.good role="status" {
-                (query.text("number").and_then(|text| text.parse().ok()).map_or(String::new(), number)) " deliveries are being sent again."
+                (counted(query.text("number").and_then(|text| text.parse().ok()).unwrap_or_default(), "delivery is", "deliveries are")) " being sent again."
             },
             _ => {},
         }
@@ -176,7 +176,7 @@ async fn shown(
             }
             dt { "Customer" } dd { @if let Some(customer) = webhook.customer { span.mono { (customer) } } @else { "all" } }
             dt { "Waiting" } dd { (waiting_text(*waiting)) }
-            @if webhook.dropped > 0 { dt { "Dropped" } dd { (number(webhook.dropped)) " events waited too long while it was off" } }
+            @if webhook.dropped > 0 { dt { "Dropped" } dd { (counted(webhook.dropped, "event", "events")) " waited too long while it was off" } }
             @if let Some((_, until)) = &webhook.previous_secret { dt { "Signed with the secret before, too, until" } dd { (moment(*until)) " UTC" } }
             @if let Some(at) = webhook.switched_at { dt { "Last switched" } dd { (moment(at)) " UTC" } }
             dt { "Added" } dd { (moment(webhook.created)) " UTC by " (webhook.created_by.as_deref().unwrap_or("the service")) }

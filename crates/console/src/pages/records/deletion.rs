@@ -8,7 +8,7 @@ use super::{PATH, above};
 use crate::form::Fields;
 use crate::layout::Section;
 use crate::pages::confirm::{Preview, Why, preview};
-use crate::pages::lists::number;
+use crate::pages::lists::{counted, number};
 use crate::session::Visitor;
 
 /// The bar below a list of records that can be deleted.
@@ -22,11 +22,11 @@ pub(super) fn bar(records: &str, can_choose_all: bool) -> Markup {
     }
 }
 
-/// How many were deleted.
-pub(super) fn done(query: &Fields, records: &str) -> Markup {
+/// How many were deleted, in words for one and for many.
+pub(super) fn done(query: &Fields, [one, many]: [&str; 2]) -> Markup {
     html! {
         @if let Some(count) = query.text("deleted").and_then(|text| text.parse().ok()) {
-            p.note.good role="status" { (number(count)) " " (records) " were deleted." }
+            p.note.good role="status" { (counted(count, &format!("{one} was"), &format!("{many} were"))) " deleted." }
         }
     }
 }
@@ -51,7 +51,7 @@ impl Doomed<'_> {
             @if count == 0 { p.note { "None of the " (records) " is selected. Nothing happens." } }
             @else {
                 p.note.bad {
-                    b { (number(count)) @if count == 1 { " record is" } @else { " records are" } " deleted." } " " (causes)
+                    b { (counted(count, "record is", "records are")) " deleted." } " " (causes)
                 }
             }
         };

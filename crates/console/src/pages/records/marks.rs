@@ -37,7 +37,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let found = visitor.read(move |console| console.store.mark_rows(&filters, slice)).await?;
     let path = format!("{PATH}license-events/");
     let content = html! {
-        (done(&query, "license events"))
+        (done(&query, ["license event", "license events"]))
         (head("license-events/"))
         form.filters {
             input type="search" name="event" aria-label="Name of the event" placeholder="Name of the event" value=(query.text("event").unwrap_or_default());

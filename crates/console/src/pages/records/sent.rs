@@ -44,7 +44,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     // A deletion chooses by plan and kind, so there is no "all" for a part of a title.
     let can_choose_all = !query.has("title");
     let content = html! {
-        (done(&query, "notifications"))
+        (done(&query, ["notification", "notifications"]))
         (head("notifications/"))
         form.filters {
             input type="search" name="title" aria-label="Plan's title" placeholder="Plan's title" value=(query.text("title").unwrap_or_default());

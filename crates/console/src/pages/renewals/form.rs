@@ -20,7 +20,7 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::pages::license_edit::{MAX_REASON, field, flag, input, reason_errors};
-use crate::pages::lists::{self, number};
+use crate::pages::lists::{self, counted, number};
 use crate::pages::plan::{self, Shown as ShownPlan};
 use crate::pages::plan_form::{date, moment, moment_text};
 use crate::pages::sign_in::redirect;
@@ -313,7 +313,7 @@ fn form(
         @for message in whole { p.note.bad role="alert" { (message) } }
         p.quiet {
             (plan.title) " runs from " (day(plan.start_date)) " to " (told(plan.expiration_date)) " UTC, and has "
-            (number(counts.total())) " licenses: " (number(counts.activated)) " activated, " (number(counts.assigned))
+            (counted(counts.total(), "license", "licenses")) ": " (number(counts.activated)) " activated, " (number(counts.assigned))
             " assigned, " (number(counts.unassigned)) " free."
         }
         form.card method="post" action=(subject.address()) {

@@ -14,7 +14,7 @@ use crate::dates::day;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
-use crate::pages::lists::{self, number};
+use crate::pages::lists::{self, counted, number};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
@@ -93,8 +93,8 @@ fn preview(visitor: &Visitor, fields: &Fields, total: i64, outlooks: &Outlooks) 
             p.note { "No renewal can be processed." }
         } @else {
             p.note.good {
-                b { (number(willing)) @if willing == 1 { " renewal is processed: " } @else { " renewals are processed: " } }
-                (number(copied)) @if copied == 1 { " license is copied." } @else { " licenses are copied." }
+                b { (counted(willing, "renewal is", "renewals are")) " processed: " }
+                (counted(copied, "license is", "licenses are")) " copied."
                 " A processed renewal can no longer be edited."
             }
         }
@@ -116,7 +116,7 @@ fn preview(visitor: &Visitor, fields: &Fields, total: i64, outlooks: &Outlooks) 
             div.title {
                 @if willing > 0 && !too_many {
                     button.first name="confirmed" value="yes" {
-                        "Process " (number(willing)) @if willing == 1 { " renewal" } @else { " renewals" }
+                        "Process " (counted(willing, "renewal", "renewals"))
                     }
                 }
                 a.button href=(back(fields)) { "Back" }
@@ -139,7 +139,7 @@ fn words((details, outlook): &(RenewalDetails, RenewalOutlook)) -> Markup {
         } @else if let Some(refusal) = &outlook.refusal {
             span.wrong { "Nothing. " } (refusal)
         } @else {
-            (number(outlook.copied)) " of " (number(details.renewal.terms.number_of_licenses.into())) " licenses are copied to "
+            (number(outlook.copied)) " of " (counted(details.renewal.terms.number_of_licenses.into(), "license is", "licenses are")) " copied to "
             @if outlook.creates_plan { "the new plan " } @else { "the plan " } b { (outlook.title) } "."
         }
     }
@@ -166,7 +166,7 @@ async fn perform(visitor: &Visitor, fields: &Fields, outlooks: &Outlooks) -> Res
     let title = "Process renewals: done";
     let content = html! {
         (head(fields, title))
-        p.note.good role="status" { (number(good as i64)) @if good == 1 { " renewal was" } @else { " renewals were" } " processed." }
+        p.note.good role="status" { (counted(good as i64, "renewal was", "renewals were")) " processed." }
         div.card.wide { table {
             thead { tr { th { "Plan" } th { "What happened" } } }
             tbody { @for (details, done) in &results { tr {

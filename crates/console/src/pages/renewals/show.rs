@@ -15,7 +15,7 @@ use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::pages::history::timeline;
 use crate::pages::license_edit::{MAX_REASON, field, input, reason_errors};
-use crate::pages::lists::number;
+use crate::pages::lists::{counted, number};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
@@ -116,7 +116,7 @@ fn content(visitor: &Visitor, shown: &Shown, history: &[HistoricChange], done: O
         section.card { (terms_list(&shown.details)) }
         @if *num_not_carried_over > 0 {
             p.note.bad {
-                b { (number(*num_not_carried_over)) " licenses are not carried over: " }
+                b { (counted(*num_not_carried_over, "license is", "licenses are")) " not carried over: " }
                 "the renewed plan has too few free ones. Add licenses to it, and they follow."
             }
         }
@@ -159,9 +159,9 @@ pub(super) fn outlook_note(outlook: &RenewalOutlook) -> Markup {
             }
             None => {
                 p.note.good {
-                    b { "Processing would copy " (number(outlook.copied)) @if outlook.copied == 1 { " license" } @else { " licenses" } }
+                    b { "Processing would copy " (counted(outlook.copied, "license", "licenses")) }
                     " to " @if outlook.creates_plan { "the new plan " } @else { "the plan " } b { (outlook.title) }
-                    ", which then has " (number(outlook.unassigned)) " free ones."
+                    ", which then has " (counted(outlook.unassigned, "free one", "free ones")) "."
                 }
             }
         }

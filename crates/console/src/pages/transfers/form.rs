@@ -16,7 +16,7 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::pages::license_edit::{field, input};
-use crate::pages::lists::{customer_name, number};
+use crate::pages::lists::{counted, customer_name, number};
 use crate::session::Visitor;
 
 /// The most customers that are offered.
@@ -60,7 +60,7 @@ async fn customer(visitor: &Visitor, query: &Fields) -> Result<HttpResponse, Pag
             p.note { "No customer matches. Try a part of the name." }
         } @else {
             (customers(&found.rows))
-            @if found.total > CUSTOMERS { p.quiet { (number(found.total)) " customers match. Only the first " (CUSTOMERS) " are shown." } }
+            @if found.total > CUSTOMERS { p.quiet { (counted(found.total, "customer matches", "customers match")) ". Only the first " (CUSTOMERS) " are shown." } }
         }
     };
     Ok(layout::page(visitor, Section::Transfers, "New transfer", &content))
@@ -187,7 +187,7 @@ async fn page(
     let content = html! {
         (head("New transfer"))
         @if plans.len() < 2 {
-            p.note { "The customer has " (plans.len()) " plans. Licenses move between two plans of one customer: add a plan first." }
+            p.note { "The customer has " (counted(plans.len() as i64, "plan", "plans")) ". Licenses move between two plans of one customer: add a plan first." }
             a.button href={ (PATH) "new/" } { "Choose another customer" }
         } @else {
             form.card method="post" action={ (PATH) "new/" } {
@@ -221,7 +221,7 @@ fn plan_choice(fields: &Fields, name: &str, plans: &[PlanRow]) -> Markup {
             @for plan in plans {
                 option value=(plan.id) selected[plan.id.to_string() == chosen] {
                     (plan.title) ", " (plan.start_date.format("%Y-%m-%d")) " to " (plan.expiration_date.format("%Y-%m-%d")) ", "
-                    (number(plan.counts.total())) " licenses"
+                    (counted(plan.counts.total(), "license", "licenses"))
                 }
             }
         }

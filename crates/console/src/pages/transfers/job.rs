@@ -18,7 +18,7 @@ use crate::layout::{self, Section, crumbs, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
 use crate::pages::history::timeline;
 use crate::pages::license_edit::{field, input};
-use crate::pages::lists::{self, number, person_link};
+use crate::pages::lists::{self, counted, number, person_link};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
@@ -121,7 +121,7 @@ fn page(visitor: &Visitor, shown: &Shown, told: &Markup) -> HttpResponse {
             dt { "Whom" } dd {
                 @match &order.licenses {
                     TransferredLicenses::All => "all licenses of the plan",
-                    TransferredLicenses::Named(ids) => { (number(ids.len() as i64)) " licenses by id" }
+                    TransferredLicenses::Named(ids) => { (counted(ids.len() as i64, "license", "licenses")) " by id" }
                 }
             }
             @if let Some(at) = job.completed_at { dt { "Moved" } dd { (moment(at)) " UTC" } }
@@ -157,14 +157,14 @@ fn result(run: &TransferRun, order: &TransferOrder, licenses: &[LicenseRow]) -> 
                 (moment(run.completed_at)) " UTC"
             }
             p class=(if moved == 0 { "note" } else { "note good" }) {
-                b { (number(moved)) @if moved == 1 { " license" } @else { " licenses" } }
+                b { (counted(moved, "license", "licenses")) }
                 @if run.is_dry_run { " would move, each with its holder and state." } @else { " moved." }
                 @if moved > SHOWN { " The first " (SHOWN) " are shown." }
             }
             @if !staying.is_empty() {
                 details.note open[staying.len() <= 10] {
-                    summary { (number(staying.len() as i64)) " of the ids stay where they are" }
-                    p { "They are no live licenses of the plan: revoked, free, in another plan, or unknown." }
+                    summary { (counted(staying.len() as i64, "of the ids stays where it is", "of the ids stay where they are")) }
+                    p { "No live license of the plan has such an id: it is revoked, free, in another plan, or unknown." }
                     ul { @for id in staying.iter().take(SHOWN as usize) { li.mono { a href={ "/console/licenses/" (id) "/" } { (id) } } } }
                 }
             }
@@ -206,7 +206,7 @@ fn refusal(conflict: &Conflict) -> Markup {
         div.note.bad role="alert" {
             @if held.is_empty() { p { (conflict.to_string()) } }
             @else {
-                p { b { "Nothing can move: " (number(held.len() as i64)) " people would hold two live licenses of the new plan." }
+                p { b { "Nothing can move: " (counted(held.len() as i64, "person", "people")) " would hold two live licenses of the new plan." }
                     " Leave their licenses out, or revoke one of the two." }
                 ul { @for held in held.iter().take(SHOWN as usize) { li {
                     (person_link(held.email.as_str())) " · " a href={ "/console/licenses/" (held.license) "/" } { "the license that would move" }
@@ -248,7 +248,7 @@ pub(crate) async fn run(
     let moved = looked.map_or(0, |run| run.modified_licenses.len() as i64);
     let told = html! {
         p.note {
-            b { (number(moved)) " licenses move" } " from " b { (old.title) } " to " b { (new.title) }
+            b { (counted(moved, "license moves", "licenses move")) } " from " b { (old.title) } " to " b { (new.title) }
             ", as they were looked at" @if let Some(run) = looked { " " (moment(run.completed_at)) " UTC" } ". "
             "What has changed since counts: licenses that were revoked since stay. Learners keep their licenses; what they can take follows the new plan."
         }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use license_manager_domain::words::counted;
 use serde_json::{Value, json};
 
 use crate::cli::operations::SummaryFormat;
@@ -71,7 +72,7 @@ pub(super) fn write_findings(findings: &[Finding], format: SummaryFormat, out: &
             for Finding { check, state, message } in findings {
                 writeln!(out, "  {:<8} {check}: {message}", state.name())?;
             }
-            writeln!(out, "  {failed} failed, {warnings} warnings")
+            writeln!(out, "  {failed} failed, {}", counted(warnings, "warning", "warnings"))
         }
         SummaryFormat::Json => {
             let as_json = |finding: &Finding| -> Value {

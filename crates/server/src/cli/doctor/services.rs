@@ -10,6 +10,7 @@ use license_manager_adapters::http::{
 };
 use license_manager_domain::Upstream;
 use license_manager_domain::ports::Clock as _;
+use license_manager_domain::words::counted;
 use reqwest::Url;
 
 use super::findings::Finding;
@@ -219,7 +220,7 @@ fn visited(name: &'static str, url: String, visitor: Visitor) -> Question<'stati
 
 fn certificate(of: &str, ends: DateTime<Utc>) -> Finding {
     let days = (ends - SystemClock.now()).num_days();
-    let message = format!("that of {of} is valid for {days} days");
+    let message = format!("that of {of} is valid for {}", counted(days, "day", "days"));
     match days {
         ..CERTIFICATE_DAYS => Finding::warning("certificate", message),
         _ => Finding::ok("certificate", message),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use license_manager_adapters::sqlite::{BackupError, SqliteBackups, backup as copy_file};
 use license_manager_domain::ports::Clock as _;
+use license_manager_domain::words::counted;
 
 use super::error::CommandError;
 use crate::cli::runtime::command_runtime;
@@ -57,6 +58,7 @@ fn to_configured_places(config: &Config, out: &mut impl Write) -> Result<(), Com
     };
     let at = SystemClock.now();
     let made = runtime.block_on(backups.make(at)).map_err(CommandError::Failed)?;
-    writeln!(out, "{}: {} bytes, {} older copies removed", SqliteBackups::name(at), made.bytes, made.removed)?;
+    let removed = counted(made.removed, "older copy", "older copies");
+    writeln!(out, "{}: {} bytes, {removed} removed", SqliteBackups::name(at), made.bytes)?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use license_manager_adapters::check::{CheckError, Finding, Limits, check_postgres, check_sqlite};
+use license_manager_domain::words::counted;
 use serde_json::{Value, json};
 
 use super::arguments::{ShowOptions, SummaryFormat};
@@ -54,7 +55,7 @@ fn write_text(findings: &[Finding], out: &mut impl Write) -> std::io::Result<()>
             writeln!(out, "  {name}: 0")?;
             continue;
         }
-        writeln!(out, "  {name}: {violations} violations of: {meaning}")?;
+        writeln!(out, "  {name}: {} of: {meaning}", counted(violations, "violation", "violations"))?;
         for example in examples {
             writeln!(out, "    {example}")?;
         }

@@ -10,6 +10,7 @@ use license_manager_adapters::import::{
 };
 use license_manager_django::{DatabaseAddress, DjangoDatabase, DjangoError};
 use license_manager_domain::ports::Clock as _;
+use license_manager_domain::words::counted;
 use serde_json::{Value, json};
 
 use super::arguments::{RunOptions, SummaryFormat, secret};
@@ -175,7 +176,10 @@ fn write_compared(
         let name = table.replace('_', " ");
         match differences {
             0 => writeln!(out, "  {name}: {here}, equal")?,
-            _ => writeln!(out, "  {name}: {there} there, {here} here, {differences} differences")?,
+            _ => {
+                let differences = counted(differences, "difference", "differences");
+                writeln!(out, "  {name}: {there} there, {here} here, {differences}")?;
+            }
         }
         for Finding { rule, about, .. } in of(table) {
             writeln!(out, "    {}: {about}", rule.replace('_', " "))?;

@@ -7,6 +7,7 @@ use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::{HistoricChange, PlanUpkeep};
+use license_manager_domain::words::counted;
 use license_manager_domain::{
     Actor, AgreementId, Error, LicenseEventId, LicenseId, LicenseManager, NotificationId, PlanId, ProductId, RenewalId,
     TransferJobId,
@@ -119,7 +120,8 @@ pub(super) fn history(manager: &LicenseManager, arguments: &History, out: &mut i
                 }
             }
             if page.total > page.items.len() as i64 {
-                writeln!(out, "{} of {} changes; --limit shows more", page.items.len(), page.total)?;
+                let all = counted(page.total, "change", "changes");
+                writeln!(out, "{} of {all}; --limit shows more", page.items.len())?;
             }
         }
     }
