@@ -15,11 +15,16 @@ for (const all of document.querySelectorAll("[data-selects-all]")) {
   const form = all.closest("form");
   const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
   const told = form.querySelector("[data-selected]");
+  const matching = form.querySelector("input[name=all]");
+  const words = (number) => {
+    if (matching?.checked) return "All that match are selected";
+    return number === 0 ? "None selected" : `${number} selected`;
+  };
   const tell = () => {
     const number = boxes.filter((box) => box.checked).length;
     all.checked = number > 0 && number === boxes.length;
     all.indeterminate = number > 0 && number < boxes.length;
-    if (told) told.textContent = number === 0 ? "None selected" : `${number} selected`;
+    if (told) told.textContent = words(number);
   };
   all.hidden = false;
   all.addEventListener("change", () => {
