@@ -13,6 +13,7 @@ use license_manager::config::{Config, DjangoSettings};
 use license_manager::database::{Database, seed_products};
 use license_manager::serve;
 use license_manager::system::SystemClock;
+use license_manager::telemetry::work_traces::Work;
 use license_manager::telemetry::{logging, traces};
 use license_manager::upstreams::Upstreams;
 use license_manager_domain::ports::Clock as _;
@@ -56,6 +57,7 @@ fn in_one_line(error: &clap::Error) -> String {
 
 fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
     let config = Config::load(cli.config.as_deref(), environment());
+    let name = cli.name().to_owned();
     let command = cli.into_command();
     if let Command::Doctor(arguments) = &command {
         // Its findings are its output; no log stands in between.
@@ -97,64 +99,54 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
             let _traces = traces::start(&config.telemetry)?;
             actix_web::rt::System::new().block_on(serve::run_worker(config))?;
         }
+        once => return run_once(&config, &name, once),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command that does its work and stops, as a trace of its own.
+fn run_once(config: &Config, name: &str, command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    logging::init(&config.logging)?;
+    let _traces = traces::start(&config.telemetry)?;
+    let work = Work::command(name);
+    let _traced = work.context().attach();
+    let done = do_once(config, command);
+    if !matches!(done, Ok(true)) {
+        work.failed();
+    }
+    Ok(if done? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Does the work of a command. Returns `false` if its output tells of a failure.
+fn do_once(config: &Config, command: Command) -> Result<bool, Box<dyn Error>> {
+    let mut out = std::io::stdout();
+    match command {
         Command::Outbox(command) => {
-            logging::init(&config.logging)?;
-            let database = Database::open(&config).map_err(|error| error.to_string())?;
+            let database = Database::open(config).map_err(|error| error.to_string())?;
             database.migrate()?;
-            outbox::run(&database.manager(&config), command, &mut std::io::stdout())?;
+            outbox::run(&database.manager(config), command, &mut out)?;
         }
-        Command::Migrate => {
-            logging::init(&config.logging)?;
-            Database::open(&config).map_err(|error| error.to_string())?.migrate()?;
-        }
-        Command::Backup(arguments) => {
-            logging::init(&config.logging)?;
-            operations::backup(&config, &arguments, &mut std::io::stdout())?;
-        }
-        Command::Check(arguments) => {
-            logging::init(&config.logging)?;
-            if !operations::check(&config, &arguments, &mut std::io::stdout())? {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
-        Command::Copy(arguments) => {
-            logging::init(&config.logging)?;
-            operations::copy(&config, &arguments, &mut std::io::stdout())?;
-        }
-        Command::Import(arguments) => {
-            logging::init(&config.logging)?;
-            if !operations::import(&config, &arguments, &mut std::io::stdout())? {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
-        Command::Export(arguments) => {
-            logging::init(&config.logging)?;
-            if !operations::export(&config, &arguments, &mut std::io::stdout())? {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
-        Command::Compare(arguments) => {
-            logging::init(&config.logging)?;
-            if !operations::compare(&config, &arguments, &mut std::io::stdout())? {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
+        Command::Migrate => Database::open(config).map_err(|error| error.to_string())?.migrate()?,
+        Command::Backup(arguments) => operations::backup(config, &arguments, &mut out)?,
+        Command::Check(arguments) => return Ok(operations::check(config, &arguments, &mut out)?),
+        Command::Copy(arguments) => operations::copy(config, &arguments, &mut out)?,
+        Command::Import(arguments) => return Ok(operations::import(config, &arguments, &mut out)?),
+        Command::Export(arguments) => return Ok(operations::export(config, &arguments, &mut out)?),
+        Command::Compare(arguments) => return Ok(operations::compare(config, &arguments, &mut out)?),
         Command::Seed(arguments) => {
-            logging::init(&config.logging)?;
-            let database = Database::open(&config).map_err(|error| error.to_string())?;
+            let database = Database::open(config).map_err(|error| error.to_string())?;
             database.migrate()?;
-            let manager = database.manager(&config);
+            let manager = database.manager(config);
             seed_products(&manager)?;
             match arguments.demo {
-                true => writeln!(std::io::stdout(), "{}", demo::seed(&manager)?)?,
-                false => writeln!(std::io::stdout(), "the products and plan types are there")?,
+                true => writeln!(out, "{}", demo::seed(&manager)?)?,
+                false => writeln!(out, "the products and plan types are there")?,
             }
         }
         Command::Superuser(arguments) => {
-            logging::init(&config.logging)?;
-            let database = Database::open(&config).map_err(|error| error.to_string())?;
+            let database = Database::open(config).map_err(|error| error.to_string())?;
             database.migrate()?;
-            let manager = database.manager(&config);
+            let manager = database.manager(config);
             let name = &arguments.username;
             let status = match arguments.revoke {
                 false => {
@@ -165,16 +157,13 @@ fn act(cli: Cli) -> Result<ExitCode, Box<dyn Error>> {
                 true => return Err(CommandError::Arguments(format!("there is no user {name}")).into()),
             };
             tracing::info!(user = name, status, "the superuser status was changed");
-            writeln!(std::io::stdout(), "{name} {status}")?;
+            writeln!(out, "{name} {status}")?;
         }
-        Command::Operation(command) => {
-            logging::init(&config.logging)?;
-            if !operations::run(&config, command, &mut std::io::stdout())? {
-                return Ok(ExitCode::FAILURE);
-            }
-        }
+        Command::Operation(command) => return Ok(operations::run(config, command, &mut out)?),
+        // They were run before.
+        Command::Serve(_) | Command::Worker | Command::Doctor(_) | Command::Config(_) | Command::Token(_) => {}
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }
 
 /// The environment as text. Invalid UTF-8 is replaced, and the configuration rejects it.

@@ -1,11 +1,14 @@
-//! Traces: from a request through its messages to the resulting calls.
+//! Traces: from a request, a job, a scheduled run or a command through its messages to the resulting calls.
+
+// These tests run outside of the service, with the real clock.
+#![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
     Customer, Database, FakeBucket, FakeCollector, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Request, Server, Span,
-    WebhookEndpoint, free_port, on_both_databases, poll,
+    WebhookEndpoint, free_port, on_both_databases, poll, text,
 };
 use serde_json::json;
 
@@ -13,6 +16,9 @@ on_both_databases!(
     a_request_its_deliveries_and_their_calls_are_one_trace,
     a_delivery_for_many_requests_is_linked_to_them,
     messages_of_a_delivery_belong_to_its_trace,
+    a_job_begins_a_trace,
+    a_scheduled_run_begins_a_trace,
+    a_command_begins_a_trace,
     without_a_collector_nothing_is_recorded,
     an_unreachable_collector_disturbs_nothing,
     invalid_trace_settings_stop_the_start,
@@ -193,6 +199,126 @@ fn messages_of_a_delivery_belong_to_its_trace(database: Database) {
     }
 }
 
+/// Waits until this many events with a name were tracked.
+#[track_caller]
+fn tracked(upstreams: &FakeUpstreams, name: &str, number: usize) {
+    let tracked = || upstreams.events().iter().filter(|(event, _)| event == name).count();
+    poll(PATIENCE, || (tracked() == number).then_some(())).expect("the events are tracked");
+}
+
+/// The span, which must be the first of its trace, and the deliveries right below it.
+#[track_caller]
+fn first_with_deliveries<'s>(spans: &'s [Span], name: &str) -> (&'s Span, usize) {
+    let first = only(spans, name);
+    assert_eq!((first.parent.as_str(), first.kind as i32, first.links.len()), ("", 1, 0), "an internal one");
+    let below = |span: &&Span| span.parent == first.id && span.name.starts_with("deliver ");
+    assert!(spans.iter().filter(below).all(|span| span.trace == first.trace));
+    (first, spans.iter().filter(below).count())
+}
+
+fn a_job_begins_a_trace(database: Database) {
+    let (upstreams, collector) = (FakeUpstreams::start(), FakeCollector::start());
+    let mut settings = settings(&upstreams, &collector.url());
+    settings.push(("LM_PROVISIONING__INLINE_LIMIT".to_owned(), "0".to_owned()));
+    let mut server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(3);
+    poll(PATIENCE, || (plan.counts().total == 3).then_some(())).expect("the plan is filled");
+    plan.assign(&customer.emails("learner", 2)).expect(200);
+    // Nothing else is to be delivered together with the job's messages.
+    tracked(&upstreams, "assigned", 2);
+    let request = Request::new("POST", plan.path("licenses/revoke-all/")).json(&json!({}));
+    plan.admin.send(request.header("traceparent", &parent(TRACE))).expect(204);
+    tracked(&upstreams, "revoked", 2);
+    assert!(server.stop_with_sigterm().success());
+
+    let spans = collector.spans();
+    let (provision, _) = first_with_deliveries(&spans, "job provision");
+    let (revocation, deliveries) = first_with_deliveries(&spans, "job revoke_all");
+    assert!(deliveries > 0 && provision.trace != revocation.trace && revocation.trace != TRACE);
+    for (job, kind, licenses) in [(provision, "provision", "3"), (revocation, "revoke_all", "2")] {
+        assert_eq!(job.attribute("license_manager.job.kind"), kind);
+        assert_eq!(job.attribute("license_manager.plan"), plan.uuid);
+        assert_eq!(job.attribute("license_manager.count.licenses"), licenses);
+        assert!(!job.failed);
+    }
+}
+
+/// A plan with two learners that ended at this time. Nothing about it waits to be tracked.
+fn ended_plan(server: &Server, customer: &Customer, upstreams: &FakeUpstreams, end: &str) -> Plan {
+    let mut request = customer.plan_request(2);
+    request["expiration_date"] = json!(end);
+    let plan = customer.operator().post(&format!("{PROVISIONING}/subscriptions/"), &request).expect(201);
+    let plan = Plan { uuid: text(&plan["uuid"]), admin: server.client(&customer.admin()) };
+    plan.assign(&customer.emails("learner", 2)).expect(200);
+    tracked(upstreams, "assigned", 2);
+    plan
+}
+
+/// Checks the trace of an expiration of such a plan.
+#[track_caller]
+fn check_expiration(upstreams: &FakeUpstreams, collector: &FakeCollector, name: &str) -> Span {
+    const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
+    let spans = collector.spans();
+    let (expiration, deliveries) = first_with_deliveries(&spans, name);
+    assert!(deliveries > 0 && !expiration.failed);
+    assert_eq!(expiration.attribute("license_manager.count.plans"), "1");
+    assert_eq!(expiration.attribute("license_manager.count.licenses"), "2");
+    let call =
+        spans.iter().find(|span| span.parent == expiration.id && span.attribute("url.full").contains(EXPIRATION));
+    assert_eq!(upstreams.trace_parents(EXPIRATION), [call.map(Span::as_parent)]);
+    for private in ["@example", "example.com", "learner-"] {
+        assert!(!collector.was_told(private), "{private}");
+    }
+    expiration.clone()
+}
+
+fn a_scheduled_run_begins_a_trace(database: Database) {
+    let (upstreams, collector) = (FakeUpstreams::start(), FakeCollector::start());
+    let mut settings = settings(&upstreams, &collector.url());
+    for (name, value) in [("ENABLED", "true"), ("EXPIRE_SUBSCRIPTIONS", "0 0 1 1 *")] {
+        settings.push((format!("LM_SCHEDULE__{name}"), value.to_owned()));
+    }
+    let mut server = start(&database, &settings);
+    let customer = Customer::new(&server);
+    let end = chrono::Utc::now() - chrono::Duration::minutes(5);
+    ended_plan(&server, &customer, &upstreams, &end.to_rfc3339());
+    let of_operation = "operation = 'expire-subscriptions' AND next_run IS NOT NULL";
+    let scheduled = format!("SELECT operation AS text FROM operation_schedule WHERE {of_operation}");
+    poll(PATIENCE, || (!database.texts(&scheduled).is_empty()).then_some(())).expect("the schedule is stored");
+    let past = if database.url().starts_with("sqlite:") { "1" } else { "'2020-01-01'" };
+    database.execute(&format!("UPDATE operation_schedule SET next_run = {past} WHERE {of_operation}"));
+    tracked(&upstreams, "expired", 2);
+    assert!(server.stop_with_sigterm().success());
+    let run = check_expiration(&upstreams, &collector, "scheduled expire-subscriptions");
+    assert_eq!(run.attribute("license_manager.operation"), "expire-subscriptions");
+}
+
+fn a_command_begins_a_trace(database: Database) {
+    let (upstreams, collector) = (FakeUpstreams::start(), FakeCollector::start());
+    let mut server = start(&database, &settings(&upstreams, &collector.url()));
+    let customer = Customer::new(&server);
+    let plan = ended_plan(&server, &customer, &upstreams, "2021-01-01T00:00:00Z");
+    let ran = server.command(&["expire-subscriptions", "--subscription-uuids", &plan.uuid]);
+    assert!(ran.succeeded, "{ran:?}");
+    only(&collector.spans(), "command expire-subscriptions");
+    tracked(&upstreams, "expired", 2);
+    assert!(server.stop_with_sigterm().success());
+    let command = check_expiration(&upstreams, &collector, "command expire-subscriptions");
+    assert_eq!(
+        (command.service.as_str(), command.attribute("license_manager.command")),
+        ("seats", "expire-subscriptions")
+    );
+
+    assert!(server.command(&["superuser", "mallory"]).succeeded);
+    assert!(!server.command(&["outbox", "retry", &plan.uuid]).succeeded, "there is no such message");
+    let spans = collector.spans();
+    assert!(!only(&spans, "command superuser").failed && !collector.was_told("mallory"));
+    let retry = only(&spans, "command outbox retry");
+    assert!(retry.failed);
+    assert_eq!(retry.attribute("license_manager.count.messages"), "0");
+}
+
 fn without_a_collector_nothing_is_recorded(database: Database) {
     let upstreams = FakeUpstreams::start();
     let mut settings = upstreams.settings();
@@ -217,6 +343,7 @@ fn an_unreachable_collector_disturbs_nothing(database: Database) {
     let mut server = start(&database, &settings);
     let customer = Customer::new(&server);
     let plan = customer.plan(20);
+    assert!(server.command(&["migrate"]).succeeded);
     let lost = |server: &Server| server.log().matches(LOST).count();
     poll(PATIENCE, || (lost(&server) > 0).then_some(())).expect("the log tells of it");
     for email in customer.emails("learner", 10) {

@@ -46,18 +46,19 @@ impl LicenseManager {
         Ok(())
     }
 
-    /// Runs one batch of a job and settles the job in the same transaction: it is completed, or due again.
+    /// Runs one batch of a job and settles the job in the same transaction: it is completed, or due again. Returns how
+    /// many licenses the batch added or revoked.
     ///
     /// # Errors
     /// The batch failed and wrote nothing. Call [`LicenseManager::postpone_job`].
-    pub fn run_job(&self, claimed: &ClaimedJob) -> Result<(), Error> {
+    pub fn run_job(&self, claimed: &ClaimedJob) -> Result<i64, Error> {
         let (lease, id) = (claimed.lease, claimed.plan.0);
         self.store.write(|unit| {
             // Requests for a job lock the plan, so the job cannot change from here on.
             let plan = lock_plan(unit, claimed.plan)?;
-            let Queue::PlanJobs(kind) = lease.queue else { return Ok(()) };
-            let Some(job) = unit.jobs().find(plan.plan.id, kind)? else { return Ok(()) };
-            let finished = match kind {
+            let Queue::PlanJobs(kind) = lease.queue else { return Ok(0) };
+            let Some(job) = unit.jobs().find(plan.plan.id, kind)? else { return Ok(0) };
+            let (finished, licenses) = match kind {
                 JobKind::Provision => self.provision_batch(unit, &job, &plan)?,
                 JobKind::RevokeAll => self.revoke_batch(unit, &job, plan)?,
             };
@@ -66,7 +67,8 @@ impl LicenseManager {
             }
             let settlement =
                 if finished { Settlement::completed(id, self.now()) } else { Settlement::due(id, claimed.due) };
-            unit.queue().settle(lease, &[settlement])
+            unit.queue().settle(lease, &[settlement])?;
+            Ok(licenses)
         })
     }
 
@@ -98,7 +100,13 @@ impl LicenseManager {
         self.store.read(|unit| unit.jobs().counts())
     }
 
-    fn provision_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, details: &PlanDetails) -> Result<bool, Error> {
+    /// Whether the job is finished, and how many licenses were added.
+    fn provision_batch(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        job: &Job,
+        details: &PlanDetails,
+    ) -> Result<(bool, i64), Error> {
         let plan = &details.plan;
         let counts = count_licenses(unit, plan.id)?;
         let lacking = plan.licenses_to_provision(&counts);
@@ -107,18 +115,19 @@ impl LicenseManager {
             let change = actor(job).change(self.now());
             self.add_unassigned(unit, details, batch, &change)?;
         }
-        Ok(batch == lacking)
+        Ok((batch == lacking, batch.max(0)))
     }
 
-    fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: PlanDetails) -> Result<bool, Error> {
+    /// Whether the job is finished, and how many licenses were revoked.
+    fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: PlanDetails) -> Result<(bool, i64), Error> {
         if plan.plan.is_revocation_cap_enabled {
             // The cap was enabled after the request and forbids it.
-            return Ok(true);
+            return Ok((true, 0));
         }
         // The request does not include licenses assigned after it.
         let meant = LicenseFilter { assigned_until: Some(job.requested_at), ..LicenseFilter::default() };
-        let revoked = self.revoke_live(unit, &actor(job), plan, &meant, self.batch_size())?;
-        Ok((revoked as i64) < self.batch_size())
+        let revoked = self.revoke_live(unit, &actor(job), plan, &meant, self.batch_size())? as i64;
+        Ok((revoked < self.batch_size(), revoked))
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::queue::{self, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
 use crate::http::turns::{Access, Turns};
+use crate::telemetry::work_traces::Work;
 
 /// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake`
 /// has it look for jobs at once. Each batch takes a turn to write, so that the requests that wait go first.
@@ -61,7 +62,14 @@ impl LeasedWork for JobWork {
         let (manager, turn) = (self.manager.clone(), self.turns.take_patiently(Access::Write).await);
         blocking(move || {
             let _turn = turn;
-            manager.run_job(&job)
+            let trace = Work::job(job.lease.queue.as_str(), job.plan);
+            let _traced = trace.context().attach();
+            let done = manager.run_job(&job);
+            match &done {
+                Ok(licenses) => trace.count([("licenses", *licenses)]),
+                Err(_) => trace.failed(),
+            }
+            done.map(drop)
         })
         .await
     }

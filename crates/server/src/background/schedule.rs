@@ -23,6 +23,7 @@ use tokio::time::sleep;
 use super::queue::{self, Background, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
 use crate::config::Config;
 use crate::http::time;
+use crate::telemetry::work_traces::Work;
 
 /// How many runs to come are looked at for gaps: a month of four a day.
 const EXAMINED_RUNS: usize = 124;
@@ -156,9 +157,12 @@ impl LeasedWork for ScheduleWork {
     async fn run(&self, run: Arc<SupervisedRun>) -> OperationSummary {
         let operation = run.run.operation;
         tracing::info!(operation = operation.as_str(), "a scheduled run begins");
+        let trace = Work::scheduled(operation.as_str());
         let (ending, ended) = oneshot::channel();
         let (manager, runtime) = (self.manager.clone().with_blocking(Arc::new(Inline)), Handle::current());
+        let context = trace.context();
         let thread = std::thread::Builder::new().name(operation.as_str().to_owned()).spawn(move || {
+            let _traced = context.attach();
             // The receiver is gone if the run was abandoned.
             let _ = ending.send(runtime.block_on(manager.execute_run(&run.run, run.supervisor.clone())));
         });
@@ -166,6 +170,10 @@ impl LeasedWork for ScheduleWork {
             tracing::error!(operation = operation.as_str(), %error, "could not start a thread for a scheduled run");
         }
         let summary = ended.await.unwrap_or_else(|_| OperationSummary::ended_unexpectedly(operation));
+        trace.count(summary.counts.iter().map(|(&name, &number)| (name, number)));
+        if !summary.errors.is_empty() {
+            trace.failed();
+        }
         let (counts, failures) = (format!("{:?}", summary.counts), summary.errors.len());
         let (operation, interrupted) = (operation.as_str(), summary.interrupted);
         tracing::info!(operation, counts, failures, interrupted, "a scheduled run ended");

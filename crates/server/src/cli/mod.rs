@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use license_manager_domain::outbox::Topic;
 use uuid::Uuid;
 
@@ -35,6 +35,8 @@ pub struct Cli {
     /// The command; `serve` if none is given.
     #[command(subcommand)]
     command: Option<Command>,
+    #[arg(skip)]
+    name: String,
 }
 
 impl Cli {
@@ -51,13 +53,29 @@ impl Cli {
             }
             false => command,
         });
-        Self::from_arg_matches(&command.try_get_matches_from(line)?)
+        let matches = command.try_get_matches_from(line)?;
+        Ok(Self { name: name(&matches), ..Self::from_arg_matches(&matches)? })
+    }
+
+    /// The command's name without its arguments, such as `outbox list`; empty if none was given.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The command; `serve` if none was given.
     pub fn into_command(self) -> Command {
         self.command.unwrap_or(Command::Serve(ServeArguments { demo: false }))
     }
+}
+
+fn name(matches: &ArgMatches) -> String {
+    let mut names = Vec::new();
+    let mut below = matches.subcommand();
+    while let Some((name, matches)) = below {
+        names.push(name);
+        below = matches.subcommand();
+    }
+    names.join(" ")
 }
 
 /// The commands of the program.

@@ -10,6 +10,7 @@ use license_manager_domain::{Actor, LicenseManager, MessageId};
 use serde_json::json;
 
 use crate::cli::{ListArguments, OutboxCommand, OutputFormat, SelectionArguments};
+use crate::telemetry::work_traces;
 
 /// Why a command failed.
 type Failure = Box<dyn std::error::Error>;
@@ -42,6 +43,7 @@ fn selection(arguments: SelectionArguments) -> OutboxSelection {
 }
 
 fn tell(number: usize, what: &str, selection: &OutboxSelection, out: &mut impl Write) -> Result<(), Failure> {
+    work_traces::count([("messages", number as i64)]);
     writeln!(out, "{} {what}", counted(number, "message", "messages"))?;
     match selection {
         OutboxSelection::Messages(ids) if number < ids.len() => {

@@ -6,3 +6,4 @@ pub mod monitor;
 pub mod request_metrics;
 pub mod shared_reading;
 pub mod traces;
+pub mod work_traces;

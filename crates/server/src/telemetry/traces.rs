@@ -2,7 +2,7 @@
 //!
 //! A request continues its caller's trace or starts one. Messages it stores carry the trace
 //! ([`license_manager_adapters::traces`]), so that their delivery continues it or links to it; calls to other services
-//! pass it on. docs/OPERATIONS.md, "Traces", lists what spans contain and never contain. Without a configured
+//! pass it on. `work_traces` records what no request began. docs/OPERATIONS.md, "Traces", lists what spans contain and never contain. Without a configured
 //! collector, nothing is recorded.
 
 use std::collections::{BTreeSet, HashMap};
@@ -180,7 +180,13 @@ fn named(parent: Option<&str>) -> Context {
     TraceContextPropagator::new().extract_with_context(&Context::new(), &carrier)
 }
 
-fn begin(span: SpanBuilder, parent: &Context) -> Context {
+/// Whether spans are recorded.
+pub(super) fn is_recording() -> bool {
+    RECORDER.get().is_some()
+}
+
+/// Starts a span below the one of a context, and returns its context.
+pub(super) fn begin(span: SpanBuilder, parent: &Context) -> Context {
     let span = span.start_with_context(&global::tracer(SCOPE), parent);
     parent.with_span(span)
 }
@@ -201,7 +207,7 @@ pub async fn trace(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let path = request.path().trim_end_matches('/');
-    if RECORDER.get().is_none() || is_watched(path) {
+    if !is_recording() || is_watched(path) {
         return next.call(request).await;
     }
     let (name, method) = match method_label(request.method()) {
@@ -254,7 +260,7 @@ impl Delivery {
     ///
     /// If these belong to one trace, the span becomes part of it. Otherwise it starts a trace and links to them.
     pub fn begin(destination: &'static str, messages: usize, parents: &BTreeSet<&str>) -> Self {
-        if RECORDER.get().is_none() {
+        if !is_recording() {
             return Self(Context::new());
         }
         let parents: Vec<Context> =

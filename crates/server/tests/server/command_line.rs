@@ -41,6 +41,18 @@ fn a_command_answers_to_its_name_with_underscores() {
 }
 
 #[test]
+fn a_command_is_named_without_its_arguments() {
+    for (line, name) in [
+        ("license-manager", ""),
+        ("license-manager --config a.toml superuser amy", "superuser"),
+        ("license-manager outbox list --all", "outbox list"),
+        ("license-manager process_renewals --dry-run", "process-renewals"),
+    ] {
+        assert_eq!(parse(line).unwrap().name(), name, "{line}");
+    }
+}
+
+#[test]
 fn the_configuration_file_can_be_named_before_and_after_the_command() {
     for line in ["license-manager --config a.toml config", "license-manager config --config a.toml"] {
         let cli = parse(line).unwrap();

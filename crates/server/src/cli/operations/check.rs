@@ -11,6 +11,7 @@ use super::arguments::{ShowOptions, SummaryFormat};
 use super::error::CommandError;
 use crate::config::{Config, DatabaseUrl};
 use crate::database::Database;
+use crate::telemetry::work_traces;
 
 /// Options of `check`.
 #[derive(Debug, Args)]
@@ -41,11 +42,13 @@ pub fn check(config: &Config, arguments: &CheckArguments, out: &mut impl Write) 
         Database::Sqlite(store) => check_sqlite(&store, Limits::default())?,
         Database::Postgres(store) => check_postgres(&store, Limits::default())?,
     };
+    let violations: i64 = findings.iter().map(|finding| finding.violations).sum();
+    work_traces::count([("violations", violations)]);
     match arguments.show.output {
         SummaryFormat::Text => write_text(&findings, out)?,
-        SummaryFormat::Json => write_json(&findings, out)?,
+        SummaryFormat::Json => write_json(&findings, violations, out)?,
     }
-    Ok(findings.iter().all(|finding| finding.violations == 0))
+    Ok(violations == 0)
 }
 
 fn write_text(findings: &[Finding], out: &mut impl Write) -> std::io::Result<()> {
@@ -66,12 +69,11 @@ fn write_text(findings: &[Finding], out: &mut impl Write) -> std::io::Result<()>
     Ok(())
 }
 
-fn write_json(findings: &[Finding], out: &mut impl Write) -> Result<(), CommandError> {
+fn write_json(findings: &[Finding], violations: i64, out: &mut impl Write) -> Result<(), CommandError> {
     let as_json = |finding: &Finding| -> Value {
         let Finding { name, meaning, violations, examples } = finding;
         json!({ "name": name, "meaning": meaning, "violations": violations, "examples": examples })
     };
-    let violations: i64 = findings.iter().map(|finding| finding.violations).sum();
     let report = json!({
         "operation": "check",
         "checks": findings.iter().map(as_json).collect::<Vec<_>>(),

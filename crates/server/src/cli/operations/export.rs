@@ -19,6 +19,7 @@ use super::supervisor::CommandSupervisor;
 use crate::cli::runtime::command_runtime;
 use crate::config::{Config, Secret};
 use crate::database::Database;
+use crate::telemetry::work_traces;
 
 /// Options of `export`.
 #[derive(Debug, Args)]
@@ -78,6 +79,7 @@ pub fn export(config: &Config, arguments: &ExportArguments, out: &mut impl Write
         Err(ExportError::Refused(exported)) => (*exported, true),
         Err(error) => return Err(CommandError::Failed(error.to_string())),
     };
+    work_traces::count(exported.tables.iter().map(|(table, rows)| (table.as_str(), *rows)));
     let summary = Summary { exported, dry_run: run.dry_run, refused, examples: report.examples };
     match run.show.output {
         SummaryFormat::Text => summary.write_text(out)?,

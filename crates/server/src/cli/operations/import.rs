@@ -23,6 +23,7 @@ use crate::cli::runtime::command_runtime;
 use crate::config::{Config, Secret};
 use crate::database::Database;
 use crate::system::SystemClock;
+use crate::telemetry::work_traces;
 
 /// Options of `import`.
 #[derive(Debug, Args)]
@@ -125,6 +126,7 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
         Err(ImportError::Refused(imported)) => (*imported, true),
         Err(error) => return Err(error.into()),
     };
+    work_traces::count(imported.tables.iter().map(|(table, rows)| (table.as_str(), *rows)));
     let summary = Summary { imported, dry_run: run.dry_run, refused, examples: report.examples };
     match run.show.output {
         SummaryFormat::Text => summary.write_text(out)?,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::arguments::SummaryFormat;
+use crate::telemetry::work_traces;
 
 /// The result of a command.
 pub struct Report {
@@ -67,11 +68,12 @@ impl Report {
         self.errors.is_empty() && !self.interrupted
     }
 
-    /// Prints the report.
+    /// Prints the report, and records its counts in the command's trace.
     ///
     /// # Errors
     /// When the output cannot be written.
     pub fn write(&self, format: SummaryFormat, out: &mut impl Write) -> std::io::Result<()> {
+        work_traces::count(self.counts.iter().map(|(name, number)| (name.as_str(), *number)));
         match format {
             SummaryFormat::Json => {
                 let errors: Vec<Value> =
