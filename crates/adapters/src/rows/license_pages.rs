@@ -198,6 +198,8 @@ pub(crate) trait LicensePages: Composed {
 }
 
 for_both_databases! {
+    // The trait is our own, and its defaults are meant to be used.
+    #[allow(clippy::missing_trait_methods)]
     impl LicensePages for Unit {
         fn licenses_of(&mut self, statement: Statement) -> Result<Vec<License>, Error> {
             self.list::<LicenseRow, _>(Self::bound(statement))

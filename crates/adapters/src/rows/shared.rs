@@ -64,10 +64,16 @@ impl<S: ExecuteDsl<PgConnection> + ExecuteDsl<SqliteConnection>> SharedStatement
 
 /// Implements a repository for the units of work of both databases. For repositories whose statements are the same in
 /// both; what differs is a method of each unit.
+///
+/// A method that is missing would fail at run time: the ports have defaults for other stores.
 macro_rules! for_both_databases {
-    (impl $repository:ident for Unit $methods:tt) => {
+    ($(#[$attribute:meta])* impl $repository:ident for Unit $methods:tt) => {
+        #[warn(clippy::missing_trait_methods)]
+        $(#[$attribute])*
         impl $repository for $crate::postgres::unit::PostgresUnit<'_> $methods
 
+        #[warn(clippy::missing_trait_methods)]
+        $(#[$attribute])*
         impl $repository for $crate::sqlite::unit::SqliteUnit<'_> $methods
     };
 }

@@ -1,21 +1,17 @@
-//! The work of recurring operations.
+//! What differs in the work of recurring operations. The repository is in [`crate::rows::due_work`].
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
 use license_manager_domain::model::NotificationKind;
-use license_manager_domain::ports::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
-use license_manager_domain::{
-    AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId,
-};
+use license_manager_domain::ports::PlanEnd;
+use license_manager_domain::{Error, PlanId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::due_work::{self, PlanEndRow, PlanNumberRow, SinceRow};
-use crate::rows::licenses::licenses;
+use crate::rows::due_work::{PlanEndRow, PlanNumberRow, SinceRow};
 use crate::sql_types::SqlTimestamp;
 
 /// When a plan last began to auto-apply, by its history; otherwise when it was created.
@@ -28,30 +24,9 @@ const TURNED_ON: &str = "
         WHERE version.applies AND version.applied IS NOT 1
     ), plan.created)";
 
-impl DueWorkRepository for SqliteUnit<'_> {
-    fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
-        self.list(due_work::due_renewals(from, to))
-    }
-
-    fn renewals_starting(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
-        self.list(due_work::renewals_starting(from, to))
-    }
-
-    fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error> {
-        let query = due_work::renewals_before(moment);
-        Ok(self.read(|connection| query.get_result(connection))?.number)
-    }
-
-    fn expired_plans(
-        &mut self,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-        processed_too: bool,
-    ) -> Result<Vec<PlanId>, Error> {
-        self.list(due_work::expired_plans(from, to, processed_too))
-    }
-
-    fn plan_ends(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
+impl SqliteUnit<'_> {
+    /// When plans end, and whether they have a renewal.
+    pub(crate) fn ends_of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
         let query = sql_query(
             "SELECT plan.uuid, agreement.enterprise_customer_uuid AS customer, plan.expiration_date,
                     plan.expiration_processed,
@@ -66,37 +41,8 @@ impl DueWorkRepository for SqliteUnit<'_> {
         self.list::<PlanEndRow, _>(query)
     }
 
-    fn live_licenses_after(
-        &mut self,
-        plan: PlanId,
-        unrenewed_only: bool,
-        after: Option<LicenseId>,
-        limit: i64,
-    ) -> Result<Vec<License>, Error> {
-        licenses(
-            self.read(|connection| due_work::live_licenses_after(plan, unrenewed_only, after, limit).load(connection))?,
-        )
-    }
-
-    fn plans_to_unlink(&mut self, customer: CustomerId, before: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
-        self.list(due_work::plans_to_unlink(customer, before))
-    }
-
-    fn licenses_to_unlink(
-        &mut self,
-        plan: PlanId,
-        unlinking: Unlinking<'_>,
-        after: Option<LicenseId>,
-        limit: i64,
-    ) -> Result<Vec<(LicenseId, Email)>, Error> {
-        self.list(due_work::licenses_to_unlink(plan, unlinking, after, limit))
-    }
-
-    fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
-        self.list(due_work::auto_scaling_agreements())
-    }
-
-    fn auto_applying_plans(
+    /// Plans that auto-apply licenses for long enough, with when they began, if nothing was sent for them.
+    pub(crate) fn plans_auto_applying(
         &mut self,
         now: DateTime<Utc>,
         until: DateTime<Utc>,
@@ -120,7 +66,8 @@ impl DueWorkRepository for SqliteUnit<'_> {
         self.list::<SinceRow, _>(query)
     }
 
-    fn auto_applied_since_turned_on(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
+    /// How many licenses of plans were auto-applied since the plans began to.
+    pub(crate) fn auto_applied_licenses(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
         let query = sql_query(format!(
             "WITH applying AS MATERIALIZED (
                  SELECT plan.uuid, {TURNED_ON} AS since FROM subscription_plan AS plan
@@ -132,22 +79,5 @@ impl DueWorkRepository for SqliteUnit<'_> {
         ))
         .bind::<Text, _>(json(plans)?);
         Ok(self.list::<PlanNumberRow, (PlanId, i64)>(query)?.into_iter().collect())
-    }
-
-    fn licenses_activated_before(
-        &mut self,
-        agreement: AgreementId,
-        before: DateTime<Utc>,
-        event_name: &str,
-        after: Option<LicenseId>,
-        limit: i64,
-    ) -> Result<Vec<License>, Error> {
-        licenses(self.read(|connection| {
-            due_work::licenses_activated_before(agreement, before, event_name, after, limit).load(connection)
-        })?)
-    }
-
-    fn catalogs_in_use(&mut self, now: DateTime<Utc>) -> Result<Vec<(CatalogId, PlanTypeId)>, Error> {
-        self.list(due_work::catalogs_in_use(now))
     }
 }
