@@ -1,4 +1,4 @@
-//! Webhooks and their deliveries.
+//! Deliveries to webhooks, and locks of webhooks. The repository of webhooks is in [`crate::rows::webhooks`].
 
 use std::collections::HashMap;
 
@@ -6,9 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Nullable, Text};
-use license_manager_domain::ports::{
-    LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
-};
+use license_manager_domain::ports::{LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay};
 use license_manager_domain::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookState};
 use license_manager_domain::{Error, WebhookId};
 
@@ -17,75 +15,16 @@ use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::rows::queue::WEBHOOK_DELIVERY;
 use crate::rows::shared::NumberRow;
-use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, waiting_for};
+use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, matching, waiting_for};
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-impl WebhookRepository for PostgresUnit<'_> {
-    fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let statement = diesel::insert_into(webhook::table).values(WebhookRow::from(webhook));
-        self.write_rows(1, "webhooks", |connection| statement.execute(connection))
-    }
-
-    fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let statement = diesel::update(webhook::table.find(SqlUuid(webhook.id.0))).set(WebhookRow::from(webhook));
-        self.write_rows(1, "webhooks", |connection| statement.execute(connection))
-    }
-
-    fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
-        let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select());
-        Ok(self.read(|connection| query.get_result(connection).optional())?.map(Webhook::from))
-    }
-
-    fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+impl PostgresUnit<'_> {
+    /// Locks a webhook.
+    pub(crate) fn lock_webhook(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
         let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select()).for_update();
         Ok(self.write(|connection| query.get_result(connection).optional())?.map(Webhook::from))
     }
-
-    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
-        let statement = diesel::update(webhook::table.find(SqlUuid(id.0)));
-        let statement = statement.set(webhook::rest_until.eq(SqlTimestamp(until)));
-        self.write(|connection| statement.execute(connection))?;
-        Ok(())
-    }
-
-    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
-        let query = webhook::table
-            .select(WebhookRow::as_select())
-            .order((webhook::created, webhook::uuid))
-            .offset(limit_offset.offset)
-            .limit(limit_offset.limit);
-        self.list::<WebhookRow, _>(query)
-    }
-
-    fn count(&mut self) -> Result<i64, Error> {
-        self.read(|connection| webhook::table.count().get_result(connection))
-    }
-
-    fn remove(&mut self, id: WebhookId) -> Result<bool, Error> {
-        let statement = diesel::delete(webhook::table.find(SqlUuid(id.0)));
-        let removed = self.write(|connection| statement.execute(connection))? > 0;
-        let statement =
-            diesel::delete(webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(id.0))));
-        self.write(|connection| statement.execute(connection))?;
-        Ok(removed)
-    }
-}
-
-/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count
-/// differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &WebhookDeliveryFilter = $filter;
-        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(filter.webhook.0))).into_boxed();
-        if let Some(state) = filter.state {
-            query = query.filter(webhook_delivery::state.eq(state.as_str()));
-        }
-        if let Some(id) = filter.id {
-            query = query.filter(webhook_delivery::uuid.eq(SqlUuid(id.0)));
-        }
-        query
-    }};
 }
 
 impl WebhookDeliveryRepository for PostgresUnit<'_> {

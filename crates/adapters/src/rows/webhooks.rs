@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::outbox::EventName;
+use license_manager_domain::ports::{LimitOffset, WebhookRepository};
 use license_manager_domain::webhooks::{
     OffReason, Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState,
 };
@@ -15,6 +16,7 @@ use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
 use uuid::Uuid;
 
 use super::queue::BacklogRow;
+use super::shared::for_both_databases;
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
 
@@ -148,5 +150,78 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
             created: row.created,
             delivered_at: row.delivered_at,
         })
+    }
+}
+
+/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count
+/// differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        use $crate::schema::webhook_delivery;
+        use $crate::sql_types::SqlUuid;
+
+        let filter: &license_manager_domain::ports::WebhookDeliveryFilter = $filter;
+        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(filter.webhook.0))).into_boxed();
+        if let Some(state) = filter.state {
+            query = query.filter(webhook_delivery::state.eq(state.as_str()));
+        }
+        if let Some(id) = filter.id {
+            query = query.filter(webhook_delivery::uuid.eq(SqlUuid(id.0)));
+        }
+        query
+    }};
+}
+pub(crate) use matching;
+
+for_both_databases! {
+    impl WebhookRepository for Unit {
+        fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
+            let statement = diesel::insert_into(webhook::table).values(WebhookRow::from(webhook));
+            self.write_rows(1, "webhooks", |connection| statement.execute(connection))
+        }
+
+        fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
+            let statement = diesel::update(webhook::table.find(SqlUuid(webhook.id.0))).set(WebhookRow::from(webhook));
+            self.write_rows(1, "webhooks", |connection| statement.execute(connection))
+        }
+
+        fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+            let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select());
+            Ok(self.read(|connection| query.get_result(connection).optional())?.map(Webhook::from))
+        }
+
+        fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+            self.lock_webhook(id)
+        }
+
+        fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
+            let statement = diesel::update(webhook::table.find(SqlUuid(id.0)));
+            let statement = statement.set(webhook::rest_until.eq(SqlTimestamp(until)));
+            self.write(|connection| statement.execute(connection))?;
+            Ok(())
+        }
+
+        fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
+            let query = webhook::table
+                .select(WebhookRow::as_select())
+                .order((webhook::created, webhook::uuid))
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0));
+            self.list::<WebhookRow, _>(query)
+        }
+
+        fn count(&mut self) -> Result<i64, Error> {
+            self.read(|connection| webhook::table.count().get_result(connection))
+        }
+
+        fn remove(&mut self, id: WebhookId) -> Result<bool, Error> {
+            // The webhook is locked before its deliveries, as everywhere.
+            let statement = diesel::delete(webhook::table.find(SqlUuid(id.0)));
+            let removed = self.write(|connection| statement.execute(connection))? > 0;
+            let statement =
+                diesel::delete(webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(id.0))));
+            self.write(|connection| statement.execute(connection))?;
+            Ok(removed)
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Webhooks and their deliveries. Only one unit of work writes at a time, so nothing happens between its statements.
+//! Deliveries to webhooks, and locks of webhooks. The repository of webhooks is in [`crate::rows::webhooks`]. Only one unit
+//! of work writes at a time, so nothing happens between its statements.
 
 use std::collections::HashMap;
 
@@ -16,77 +17,16 @@ use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
 use crate::rows::queue::WEBHOOK_DELIVERY;
-use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, waiting_for};
-use crate::schema::{webhook, webhook_delivery};
+use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, matching, waiting_for};
+use crate::schema::webhook_delivery;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-impl WebhookRepository for SqliteUnit<'_> {
-    fn add(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let row = WebhookRow::from(webhook);
-        self.write(|connection| diesel::insert_into(webhook::table).values(row).execute(connection))?;
-        Ok(())
-    }
-
-    fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
-        let row = WebhookRow::from(webhook);
-        let statement = diesel::update(webhook::table.find(SqlUuid(webhook.id.0))).set(row);
-        match self.write(|connection| statement.execute(connection))? {
-            1 => Ok(()),
-            _ => Err(Error::internal("there is no such webhook")),
-        }
-    }
-
-    fn find(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
-        let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select());
-        Ok(self.read(|connection| query.get_result(connection).optional())?.map(Webhook::from))
-    }
-
-    fn lock(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
+impl SqliteUnit<'_> {
+    /// Reads a webhook, which nobody else changes meanwhile.
+    pub(crate) fn lock_webhook(&mut self, id: WebhookId) -> Result<Option<Webhook>, Error> {
         self.require_write()?;
         WebhookRepository::find(self, id)
     }
-
-    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
-        let statement =
-            diesel::update(webhook::table.find(SqlUuid(id.0))).set(webhook::rest_until.eq(SqlTimestamp(until)));
-        self.write(|connection| statement.execute(connection))?;
-        Ok(())
-    }
-
-    fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
-        let query = webhook::table
-            .select(WebhookRow::as_select())
-            .order((webhook::created, webhook::uuid))
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0));
-        self.list::<WebhookRow, _>(query)
-    }
-
-    fn count(&mut self) -> Result<i64, Error> {
-        self.read(|connection| webhook::table.count().get_result(connection))
-    }
-
-    fn remove(&mut self, id: WebhookId) -> Result<bool, Error> {
-        let deliveries = webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(id.0)));
-        self.write(|connection| diesel::delete(deliveries).execute(connection))?;
-        Ok(self.write(|connection| diesel::delete(webhook::table.find(SqlUuid(id.0))).execute(connection))? > 0)
-    }
-}
-
-/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count
-/// differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        let filter: &WebhookDeliveryFilter = $filter;
-        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(filter.webhook.0))).into_boxed();
-        if let Some(state) = filter.state {
-            query = query.filter(webhook_delivery::state.eq(state.as_str()));
-        }
-        if let Some(id) = filter.id {
-            query = query.filter(webhook_delivery::uuid.eq(SqlUuid(id.0)));
-        }
-        query
-    }};
 }
 
 impl WebhookDeliveryRepository for SqliteUnit<'_> {
