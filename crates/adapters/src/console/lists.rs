@@ -127,7 +127,7 @@ pub(super) mod plan_list {
         text: String,
         filters: &PlanFilters,
         after: Option<PlanId>,
-    ) -> Result<impl SharedQuery<R> + use<R>, Error> {
+    ) -> Result<impl SharedQuery<R> + Clone + use<R>, Error> {
         let (lowered, typed) = patterns(filters.title.as_deref());
         let (from, until) = filters.expires.unzip();
         let ids = filters.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
@@ -180,7 +180,7 @@ pub(super) mod agreement_list {
         text: String,
         filters: &AgreementFilters,
         after: Option<AgreementId>,
-    ) -> Result<impl SharedQuery<R> + use<R>, Error> {
+    ) -> Result<impl SharedQuery<R> + Clone + use<R>, Error> {
         let (lowered, typed) = patterns(filters.name.as_deref());
         let ids = filters.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
         Ok(sql_query(text)
@@ -227,7 +227,7 @@ pub(super) mod renewal_list {
         text: String,
         filters: &RenewalFilters,
         after: Option<RenewalId>,
-    ) -> Result<impl SharedQuery<R> + use<R>, Error> {
+    ) -> Result<impl SharedQuery<R> + Clone + use<R>, Error> {
         let (lowered, typed) = patterns(filters.text.as_deref());
         let (from, until) = filters.effective.unzip();
         let ids = filters.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());

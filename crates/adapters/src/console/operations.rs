@@ -52,7 +52,7 @@ fn matching_messages(dialect: &Dialect, filters: &MessageFilters) -> String {
     format!("FROM outbox WHERE {state} ($1 IS NULL OR topic = $1) AND ($2 IS NULL OR lane = $2) AND {ids}")
 }
 
-fn messages<R>(text: String, filters: &MessageFilters) -> Result<impl SharedQuery<R> + use<R>, Error>
+fn messages<R>(text: String, filters: &MessageFilters) -> Result<impl SharedQuery<R> + Clone + use<R>, Error>
 where
     R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
         + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>
@@ -65,7 +65,7 @@ where
         .bind::<Text, _>(serde_json::to_string(&ids).map_err(Error::internal)?))
 }
 
-fn transfers<R>(text: String, filters: &TransferFilters) -> impl SharedQuery<R> + use<R>
+fn transfers<R>(text: String, filters: &TransferFilters) -> impl SharedQuery<R> + Clone + use<R>
 where
     R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
         + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>
@@ -216,7 +216,7 @@ fn scarce(
     scope: &CustomerScope,
     now: DateTime<Utc>,
     limit: i64,
-) -> Result<impl SharedQuery<PlanSqlRow> + use<>, Error> {
+) -> Result<impl SharedQuery<PlanSqlRow> + Clone + use<>, Error> {
     let in_scope = dialect.in_scope(scope, "$1");
     Ok(sql_query(format!(
         "WITH candidate AS (

@@ -40,7 +40,7 @@ fn licenses_found(
     scope: &CustomerScope,
     term: &SearchTerm,
     limit: i64,
-) -> Result<impl SharedQuery<LicenseSqlRow> + use<>, Error> {
+) -> Result<impl SharedQuery<LicenseSqlRow> + Clone + use<>, Error> {
     let in_scope = dialect.in_scope(scope, "$1");
     let way = |tables: &str, condition: &str, order: &str| {
         format!(
@@ -85,7 +85,7 @@ fn plans_found(
     scope: &CustomerScope,
     term: &SearchTerm,
     limit: i64,
-) -> Result<impl SharedQuery<PlanSqlRow> + use<>, Error> {
+) -> Result<impl SharedQuery<PlanSqlRow> + Clone + use<>, Error> {
     let in_scope = dialect.in_scope(scope, "$1");
     let (first, last) = bounds(term);
     Ok(sql_query(format!(
@@ -113,7 +113,7 @@ fn agreements_found(
     scope: &CustomerScope,
     term: &SearchTerm,
     limit: i64,
-) -> Result<impl SharedQuery<AgreementSqlRow> + use<>, Error> {
+) -> Result<impl SharedQuery<AgreementSqlRow> + Clone + use<>, Error> {
     let in_scope = dialect.in_scope(scope, "$1");
     let (first, last) = bounds(term);
     Ok(sql_query(format!(

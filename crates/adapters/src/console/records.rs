@@ -20,7 +20,7 @@ use crate::sql_types::{SqlTimestamp, SqlUuid};
 /// Defines a query of both databases with bound parameters, for a list and for its total.
 macro_rules! bound {
     ($name:ident($($argument:ident: $type:ty),+) => $($sql:ty: $value:expr),+) => {
-        fn $name<R>(text: String, $($argument: $type),+) -> impl SharedQuery<R> + use<R>
+        fn $name<R>(text: String, $($argument: $type),+) -> impl SharedQuery<R> + Clone + use<R>
         where
             R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
                 + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>

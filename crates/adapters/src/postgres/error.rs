@@ -30,6 +30,11 @@ impl Failure {
     pub(super) fn permanent(error: Error) -> Self {
         Self { error, remedy: Remedy::None }
     }
+
+    /// There is no connection.
+    pub(super) fn without_connection(error: Error) -> Self {
+        Self { error, remedy: Remedy::Reconnect }
+    }
 }
 
 impl From<DieselError> for Failure {
@@ -56,17 +61,18 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
         },
         // A use case looks for the rows that it refers to. So another transaction has deleted one.
         DatabaseErrorKind::ForeignKeyViolation => Failure { remedy: Remedy::Repeat, ..unexpected(information) },
+        DatabaseErrorKind::SerializationFailure if is_shutdown(information) => {
+            Failure { error: Error::Unavailable, remedy: Remedy::Reconnect }
+        }
         DatabaseErrorKind::SerializationFailure => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
         // A server that only reads is a standby. A new connection finds the primary.
         DatabaseErrorKind::ReadOnlyTransaction
         | DatabaseErrorKind::ClosedConnection
         | DatabaseErrorKind::UnableToSendCommand => Failure { error: Error::Unavailable, remedy: Remedy::Reconnect },
         _ => match information.message() {
-            DEADLOCK => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
+            DEADLOCK | CONFLICT_ON_STANDBY => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
             message if message.starts_with(CANCELED) => Failure::permanent(Error::Unavailable),
-            message if SHUTDOWN.iter().chain(&POOLER).any(|prefix| message.starts_with(prefix)) => {
-                Failure { error: Error::Unavailable, remedy: Remedy::Reconnect }
-            }
+            _ if is_shutdown(information) => Failure { error: Error::Unavailable, remedy: Remedy::Reconnect },
             // A pooler that was not noticed when the program started.
             message if message.starts_with("prepared statement ") => Failure::permanent(Error::internal(format!(
                 "{}: behind a pooler such as PgBouncer, database.prepared_statements must be false",
@@ -79,6 +85,7 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
 
 // Diesel does not give the error codes of these (40P01; 57014; 57P01 to 57P05). Connections set English messages.
 const DEADLOCK: &str = "deadlock detected";
+const CONFLICT_ON_STANDBY: &str = "canceling statement due to conflict with recovery";
 const CANCELED: &str = "canceling statement due to ";
 const SHUTDOWN: [&str; 2] = ["terminating connection due to ", "the database system is "];
 // PgBouncer's, when it has no connection to Postgres.
@@ -89,6 +96,11 @@ const POOLER: [&str; 5] = [
     "query_wait_timeout",
     "pgbouncer cannot connect to server",
 ];
+
+/// Whether the message says that the connection ends, or that the database cannot be reached.
+fn is_shutdown(information: &dyn DatabaseErrorInformation) -> bool {
+    SHUTDOWN.iter().chain(&POOLER).any(|prefix| information.message().starts_with(prefix))
+}
 
 /// The rule of a constraint in `migrations/postgres`.
 fn conflict(constraint: &str) -> Option<Conflict> {

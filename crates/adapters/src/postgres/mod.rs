@@ -1,7 +1,8 @@
 //! Storage in Postgres, version 15 or later.
 //!
 //! [`PostgresStore`] runs units of work. A `PostgresUnit` is one unit of work and implements every repository, one file
-//! for each. `error` says what database errors mean, `pool` makes and drops connections.
+//! for each. `error` says what database errors mean, `pool` makes and drops connections, `replica` reads from a
+//! standby.
 //!
 //! A change of any number of rows is one statement, which also writes their history (`recording`).
 
@@ -25,8 +26,10 @@ mod pool;
 mod products;
 mod purge;
 mod queue;
+mod recent_writes;
 mod recording;
 mod renewals;
+mod replica;
 mod retirement;
 mod schedule;
 mod staff_records;
@@ -37,4 +40,5 @@ mod utilization;
 mod webhooks;
 
 pub use options::{PostgresOptions, StatementListener};
+pub use replica::{Replica, ReplicaProblem, ReplicaUse};
 pub use store::{Examination, PostgresStore};

@@ -12,10 +12,20 @@ use license_manager_domain::Error;
 
 use super::options::{PostgresOptions, StatementListener};
 
+/// How soon a connection to a machine that is gone is noticed: probes after 10 seconds of silence, and 5 seconds later
+/// each. Without them the system waits for hours.
+const KEEPALIVES: [(&str, u32); 3] = [("keepalives_idle", 10), ("keepalives_interval", 5), ("keepalives_count", 3)];
+
+/// For how many milliseconds a statement that is sent may stay without any sign that it arrived. Only for connections of
+/// the pool: what copies and migrates may send for longer than the database takes to read it.
+const UNACKNOWLEDGED: (&str, u32) = ("tcp_user_timeout", 30_000);
+
 /// Opens connections to one database.
 #[derive(Clone)]
 pub(super) struct Connector {
     url: String,
+    /// The same, for connections of the pool.
+    pooled_url: String,
     /// The first statements of every connection.
     setup: String,
     /// The first statements of every transaction where a connection keeps nothing between transactions.
@@ -55,8 +65,10 @@ impl Connector {
         }
         let separator = if options.url.contains('?') { '&' } else { '?' };
         let seconds = options.connect_timeout.as_secs().max(1);
+        let url = with_defaults(format!("{}{separator}connect_timeout={seconds}", options.url), &KEEPALIVES);
         Ok(Self {
-            url: format!("{}{separator}connect_timeout={seconds}", options.url),
+            pooled_url: with_defaults(url.clone(), &[UNACKNOWLEDGED]),
+            url,
             setup: setup(options),
             beginning: (!options.prepared_statements).then(|| beginning(options).into()),
             on_statement: options.on_statement.clone(),
@@ -78,8 +90,11 @@ impl Connector {
 
     /// A connection without a statement timeout.
     pub(super) fn establish(&self) -> Result<PgConnection, ConnectorError> {
-        let mut connection =
-            PgConnection::establish(&self.url).map_err(|error| ConnectorError::Connect(reason(&error)))?;
+        self.establish_at(&self.url)
+    }
+
+    fn establish_at(&self, url: &str) -> Result<PgConnection, ConnectorError> {
+        let mut connection = PgConnection::establish(url).map_err(|error| ConnectorError::Connect(reason(&error)))?;
         if self.beginning.is_some() {
             connection.set_prepared_statement_cache_size(CacheSize::Disabled);
         }
@@ -90,6 +105,14 @@ impl Connector {
     pub(super) fn keeps_sessions(&self) -> bool {
         self.beginning.is_none()
     }
+}
+
+/// The URL, which has options, with more of them. Those that it has stay as they are.
+fn with_defaults(url: String, options: &[(&str, u32)]) -> String {
+    options.iter().fold(url, |url, (name, value)| {
+        let is_given = ['?', '&'].iter().any(|separator| url.contains(&format!("{separator}{name}=")));
+        if is_given { url } else { format!("{url}&{name}={value}") }
+    })
 }
 
 /// The first statements of every connection. Diesel sets the time zone. PgBouncer carries both of these along; any other
@@ -139,7 +162,7 @@ impl ManageConnection for Connector {
 
     fn connect(&self) -> Result<Session, ConnectorError> {
         let generation = self.generation.load(Ordering::Acquire);
-        let mut connection = self.establish()?;
+        let mut connection = self.establish_at(&self.pooled_url)?;
         connection.batch_execute(&self.setup).map_err(ConnectorError::SetUp)?;
         if let Some(listener) = self.on_statement.clone() {
             connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -209,5 +232,22 @@ struct LogError;
 impl HandleError<ConnectorError> for LogError {
     fn handle_error(&self, error: ConnectorError) {
         tracing::warn!("{error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_in_the_url_win() {
+        let connector = |url: &str| Connector::new(&PostgresOptions::new(url)).unwrap();
+        let plain = connector("postgres://one,two/name");
+        let defaults = "connect_timeout=5&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
+        assert_eq!(plain.url, format!("postgres://one,two/name?{defaults}"));
+        assert_eq!(plain.pooled_url, format!("{}&tcp_user_timeout=30000", plain.url));
+        let given = connector("postgres://one/name?keepalives_idle=60&tcp_user_timeout=0");
+        assert!(given.pooled_url.matches("keepalives_idle=").eq(["keepalives_idle="]), "{}", given.pooled_url);
+        assert!(given.pooled_url.ends_with("&keepalives_interval=5&keepalives_count=3"), "{}", given.pooled_url);
     }
 }

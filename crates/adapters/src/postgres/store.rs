@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,6 +21,7 @@ use license_manager_domain::ports::{Store, Work};
 use super::error::{Failure, Remedy};
 use super::options::PostgresOptions;
 use super::pool::{Connector, Session};
+use super::replica::Replica;
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::addresses::Migrations;
 use crate::pool::PoolUse;
@@ -41,6 +43,8 @@ const MAX_ATTEMPTS: u32 = 10;
 pub struct PostgresStore {
     connector: Connector,
     pool: Pool<Connector>,
+    /// Where it reads, while it can.
+    replica: Option<Arc<Replica>>,
 }
 
 impl PostgresStore {
@@ -51,7 +55,13 @@ impl PostgresStore {
     pub fn connect(options: &PostgresOptions) -> Result<Self, Error> {
         let connector = Connector::new(options)?;
         let pool = connector.clone().into_pool(options);
-        Ok(Self { connector, pool })
+        Ok(Self { connector, pool, replica: None })
+    }
+
+    /// The same store, which reads from the replica while that is close behind. It writes here, and reads here what it is
+    /// about to write.
+    pub fn reading_from(&self, replica: Arc<Replica>) -> Self {
+        Self { replica: Some(replica), ..self.clone() }
     }
 
     /// Runs the pending migrations, each in a transaction, and returns their names. Several servers may do this at the
@@ -145,7 +155,11 @@ impl PostgresStore {
 
     /// The usage of its connections.
     pub fn pools(&self) -> Vec<PoolUse> {
-        vec![PoolUse::of("all", &self.pool)]
+        vec![self.usage()]
+    }
+
+    pub(super) fn usage(&self) -> PoolUse {
+        PoolUse::of("all", &self.pool)
     }
 
     /// A connection outside of the pool, without a statement timeout.
@@ -157,7 +171,14 @@ impl PostgresStore {
     }
 
     /// The rows of a query outside of a unit of work.
-    pub(crate) fn rows<'q, R>(&self, query: impl LoadQuery<'q, PgConnection, R>) -> Result<Vec<R>, Error> {
+    pub(crate) fn rows<'q, R>(&self, query: impl LoadQuery<'q, PgConnection, R> + Clone) -> Result<Vec<R>, Error> {
+        if let Some(replica) = &self.replica {
+            let query = query.clone();
+            let read = |connection: &mut PgConnection| query.internal_load(connection).and_then(Iterator::collect);
+            if let Some(outcome) = replica.read(|store| store.attempt(read)) {
+                return outcome;
+            }
+        }
         self.on_connection(|connection| query.internal_load(connection).and_then(Iterator::collect))
     }
 
@@ -166,14 +187,35 @@ impl PostgresStore {
         self.on_connection(|connection| ExecuteDsl::execute(statement, connection))
     }
 
-    fn on_connection<T>(&self, run: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
-        let mut session = self.session()?;
-        session.run(|connection| run(connection).map_err(Failure::from)).map_err(|failure| {
+    pub(super) fn on_connection<T>(&self, run: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
+        self.attempt(run).map_err(|failure| failure.error)
+    }
+
+    /// As [`Self::on_connection`]; tells also what may help.
+    pub(super) fn attempt<T>(&self, run: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Failure> {
+        let mut session = self.session().map_err(Failure::without_connection)?;
+        session.run(|connection| run(connection).map_err(Failure::from)).inspect_err(|failure| {
             if failure.remedy == Remedy::Reconnect {
                 session.give_up();
             }
-            failure.error
         })
+    }
+
+    /// Runs work that only reads, here.
+    fn attempt_read(&self, work: &mut Work<'_>) -> Result<(), Failure> {
+        let mut session = self.session().map_err(Failure::without_connection)?;
+        let mut remedy = Remedy::None;
+        let outcome = session.run(|connection| {
+            let mut unit = PostgresUnit::new(connection, Mode::Read);
+            let outcome = work(&mut unit);
+            remedy = unit.failure.map_or(Remedy::None, |failure| failure.remedy);
+            outcome.map_err(|error| Failure { error, remedy })
+        });
+        let is_dead = |remedy: Remedy| remedy == Remedy::Reconnect;
+        if is_dead(remedy) || outcome.as_ref().is_err_and(|failure| is_dead(failure.remedy)) {
+            session.give_up();
+        }
+        outcome
     }
 
     fn session(&self) -> Result<PooledConnection<Connector>, Error> {
@@ -204,19 +246,12 @@ impl Store for PostgresStore {
     }
 
     fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
-        let mut session = self.session()?;
-        let mut remedy = Remedy::None;
-        let outcome = session.run(|connection| {
-            let mut unit = PostgresUnit::new(connection, Mode::Read);
-            let outcome = work(&mut unit).map_err(Failure::permanent);
-            remedy = unit.failure.map_or(Remedy::None, |failure| failure.remedy);
-            outcome
-        });
-        let is_dead = |remedy: Remedy| remedy == Remedy::Reconnect;
-        if is_dead(remedy) || outcome.as_ref().is_err_and(|failure| is_dead(failure.remedy)) {
-            session.give_up();
+        if let Some(replica) = &self.replica
+            && let Some(outcome) = replica.read(|store| store.attempt_read(work))
+        {
+            return outcome;
         }
-        outcome.map_err(|failure| failure.error)
+        self.attempt_read(work).map_err(|failure| failure.error)
     }
 
     fn ping(&self) -> Result<(), Error> {

@@ -12,6 +12,7 @@ mod copy;
 mod page_plans;
 mod query_plans;
 mod queue_plans;
+mod recent_writes;
 #[path = "../support/mod.rs"]
 mod support;
 mod units_of_work;

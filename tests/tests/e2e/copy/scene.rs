@@ -149,6 +149,7 @@ impl Scene {
                      {MOMENT});
              UPDATE console_session SET provider_session = 'session', provider_subject = 'subject';
              INSERT INTO console_logout (token_hash, until) VALUES (x'03', {MOMENT});
+             INSERT INTO recent_write (user_hash, until) VALUES (x'04', {MOMENT});
              INSERT INTO staff_action (uuid, created, username, reason, kind, subject, about_user, number)
              VALUES ('{license}', {MOMENT}, 'amy', 'asked', 'role_given', 'operator', 'bob', 1);
              UPDATE operation_schedule SET requested = {MOMENT};
