@@ -40,6 +40,7 @@ mod pooler;
 mod scene;
 mod server;
 mod upstreams;
+mod visit;
 mod webhook_endpoint;
 
 pub use browser::{Browser, Look};
@@ -57,6 +58,7 @@ pub use pooler::Pooler;
 pub use scene::{Scene, assert_detail};
 pub use server::{Beside, Ran, Refusal, Server, binary, free_port};
 pub use upstreams::{FakeUpstreams, Mail, NOT_IN_CATALOG};
+pub use visit::{Visit, between};
 pub use webhook_endpoint::{Told, WebhookEndpoint};
 
 use std::time::{Duration, Instant};

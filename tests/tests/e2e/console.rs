@@ -4,6 +4,7 @@ use license_manager_tests::{
     Answer, Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, PROVISIONING, Person, Request,
     Scene, Server, on_both_databases,
 };
+pub(super) use license_manager_tests::{Visit, between};
 use serde_json::json;
 
 on_both_databases!(
@@ -27,88 +28,9 @@ pub(super) fn scene(database: Database, provider: &FakeIdentityProvider) -> Scen
 /// The same with more settings.
 pub(super) fn scene_with(database: Database, provider: &FakeIdentityProvider, more: &[(&str, &str)]) -> Scene {
     let url = provider.url();
-    let mut settings = vec![
-        ("LM_CONSOLE__PROVIDER_URL", url.as_str()),
-        ("LM_CONSOLE__CLIENT_ID", CLIENT_ID),
-        ("LM_CONSOLE__CLIENT_SECRET", CLIENT_SECRET),
-        ("LM_CONSOLE__PUBLIC_URL", "http://licenses.example.com"),
-    ];
+    let mut settings = Visit::settings(&url).to_vec();
     settings.extend_from_slice(more);
     Scene::with_settings(database, &settings)
-}
-
-/// A browser that follows nothing by itself and keeps its cookies.
-pub(super) struct Visit<'a> {
-    server: &'a Server,
-    cookies: Vec<(String, String)>,
-}
-
-impl<'a> Visit<'a> {
-    pub(super) fn new(server: &'a Server) -> Self {
-        Self { server, cookies: Vec::new() }
-    }
-
-    pub(super) fn send(&mut self, request: Request) -> Answer {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header("Cookie", &cookies.join("; ")).header("Accept", "text/html");
-        let answer = self.server.anonymous().send(request);
-        for cookie in answer.headers.get_all("Set-Cookie") {
-            let cookie = cookie.to_str().expect("a cookie is text");
-            let (pair, attributes) = cookie.split_once(';').expect("attributes");
-            let (name, value) = pair.split_once('=').expect("a pair");
-            assert!(attributes.contains("HttpOnly") && attributes.contains("SameSite=Lax"), "{cookie}");
-            self.cookies.retain(|(known, _)| known != name);
-            if !value.is_empty() {
-                self.cookies.push((name.to_owned(), value.to_owned()));
-            }
-        }
-        answer
-    }
-
-    pub(super) fn get(&mut self, path: &str) -> Answer {
-        self.send(Request::new("GET", path))
-    }
-
-    pub(super) fn post(&mut self, path: &str, form: &str) -> Answer {
-        let request = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
-        self.send(request.body(form.as_bytes().to_vec()))
-    }
-
-    /// A page, which must be shown.
-    pub(super) fn page(&mut self, path: &str) -> String {
-        let answer = self.get(path);
-        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
-        assert!(answer.header("Content-Security-Policy").starts_with("default-src 'none'"), "{path}");
-        answer.body.as_str().expect("a page").to_owned()
-    }
-
-    /// The token of the forms on a page.
-    pub(super) fn form_token(&mut self) -> String {
-        between(&self.page("/console/sessions/"), "name=\"form_token\" value=\"", "\"")
-    }
-
-    /// Goes to the provider, and returns the path that the browser comes back to.
-    pub(super) fn go_to_provider(&mut self) -> String {
-        let page = self.post("/console/sign-in/", "next=%2Fconsole%2Fplans%2F");
-        assert_eq!(page.status, 200, "{}", page.body);
-        let address = between(page.body.as_str().expect("a page"), "content=\"0; url=", "\"").replace("&amp;", "&");
-        let client = reqwest::blocking::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let back = client.get(address).send().expect("the provider answers");
-        let back = back.headers()["Location"].to_str().unwrap().to_owned();
-        back.strip_prefix("http://licenses.example.com").expect("the public URL").to_owned()
-    }
-
-    pub(super) fn sign_in(&mut self) {
-        let back = self.go_to_provider();
-        let answer = self.get(&back);
-        assert_eq!((answer.status, answer.header("Location")), (303, "/console/plans/"), "{}", answer.body);
-    }
-}
-
-/// The text between two others.
-pub(super) fn between(text: &str, before: &str, after: &str) -> String {
-    let rest = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}")).1;
-    rest.split_once(after).expect("an end").0.to_owned()
 }
 
 pub(super) fn staff() -> Person {

@@ -1,5 +1,6 @@
 //! Compares the server with hand-written SQL that writes the same rows, on each database: `bench [postgres|sqlite]
-//! [pages [SIZE…]]`. With `pages` it only reads pages of lists, of plans with these numbers of licenses.
+//! [pages|console [SIZE…]]`. With `pages` it only reads pages of lists, with `console` only pages of the console, beside
+//! plans with these numbers of licenses.
 //! SQLite is measured twice: waiting for the disk at every commit, as servers do by default, and not waiting.
 //!
 //! | module | contents |
@@ -7,6 +8,7 @@
 //! | `suite` | the measurements, in order |
 //! | `sql` | the hand-written SQL |
 //! | `pages` | pages of lists, and searches |
+//! | `console` | pages of the console |
 //! | `http` | a client that uses little CPU |
 //! | `mails` | mails a second |
 //! | `measure` | medians, and alternating measurements |
@@ -16,6 +18,7 @@
 // A benchmark runs outside of the service, with the real clock and ids.
 #![allow(clippy::disallowed_methods)]
 
+mod console;
 mod http;
 mod mails;
 mod measure;
@@ -47,12 +50,12 @@ fn main() -> ExitCode {
         rest => (&all[..], rest),
     };
     let sizes: Result<Vec<usize>, ()> = match rest {
-        [] | ["pages"] => Ok(pages::SIZES.to_vec()),
-        ["pages", sizes @ ..] => sizes.iter().map(|size| size.parse().map_err(drop)).collect(),
+        [] | ["pages" | "console"] => Ok(pages::SIZES.to_vec()),
+        ["pages" | "console", sizes @ ..] => sizes.iter().map(|size| size.parse().map_err(drop)).collect(),
         _ => Err(()),
     };
     let Ok(sizes) = sizes else {
-        eprintln!("usage: bench [postgres|sqlite] [pages [SIZE…]]");
+        eprintln!("usage: bench [postgres|sqlite] [pages|console [SIZE…]]");
         return ExitCode::from(2);
     };
     if cfg!(debug_assertions) {
@@ -67,9 +70,16 @@ fn main() -> ExitCode {
         }
         // Reading is the same however writes wait for the disk.
         if *synchronous == "full" {
-            let findings = suite::run_pages(&database(), synchronous, &sizes);
-            println!("{findings}");
-            verdicts.push(findings.verdict());
+            if rest.first() != Some(&"console") {
+                let findings = suite::run_pages(&database(), synchronous, &sizes);
+                println!("{findings}");
+                verdicts.push(findings.verdict());
+            }
+            if rest.first() != Some(&"pages") {
+                let findings = suite::run_console(&database(), synchronous, &sizes);
+                println!("{findings}");
+                verdicts.push(findings.verdict());
+            }
         }
     }
     if rest.is_empty() {

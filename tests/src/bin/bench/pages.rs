@@ -63,10 +63,11 @@ pub struct Line {
 pub fn run(server: &Server, customer: &Customer, sql: &mut Sql, sizes: &[usize]) -> Vec<Line> {
     let mut lines = Vec::new();
     for &licenses in sizes {
-        eprintln!("reading pages of {licenses} licenses");
+        eprintln!("making a plan of {licenses} licenses");
         let plan = customer.plan(0);
         sql.fill(&plan.uuid, licenses);
         sql.analyze();
+        eprintln!("reading its pages; the database has {} MiB", sql.size() / 1_048_576);
         for (what, path) in [
             ("the plan, with its counts", plan.path("")),
             ("its overview", plan.path("licenses/overview/")),

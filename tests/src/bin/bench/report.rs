@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use crate::console;
 use crate::measure::Pair;
 use crate::memory::Memory;
 use crate::pages::Line;
@@ -69,11 +70,47 @@ impl PageFindings {
     }
 }
 
+/// The measurements of the console on one database.
+pub struct ConsoleFindings {
+    pub name: String,
+    pub lines: Vec<console::Line>,
+}
+
+impl Display for ConsoleFindings {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n\n{:<10}{:<66}{:>12}{:>10}", self.name, "licenses", "pages, medians", "server", "size")?;
+        for line in &self.lines {
+            let (licenses, size) = (grouped(line.licenses as u64), kibibytes(line.bytes));
+            writeln!(f, "{licenses:<10}{:<66}{:>12}{size:>10}", line.path, duration(line.time))?;
+        }
+        Ok(())
+    }
+}
+
+impl ConsoleFindings {
+    /// Whether all pages are fast and small enough, with the slowest and the largest.
+    pub fn verdict(&self) -> String {
+        let slowest = self.lines.iter().map(|line| line.time).max().unwrap_or_default();
+        let largest = self.lines.iter().map(|line| line.bytes).max().unwrap_or_default();
+        let met = slowest < console::LIMIT && largest < console::LIMIT_OF_BYTES;
+        let found = format!(
+            "pages of the console: up to {} and {}, less than {} and {}",
+            duration(slowest),
+            kibibytes(largest),
+            duration(console::LIMIT),
+            kibibytes(console::LIMIT_OF_BYTES)
+        );
+        verdict(met, self.name.split(' ').next().unwrap_or_default(), found)
+    }
+}
+
 /// The measurements on one database.
 pub struct Findings {
     pub name: String,
     /// By number of emails.
     pub assignments: Vec<(usize, Pair)>,
+    /// Of one license each, by many admins to one plan.
+    pub assignments_per_second: f64,
     pub activation: Pair,
     pub provisioning: Pair,
     pub learner_licenses: Duration,
@@ -103,6 +140,8 @@ impl Display for Findings {
         for (what, rate) in [("learner-licenses", self.learner_licenses_per_second), ("plans", self.plans_per_second)] {
             write_line(f, &format!("{what}, 8 clients at once"), &format!("{}/s", grouped(rate as u64)))?;
         }
+        let rate = format!("{}/s", grouped(self.assignments_per_second as u64));
+        write_line(f, "assign 1 email, 16 clients at once", &rate)?;
         write_line(f, "page 1 of 10,000 licenses, 100 a page", &duration(self.first_page))?;
         write_line(f, "page 50", &duration(self.page_50))?;
         write_line(f, "CSV of 20 licenses", &duration(self.csv))?;
@@ -189,6 +228,10 @@ fn duration(duration: Duration) -> String {
         milliseconds if milliseconds < 1_000.0 => format!("{milliseconds:.0} ms"),
         milliseconds => format!("{:.2} s", milliseconds / 1_000.0),
     }
+}
+
+fn kibibytes(bytes: usize) -> String {
+    format!("{:.1} KiB", bytes as f64 / 1024.0)
 }
 
 fn mebibytes(kibibytes: u64) -> String {

@@ -106,6 +106,14 @@ impl Sql {
         self.timed(&statements);
     }
 
+    /// Gives each license of a plan a version in the history.
+    pub fn remember(&mut self, plan: &str) {
+        self.timed(&format!(
+            "INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
+             SELECT modified, 'database-admin', '+', {LICENSE} FROM license WHERE subscription_plan_uuid = '{plan}'"
+        ));
+    }
+
     /// Assigns a license to each of these people.
     pub fn assign(&mut self, plan: &str, emails: &[String]) -> Duration {
         let statements = match self {
@@ -148,6 +156,15 @@ impl Sql {
                     (SELECT count(*) FROM outbox {of_plan}) AS messages,
                     (SELECT coalesce(sum(length(payload)), 0) FROM outbox {of_plan}) AS payload"
         ))
+    }
+
+    /// The size of the database in bytes.
+    pub fn size(&mut self) -> u64 {
+        let query = match self {
+            Self::Postgres(_) => "SELECT pg_database_size(current_database()) AS number",
+            Self::Sqlite(_) => "SELECT page_count * page_size AS number FROM pragma_page_count, pragma_page_size",
+        };
+        self.row::<Number>(query).number.try_into().expect("a size is positive")
     }
 
     fn timed(&mut self, statements: &str) -> Duration {

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use license_manager_tests::{Customer, Database, PROVISIONING, Person, Plan, Server, at_once};
+use license_manager_tests::{Customer, Database, FakeIdentityProvider, PROVISIONING, Person, Plan, Server, at_once};
 use serde_json::{Value, json};
 
+use crate::console;
 use crate::http::{Connection, request};
 use crate::measure::{Pair, Side, in_turn, median, time};
 use crate::memory::{self, Memory};
 use crate::pages;
-use crate::report::{Findings, PageFindings};
+use crate::report::{ConsoleFindings, Findings, PageFindings};
 use crate::sql::Sql;
 
 /// The numbers of emails per request, each with the number of rounds.
@@ -30,6 +31,9 @@ const PAGES: usize = 100;
 
 /// The number of clients that read learner licenses at the same time, and for how long.
 const LOAD: (usize, Duration) = (8, Duration::from_secs(3));
+
+/// The number of admins that assign licenses of one plan at the same time, and its licenses.
+const CROWD: (usize, usize) = (16, 30_000);
 
 /// The licenses of the plan that is provisioned while others write.
 const MILLION: u32 = 1_000_000;
@@ -78,6 +82,8 @@ pub fn run(database: &Database, synchronous: &str) -> Findings {
         }
     }
 
+    let assignments_per_second = bench.assign_at_once();
+
     eprintln!("{name}: activating");
     let activation = bench.activate(&activation_plans);
 
@@ -90,6 +96,7 @@ pub fn run(database: &Database, synchronous: &str) -> Findings {
     Findings {
         name,
         assignments,
+        assignments_per_second,
         activation,
         provisioning,
         learner_licenses,
@@ -109,6 +116,15 @@ pub fn run_pages(database: &Database, synchronous: &str, sizes: &[usize]) -> Pag
     let customer = Customer::new(&server);
     let mut sql = Sql::connect(database.url(), synchronous);
     PageFindings { name: sql.name(), lines: pages::run(&server, &customer, &mut sql, sizes) }
+}
+
+/// Measures pages of the console on a new database, beside plans of these sizes.
+pub fn run_console(database: &Database, synchronous: &str, sizes: &[usize]) -> ConsoleFindings {
+    let provider = FakeIdentityProvider::start();
+    let server = Server::start_with(database.url(), &console::settings(&provider.url()));
+    let customer = Customer::new(&server);
+    let mut sql = Sql::connect(database.url(), synchronous);
+    ConsoleFindings { name: sql.name(), lines: console::run(&server, &provider, &customer, &mut sql, sizes) }
 }
 
 /// A server and an SQL connection to its database.
@@ -182,6 +198,24 @@ impl Bench {
         });
         self.assert_same_rows(plans);
         pair
+    }
+
+    /// Assignments in a second, of one license each, by many admins to one plan.
+    fn assign_at_once(&mut self) -> f64 {
+        let plan = self.plan(CROWD.1);
+        let (address, customer, path) = (self.server.address(), &self.customer, plan.path("licenses/assign/"));
+        let start = Instant::now();
+        let answers = at_once(CROWD.0, |client| {
+            let mut connection = Connection::open(&address);
+            let mut answers = 0_u32;
+            while start.elapsed() < LOAD.1 {
+                let body = json!({ "user_emails": [customer.email(&format!("crowd-{client}-{answers}"))] });
+                connection.exchange(&request("POST", &path, &customer.admin(), Some(&body)), 200);
+                answers += 1;
+            }
+            answers
+        });
+        f64::from(answers.iter().sum::<u32>()) / start.elapsed().as_secs_f64()
     }
 
     fn activate(&mut self, plans: &Plans) -> Pair {

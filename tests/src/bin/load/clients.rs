@@ -1,7 +1,8 @@
 //! The clients: learners who look at their licenses and activate them, admins who look at lists and assign licenses.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use license_manager_tests::{Customer, Person, Plan, Server, text};
 use serde_json::json;
@@ -93,8 +94,10 @@ impl World {
         }
     }
 
-    /// Sends requests until it is done, and tells how long each took.
-    pub fn client(&self, number: usize, done: &AtomicBool) -> Times {
+    /// Sends requests until it is done, and tells how long each took: from when it was due, so that a request that waits
+    /// for the one before it counts as slow. `pace` is the mean time from one to the next; without one, each is due
+    /// when the last is answered.
+    pub fn client(&self, number: usize, pace: Option<Duration>, done: &AtomicBool) -> Times {
         let mut times = Times::default();
         let mut connection = Connection::open(&self.address);
         // The same requests in the same order in every run, other ones for each client.
@@ -103,16 +106,22 @@ impl World {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (dice >> 33) as usize % sides
         };
+        let mut due = Instant::now();
         while !done.load(Ordering::Relaxed) {
+            match pace {
+                // Exponential, as of people who know nothing of each other.
+                Some(pace) => due += pace.mul_f64(-((roll(1_000) as f64 + 0.5) / 1_000.0).ln()),
+                None => due = Instant::now(),
+            }
+            sleep(due.saturating_duration_since(Instant::now()));
             let (kind, request) = match roll(100) {
                 0..85 => ("learner-licenses", self.readers[roll(READERS)].clone()),
                 85..90 => ("activation", self.activation()),
                 90..95 => self.lists[roll(self.lists.len())].clone(),
                 _ => ("assignment of one", self.assignment()),
             };
-            let start = Instant::now();
             connection.exchange(&request, 200);
-            times.note(kind, start.elapsed());
+            times.note(kind, due.elapsed());
         }
         times
     }

@@ -1,9 +1,10 @@
-//! Plays a day of many customers' learners and admins in minutes, on each database: `load [SECONDS] [postgres|sqlite]`,
-//! by default a minute on each.
+//! Plays a day of many customers' learners and admins in minutes, on each database: `load [flat-out] [SECONDS]
+//! [postgres|sqlite]`, by default a minute on each.
 //!
-//! Sixty-four clients send what the service is asked most, each as soon as it got its last answer. Meanwhile plans are
-//! provisioned, assigned, renewed and expired, ten thousand licenses at a time. It prints how many requests a second
-//! there were, how long they took, and the server's memory over time.
+//! Sixty-four clients send what the service is asked most, at random moments: together 640 requests a second, as many as
+//! come for a hundred million seats in their busiest hour (docs/SCALING.md). With `flat-out`, each sends its next one as
+//! soon as it got its last answer. Meanwhile plans are provisioned, assigned, renewed and expired, ten thousand licenses
+//! at a time. It prints how many requests a second there were, how long they took, and the server's memory over time.
 //!
 //! | module | contents |
 //! |---|---|
@@ -32,18 +33,23 @@ use license_manager_tests::{Customer, Database, Plan, Server};
 use crate::clients::{CLIENTS, World};
 use crate::report::{Report, Times};
 
+/// The mean time between two requests of a client.
+const PACE: Duration = Duration::from_millis(100);
+
 /// How often memory is read in a run.
 const SAMPLES: u32 = 20;
 
 fn main() -> ExitCode {
+    let mut pace = Some(PACE);
     let (mut duration, mut databases) = (Duration::from_secs(60), vec!["postgres", "sqlite"]);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     for argument in &arguments {
         match (argument.as_str(), argument.parse()) {
             (name @ ("postgres" | "sqlite"), _) => databases = vec![name],
+            ("flat-out", _) => pace = None,
             (_, Ok(seconds @ 1..)) => duration = Duration::from_secs(seconds),
             _ => {
-                eprintln!("usage: load [SECONDS] [postgres|sqlite]");
+                eprintln!("usage: load [flat-out] [SECONDS] [postgres|sqlite]");
                 return ExitCode::from(2);
             }
         }
@@ -54,7 +60,7 @@ fn main() -> ExitCode {
     let mut reached = true;
     for name in databases {
         let database = if name == "sqlite" { Database::sqlite() } else { Database::postgres() };
-        let report = run(&database, duration);
+        let report = run(&database, pace, duration);
         println!("{name}\n{report}");
         reached &= report.verdict(name == "sqlite");
         database.assert_sound();
@@ -63,7 +69,7 @@ fn main() -> ExitCode {
 }
 
 /// Loads a new database for so long.
-fn run(database: &Database, duration: Duration) -> Report {
+fn run(database: &Database, pace: Option<Duration>, duration: Duration) -> Report {
     // Without deliveries: there is nobody to deliver to.
     let server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
     let customer = Customer::new(&server);
@@ -73,7 +79,8 @@ fn run(database: &Database, duration: Duration) -> Report {
     memory::reset_peak(server.id());
     let (times, memory) = scope(|scope| {
         let (world, done, server, customer) = (&world, &done, &server, &customer);
-        let clients: Vec<_> = (0..CLIENTS).map(|number| scope.spawn(move || world.client(number, done))).collect();
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|number| scope.spawn(move || world.client(number, pace, done))).collect();
         let bulk = scope.spawn(move || bulk::work(server, customer, done));
         let memory: Vec<u64> = (0..SAMPLES)
             .map(|_| {
