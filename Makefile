@@ -50,10 +50,11 @@ unit: ## Run the tests that need neither a server nor a database
 package: ## Build a Debian package below target/debian
 	deploy/package
 
-deploy-test: ## Install, start, upgrade and remove the package on a plain Debian, which needs root; check the manifests
+deploy-test: ## Install, start, upgrade and remove the package on a plain Debian, which needs root; check the manifests; have alerts fire
 	deploy/package
 	tests/deploy
 	tests/manifests
+	tests/alerts-live
 
 bench: ## Measure the server beside hand-written SQL, on both databases
 	cargo build --release --bin license-manager --bin bench

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -38,6 +38,8 @@ pub struct Mail {
 struct State {
     /// The percentage of writes that fail.
     failing: AtomicU32,
+    /// The status that every request is answered with; 0 for none.
+    refusing: AtomicU16,
     /// How long each write takes, in milliseconds.
     delay: AtomicU64,
     /// The number of requests, which seeds the pseudo-random failures.
@@ -115,6 +117,16 @@ impl FakeUpstreams {
     /// From now on each write takes this long.
     pub fn slow(&self, delay: Duration) {
         self.state.delay.store(delay.as_millis() as u64, Ordering::SeqCst);
+    }
+
+    /// From now on every request, a read too, is answered with this status until [`FakeUpstreams::accept`].
+    pub fn refuse(&self, status: u16) {
+        self.state.refusing.store(status, Ordering::SeqCst);
+    }
+
+    /// Accepts requests again.
+    pub fn accept(&self) {
+        self.refuse(0);
     }
 
     /// From now on writes are accepted but not answered until [`FakeUpstreams::release`].
@@ -387,6 +399,10 @@ fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
     let Received { method, target, mut headers, body } = read_request(&stream)?;
     let url = Url::parse("http://upstreams").ok()?.join(&target).ok()?;
     lock(&state.trace_parents).push((url.path().to_owned(), headers.remove("traceparent")));
+    let refusing = state.refusing.load(Ordering::SeqCst);
+    if refusing != 0 {
+        return write!(stream, "HTTP/1.1 {refusing} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok();
+    }
     let (status, headers, body) = if method == "GET" {
         let mut query: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in url.query_pairs() {
