@@ -257,6 +257,7 @@ tables! {
         requested_by -> Nullable<Text>,
         requested_at -> SqlTimestamp,
         not_before -> SqlTimestamp,
+        reason -> Nullable<Text>,
     }
 
     idempotency_key (username, key, operation) {

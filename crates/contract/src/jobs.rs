@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::history::Change;
 use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::{Store, StoreExt, UnitOfWork};
 use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
@@ -13,7 +14,8 @@ use super::Database;
 use super::fixtures::*;
 
 fn job(plan: u128, kind: JobKind, on: i64) -> Job {
-    Job { plan: plan_id(plan), kind, requested_by: Some(format!("admin of day {on}")), requested_at: day(on) }
+    let reason = Some(format!("reason of day {on}"));
+    Job { plan: plan_id(plan), kind, requested_by: Some(format!("admin of day {on}")), requested_at: day(on), reason }
 }
 
 fn add(store: &dyn Store, job: &Job) {
@@ -136,11 +138,61 @@ pub fn jobs_that_wait_are_counted_by_kind(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     let counts = || store.read(|unit| unit.jobs().counts()).unwrap();
-    assert_eq!(counts(), BTreeMap::from([(JobKind::Provision, 0), (JobKind::RevokeAll, 0)]));
+    let none = BTreeMap::from(JobKind::ALL.map(|kind| (kind, 0)));
+    assert_eq!(counts(), none);
     add(&*store, &job(1, JobKind::Provision, 1));
     add(&*store, &job(2, JobKind::Provision, 1));
     add(&*store, &job(2, JobKind::RevokeAll, 1));
-    assert_eq!(counts(), BTreeMap::from([(JobKind::Provision, 2), (JobKind::RevokeAll, 1)]));
+    let mut expected = none.clone();
+    expected.extend([(JobKind::Provision, 2), (JobKind::RevokeAll, 1)]);
+    assert_eq!(counts(), expected);
     work_off(&*store);
-    assert_eq!(counts().values().sum::<i64>(), 0);
+    assert_eq!(counts(), none);
+}
+
+/// Work on many plans is asked for at once.
+pub fn a_job_is_added_to_several_plans_at_once(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    add(&*store, &job(2, JobKind::Freeze, 1));
+    let asked = Change { at: day(3), by: Some("admin of day 3".to_owned()), reason: Some("reason of day 3".into()) };
+    let plans = [plan_id(1), plan_id(2), plan_id(3)];
+    store.write(|unit| unit.jobs().add_to_plans(&plans, JobKind::Freeze, &asked)).unwrap();
+    store.write(|unit| unit.jobs().add_to_plans(&[], JobKind::Freeze, &asked)).unwrap();
+    let mut done = work_off(&*store);
+    done[1..].sort_by_key(|job| job.plan);
+    let expected = [job(2, JobKind::Freeze, 3), job(1, JobKind::Freeze, 3), job(3, JobKind::Freeze, 3)];
+    assert_eq!(done, expected, "the one that waited keeps its place");
+}
+
+/// Who mended the cause of a failure need not wait.
+pub fn a_job_that_waits_is_hurried(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    add(&*store, &job(1, JobKind::Provision, 1));
+    let next = |on| store.write(|unit| claim(unit, 1, day(on))).unwrap();
+    let hurry = |plan, on| store.write(|unit| unit.jobs().hurry(plan_id(plan), JobKind::Provision, day(on))).unwrap();
+    let (claimed, _) = next(1).unwrap();
+    assert!(!hurry(1, 1), "somebody works on it");
+    let postponed = Settlement { attempts: 3, ..Settlement::due(plan_id(1).0, day(9)) };
+    store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&postponed))).unwrap();
+    assert_eq!(next(2), None);
+    assert!(hurry(1, 2));
+    assert!(!hurry(2, 2), "it has none");
+    let (claimed, again) = next(2).unwrap();
+    assert_eq!((again, claimed.attempts), (job(1, JobKind::Provision, 1), 0));
+    assert!(hurry(1, 4), "whoever worked on it is gone");
+}
+
+/// What was asked for by mistake is not done.
+pub fn a_job_is_removed(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    add(&*store, &job(1, JobKind::Provision, 1));
+    add(&*store, &job(1, JobKind::RevokeAll, 2));
+    add(&*store, &job(2, JobKind::Provision, 3));
+    let remove = || store.write(|unit| unit.jobs().remove(plan_id(1), JobKind::Provision)).unwrap();
+    assert!(remove());
+    assert!(!remove(), "once");
+    assert_eq!(work_off(&*store), [job(1, JobKind::RevokeAll, 2), job(2, JobKind::Provision, 3)]);
 }

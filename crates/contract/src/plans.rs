@@ -193,6 +193,16 @@ pub fn an_unknown_plan_is_neither_found_nor_locked(db: &dyn Database) {
     assert_eq!(store.write(|unit| unit.plans().lock(plan_id(9))), Ok(None));
 }
 
+/// Work on many plans begins with all of them.
+pub fn several_plans_are_locked_at_once(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let locked = store.write(|unit| unit.plans().lock_all(&[plan_id(3), plan_id(9), plan_id(1)])).unwrap();
+    assert_eq!(numbers(&locked), [1, 3], "sorted, without the one that does not exist");
+    assert_eq!(locked.first(), find(&*store, 1).as_ref());
+    assert_eq!(store.write(|unit| unit.plans().lock_all(&[])), Ok(Vec::new()));
+}
+
 /// Learners who log in get licenses of one plan.
 pub fn one_plan_of_an_agreement_auto_applies(db: &dyn Database) {
     let store = db.store();

@@ -147,6 +147,7 @@ macro_rules! contract_suite {
                 all_plans_of_agreements_are_found
                 one_plan_of_an_agreement_auto_applies
                 an_unknown_plan_is_neither_found_nor_locked
+                several_plans_are_locked_at_once
             }
         );
     };
@@ -408,6 +409,9 @@ macro_rules! contract_suite {
                 a_job_whose_work_failed_is_claimed_again
                 a_job_that_was_postponed_lets_the_others_pass
                 jobs_that_wait_are_counted_by_kind
+                a_job_is_added_to_several_plans_at_once
+                a_job_that_waits_is_hurried
+                a_job_is_removed
             }
         );
     };

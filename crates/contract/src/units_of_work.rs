@@ -136,8 +136,12 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
                 kind: JobKind::Provision,
                 requested_by: None,
                 requested_at: day(9),
+                reason: None,
             })
         }),
+        ("jobs.add_to_plans", |unit| unit.jobs().add_to_plans(&[plan_id(1)], JobKind::Freeze, &change(9))),
+        ("jobs.hurry", |unit| unit.jobs().hurry(plan_id(1), JobKind::Freeze, day(9)).map(drop)),
+        ("jobs.remove", |unit| unit.jobs().remove(plan_id(1), JobKind::Freeze).map(drop)),
         ("retirement.erase_history", |unit| unit.retirement().erase_history(&[license_id(1)], &retiree(), &[])),
         ("retirement.erase_sources", |unit| unit.retirement().erase_sources(&[license_id(1)])),
         ("retirement.erase_messages", |unit| unit.retirement().erase_messages(&[license_id(1)], &[])),
@@ -220,6 +224,7 @@ pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
             unit.licenses().lock_revoked_after(plan_id(1), None, 1).map(|licenses| licenses.len())
         }),
         ("lock_licenses", |unit| unit.retirement().lock_licenses(&retiree()).map(|licenses| licenses.len())),
+        ("lock_all", |unit| unit.plans().lock_all(&[plan_id(1)]).map(|plans| plans.len())),
         ("claim_unassigned", |unit| unit.licenses().claim_unassigned(plan_id(1), 1).map(|licenses| licenses.len())),
     ];
     let store = db.store();

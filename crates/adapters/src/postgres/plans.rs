@@ -32,6 +32,19 @@ impl PlanRepository for PostgresUnit<'_> {
         PlanRepository::find(self, id)
     }
 
+    fn lock_all(&mut self, ids: &[PlanId]) -> Result<Vec<PlanDetails>, Error> {
+        let lock = subscription_plan::table
+            .filter(one_of(subscription_plan::uuid, ids.iter().map(|plan| plan.0)))
+            .order(subscription_plan::uuid)
+            .select(subscription_plan::uuid)
+            .for_no_key_update();
+        self.write(|connection| lock.load::<Uuid>(connection))?;
+        let query = plans()
+            .filter(one_of(subscription_plan::uuid, ids.iter().map(|plan| plan.0)))
+            .order(subscription_plan::uuid);
+        all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+    }
+
     fn in_renewals(&mut self, ids: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
         let is_followed = renewed.field(subscription_plan::start_date).nullable().gt(SqlTimestamp(now));
         let follows = subscription_plan::start_date

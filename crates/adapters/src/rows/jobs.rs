@@ -2,18 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::count_star;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::{Nullable, Text};
 use diesel::sqlite::Sqlite;
 use diesel::upsert::excluded;
+use license_manager_domain::history::Change;
 use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::JobRepository;
 use license_manager_domain::{Error, PlanId};
+use uuid::Uuid;
 
 use super::shared::for_both_databases;
+use crate::postgres::unit::PostgresUnit;
 use crate::schema::plan_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sqlite::unit::SqliteUnit;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = plan_job, check_for_backend(Pg, Sqlite))]
@@ -22,6 +29,7 @@ pub(crate) struct JobRow {
     kind: String,
     requested_by: Option<String>,
     requested_at: SqlTimestamp,
+    reason: Option<String>,
 }
 
 impl From<&Job> for JobRow {
@@ -31,6 +39,7 @@ impl From<&Job> for JobRow {
             kind: job.kind.as_str().to_owned(),
             requested_by: job.requested_by.clone(),
             requested_at: SqlTimestamp(job.requested_at),
+            reason: job.reason.clone(),
         }
     }
 }
@@ -50,8 +59,19 @@ impl TryFrom<JobRow> for Job {
             kind,
             requested_by: row.requested_by,
             requested_at: row.requested_at.0,
+            reason: row.reason,
         })
     }
+}
+
+impl PostgresUnit<'_> {
+    /// The plans of the fifth parameter, a JSON list.
+    const PLANS_OF_JOBS: &'static str = "SELECT value::uuid AS uuid FROM json_array_elements_text($5::json) AS value";
+}
+
+impl SqliteUnit<'_> {
+    /// The plans of the fifth parameter, a JSON list.
+    const PLANS_OF_JOBS: &'static str = "SELECT value AS uuid FROM json_each($5)";
 }
 
 for_both_databases! {
@@ -64,9 +84,45 @@ for_both_databases! {
                 .set((
                     plan_job::requested_by.eq(excluded(plan_job::requested_by)),
                     plan_job::requested_at.eq(excluded(plan_job::requested_at)),
+                    plan_job::reason.eq(excluded(plan_job::reason)),
                 ));
             self.write(|connection| statement.execute(connection))?;
             Ok(())
+        }
+
+        fn add_to_plans(&mut self, plans: &[PlanId], kind: JobKind, change: &Change) -> Result<(), Error> {
+            let plans: Vec<Uuid> = plans.iter().map(|plan| plan.0).collect();
+            let statement = sql_query(format!(
+                "INSERT INTO plan_job (subscription_plan_uuid, kind, requested_by, requested_at, not_before, reason)
+                 SELECT plan.uuid, $1, $2, $3, $3, $4 FROM ({}) AS plan WHERE true
+                 ON CONFLICT (subscription_plan_uuid, kind) DO UPDATE
+                 SET requested_by = excluded.requested_by, requested_at = excluded.requested_at,
+                     reason = excluded.reason",
+                Self::PLANS_OF_JOBS
+            ))
+            .bind::<Text, _>(kind.as_str())
+            .bind::<Nullable<Text>, _>(change.by.clone())
+            .bind::<SqlTimestamp, _>(change.at)
+            .bind::<Nullable<Text>, _>(change.reason.as_deref().map(str::to_owned))
+            .bind::<Text, _>(serde_json::to_string(&plans).map_err(Error::internal)?);
+            self.write(|connection| statement.execute(connection))?;
+            Ok(())
+        }
+
+        fn hurry(&mut self, plan: PlanId, kind: JobKind, now: DateTime<Utc>) -> Result<bool, Error> {
+            let statement = sql_query(
+                "UPDATE plan_job SET not_before = $1, attempts = 0, claimed_by = NULL
+                 WHERE subscription_plan_uuid = $2 AND kind = $3 AND (claimed_by IS NULL OR not_before <= $1)",
+            )
+            .bind::<SqlTimestamp, _>(now)
+            .bind::<SqlUuid, _>(plan.0)
+            .bind::<Text, _>(kind.as_str());
+            Ok(self.write(|connection| statement.execute(connection))? == 1)
+        }
+
+        fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
+            let statement = diesel::delete(plan_job::table.find((SqlUuid(plan.0), kind.as_str())));
+            Ok(self.write(|connection| statement.execute(connection))? == 1)
         }
 
         fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error> {

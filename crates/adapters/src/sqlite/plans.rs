@@ -30,6 +30,14 @@ impl PlanRepository for SqliteUnit<'_> {
         PlanRepository::find(self, id)
     }
 
+    fn lock_all(&mut self, ids: &[PlanId]) -> Result<Vec<PlanDetails>, Error> {
+        self.require_write()?;
+        let query = plans()
+            .filter(one_of(subscription_plan::uuid, ids.iter().map(|plan| plan.0)))
+            .order(subscription_plan::uuid);
+        all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+    }
+
     fn in_renewals(&mut self, ids: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
         let is_followed = renewed.field(subscription_plan::start_date).nullable().gt(SqlTimestamp(now));
         let follows = subscription_plan::start_date

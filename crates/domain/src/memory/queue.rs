@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{MemoryUnit, Tables};
 use crate::error::Error;
+use crate::history::Change;
 use crate::model::ids::{PlanId, WebhookId};
 use crate::model::jobs::{Job, JobKind};
 use crate::outbox::{ClaimedMessage, Message, Topic, merged_plans};
@@ -258,6 +259,31 @@ impl JobRepository for MemoryUnit<'_> {
             None => queue.push(QueuedWork::new(kind, id, new, job.requested_at)),
         }
         Ok(())
+    }
+
+    fn add_to_plans(&mut self, plans: &[PlanId], kind: JobKind, change: &Change) -> Result<(), Error> {
+        let reason = change.reason.as_deref().map(str::to_owned);
+        plans.iter().try_for_each(|&plan| {
+            let (requested_by, reason) = (change.by.clone(), reason.clone());
+            JobRepository::add(self, &Job { plan, kind, requested_by, requested_at: change.at, reason })
+        })
+    }
+
+    fn hurry(&mut self, plan: PlanId, kind: JobKind, now: DateTime<Utc>) -> Result<bool, Error> {
+        let queue = Queue::PlanJobs(kind);
+        let found = self.written()?.queue.iter_mut().find(|work| work.queue == queue && work.id == plan.0);
+        let Some(work) = found.filter(|work| work.claimed_by.is_none() || work.not_before <= now) else {
+            return Ok(false);
+        };
+        (work.not_before, work.attempts, work.claimed_by) = (now, 0, None);
+        Ok(true)
+    }
+
+    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
+        let tables = self.written()?;
+        let before = tables.queue.len();
+        tables.queue.retain(|work| work.queue != Queue::PlanJobs(kind) || work.id != plan.0);
+        Ok(tables.queue.len() < before)
     }
 
     fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error> {

@@ -114,6 +114,12 @@ impl PlanRepository for MemoryUnit<'_> {
         PlanRepository::find(self, id)
     }
 
+    fn lock_all(&mut self, ids: &[PlanId]) -> Result<Vec<PlanDetails>, Error> {
+        let tables = self.written()?;
+        let plans = tables.plans.values().filter(|plan| ids.contains(&plan.id));
+        Ok(plans.filter_map(|plan| tables.details(plan)).collect())
+    }
+
     fn in_renewals(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
         let plans = self.tables.plans.values().filter(|plan| plans.contains(&plan.id));
         let details = plans.filter_map(|plan| self.tables.details(plan));

@@ -1,4 +1,4 @@
-//! Work on a whole plan that is too large for a request.
+//! Work on whole plans that is too large for a request, or on many of them at once.
 //!
 //! A job is a row until its work is done. A run does one batch in one transaction, so a crash loses at most one batch,
 //! and any number of processes can share the jobs.
@@ -14,11 +14,17 @@ pub enum JobKind {
     Provision,
     /// Revokes all live licenses.
     RevokeAll,
+    /// Freezes the plan.
+    Freeze,
+    /// Deletes the plan's revoked licenses.
+    DeleteRevoked,
 }
 
 names!(JobKind {
     Provision => "provision",
     RevokeAll => "revoke_all",
+    Freeze => "freeze",
+    DeleteRevoked => "delete_revoked",
 });
 
 /// A job on a plan. A plan has at most one of each kind.
@@ -32,4 +38,6 @@ pub struct Job {
     pub requested_by: Option<String>,
     /// When it was requested.
     pub requested_at: DateTime<Utc>,
+    /// Why, if they said so; recorded in the licenses' history.
+    pub reason: Option<String>,
 }

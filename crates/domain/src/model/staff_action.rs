@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Something that somebody did and that no history of a row tells: about messages, webhooks, the schedule, roles and
-/// plan types, and retirements.
+/// Something that somebody did and that no history of a row tells: about messages, webhooks, the schedule, jobs, roles,
+/// plan types and sessions, and retirements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StaffAction {
     /// Its id.
@@ -17,7 +17,8 @@ pub struct StaffAction {
     pub reason: Option<String>,
     /// What.
     pub kind: StaffActionKind,
-    /// What it was done to: the id of a webhook, the name of a topic, an operation or a role. It names no person.
+    /// What it was done to: the id of a webhook or a plan, the name of a topic, an operation, a job or a role. It names
+    /// no person.
     pub subject: Option<String>,
     /// The user that it is about, until they are retired.
     pub user: Option<String>,
@@ -41,6 +42,10 @@ pub enum StaffActionKind {
     PlanTypeAdded,
     PlanTypeChanged,
     PersonRetired,
+    WebhookPinged,
+    SessionEnded,
+    JobRetried,
+    JobCanceled,
 }
 
 names!(StaffActionKind {
@@ -56,4 +61,8 @@ names!(StaffActionKind {
     PlanTypeAdded => "plan_type_added",
     PlanTypeChanged => "plan_type_changed",
     PersonRetired => "person_retired",
+    WebhookPinged => "webhook_pinged",
+    SessionEnded => "session_ended",
+    JobRetried => "job_retried",
+    JobCanceled => "job_canceled",
 });

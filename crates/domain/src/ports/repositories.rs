@@ -124,6 +124,12 @@ pub trait PlanRepository {
         not_provided!("plans.lock", id)
     }
 
+    /// The existing ones of these plans, locked like [`PlanRepository::lock`], sorted by id. MUST lock them in the order
+    /// of their ids, in a number of statements that does not depend on how many there are.
+    fn lock_all(&mut self, ids: &[PlanId]) -> Result<Vec<PlanDetails>, Error> {
+        not_provided!("plans.lock_all", ids)
+    }
+
     /// Those of these plans that follow another at this time, or are followed, sorted by id. See
     /// [`PlanDetails::follows_at`] and [`PlanDetails::followed_at`].
     fn in_renewals(&mut self, plans: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
@@ -288,12 +294,28 @@ pub trait UserRepository {
     }
 }
 
-/// Jobs on plans that are too large for a request. [`super::QueueRepository`] hands them out.
+/// Jobs on plans that are too large for a request, or too many. [`super::QueueRepository`] hands them out.
 pub trait JobRepository {
     /// Adds a job that is due at once. If the plan has a job of its kind, that one gets the new requester and time, and
     /// keeps its place.
     fn add(&mut self, job: &Job) -> Result<(), Error> {
         not_provided!("jobs.add", job)
+    }
+
+    /// Adds a job of this kind to each of these plans, asked for by who makes the change; like [`JobRepository::add`],
+    /// in a number of statements that does not depend on how many there are.
+    fn add_to_plans(&mut self, plans: &[PlanId], kind: JobKind, change: &Change) -> Result<(), Error> {
+        not_provided!("jobs.add_to_plans", plans, kind, change)
+    }
+
+    /// Makes a job due at once, with all its attempts, unless somebody works on it at this time. Returns whether it did.
+    fn hurry(&mut self, plan: PlanId, kind: JobKind, now: DateTime<Utc>) -> Result<bool, Error> {
+        not_provided!("jobs.hurry", plan, kind, now)
+    }
+
+    /// Removes a job, whether somebody works on it or not. Returns whether there was one.
+    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
+        not_provided!("jobs.remove", plan, kind)
     }
 
     /// The job of a plan.

@@ -1,14 +1,18 @@
-//! Jobs: work on a whole plan, in one transaction per batch.
+//! Jobs: work on whole plans, in one transaction per batch.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::Duration;
 
 use super::manager::{LicenseManager, count_licenses, lock_plan};
+use super::staff_actions::Done;
 use crate::error::Error;
 use crate::history::Actor;
+use crate::model::ids::PlanId;
 use crate::model::jobs::{Job, JobKind};
-use crate::model::plan::PlanDetails;
+use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
+use crate::model::staff_action::StaffActionKind;
 use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 use crate::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use crate::saturating_time;
@@ -47,7 +51,7 @@ impl LicenseManager {
     }
 
     /// Runs one batch of a job and settles the job in the same transaction: it is completed, or due again. Returns how
-    /// many licenses the batch added or revoked.
+    /// many licenses the batch added, revoked or deleted. Freezing and deleting take one batch.
     ///
     /// # Errors
     /// The batch failed and wrote nothing. Call [`LicenseManager::postpone_job`].
@@ -61,6 +65,8 @@ impl LicenseManager {
             let (finished, licenses) = match kind {
                 JobKind::Provision => self.provision_batch(unit, &job, &plan)?,
                 JobKind::RevokeAll => self.revoke_batch(unit, &job, plan)?,
+                JobKind::Freeze => self.freeze_by_job(unit, &job, plan)?,
+                JobKind::DeleteRevoked => (true, self.delete_revoked_locked(unit, &plan, &actor(&job))?),
             };
             if unit.queue().held(lease, &[id])?.is_empty() {
                 return Err(Error::internal("another server took this job over: it took too long here"));
@@ -69,6 +75,51 @@ impl LicenseManager {
                 if finished { Settlement::completed(id, self.now()) } else { Settlement::due(id, claimed.due) };
             unit.queue().settle(lease, &[settlement])?;
             Ok(licenses)
+        })
+    }
+
+    /// Asks for a job on each of these plans that has something to do for it and permits it. Returns these plans, sorted
+    /// by id. The jobs take one plan after another: a refused one stops no other.
+    ///
+    /// The number of statements does not depend on the number of plans.
+    pub fn request_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<Vec<PlanId>, Error> {
+        self.store.write(|unit| {
+            let locked = unit.plans().lock_all(plans)?;
+            let ids: Vec<PlanId> = locked.iter().map(|details| details.plan.id).collect();
+            let counts = unit.licenses().counts(&ids)?;
+            let is_asked =
+                |plan: &&SubscriptionPlan| has_work(kind, plan, &counts.get(&plan.id).copied().unwrap_or_default());
+            let asked: Vec<PlanId> =
+                locked.iter().map(|details| &details.plan).filter(is_asked).map(|plan| plan.id).collect();
+            if !asked.is_empty() {
+                unit.jobs().add_to_plans(&asked, kind, &actor.change(self.now()))?;
+            }
+            Ok(asked)
+        })
+    }
+
+    /// Has a job that waits run at once, such as one that failed. Returns `false` if there is none, or if it runs.
+    pub fn retry_job(&self, actor: &Actor, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
+        self.store.write(|unit| {
+            let retried = unit.jobs().hurry(plan, kind, self.now())?;
+            if retried {
+                self.record(unit, actor, StaffActionKind::JobRetried, Done::to(subject(plan, kind)))?;
+            }
+            Ok(retried)
+        })
+    }
+
+    /// Gives up a job: what it has done stays, and it does no more. Returns `false` if there is none, which it has
+    /// perhaps completed.
+    pub fn cancel_job(&self, actor: &Actor, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
+        self.store.write(|unit| {
+            // Waits for the batch under way.
+            unit.plans().lock_all(&[plan])?;
+            let canceled = unit.jobs().remove(plan, kind)?;
+            if canceled {
+                self.record(unit, actor, StaffActionKind::JobCanceled, Done::to(subject(plan, kind)))?;
+            }
+            Ok(canceled)
         })
     }
 
@@ -118,6 +169,16 @@ impl LicenseManager {
         Ok((batch == lacking, batch.max(0)))
     }
 
+    /// Whether the job is finished, and how many licenses were deleted.
+    fn freeze_by_job(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: PlanDetails) -> Result<(bool, i64), Error> {
+        let mut plan = plan.plan;
+        if !plan.can_freeze_unused_licenses {
+            // It was forbidden after the request.
+            return Ok((true, 0));
+        }
+        Ok((true, self.freeze_locked(unit, &mut plan, &actor(job))?))
+    }
+
     /// Whether the job is finished, and how many licenses were revoked.
     fn revoke_batch(&self, unit: &mut dyn UnitOfWork, job: &Job, plan: PlanDetails) -> Result<(bool, i64), Error> {
         if plan.plan.is_revocation_cap_enabled {
@@ -132,5 +193,21 @@ impl LicenseManager {
 }
 
 fn actor(job: &Job) -> Actor {
-    Actor { username: job.requested_by.clone(), reason: None }
+    Actor { username: job.requested_by.clone(), reason: job.reason.clone().map(Cow::Owned) }
+}
+
+/// What is recorded of a job: its kind and its plan.
+fn subject(plan: PlanId, kind: JobKind) -> String {
+    format!("{} {plan}", kind.as_str())
+}
+
+/// Whether a job would do something, and is permitted.
+fn has_work(kind: JobKind, plan: &SubscriptionPlan, counts: &LicenseCounts) -> bool {
+    let is_frozen = plan.last_freeze_timestamp.is_some();
+    match kind {
+        JobKind::Provision => plan.licenses_to_provision(counts) > 0,
+        JobKind::RevokeAll => !plan.is_revocation_cap_enabled && counts.allocated() > 0,
+        JobKind::Freeze => plan.can_freeze_unused_licenses && (!is_frozen || counts.unassigned > 0),
+        JobKind::DeleteRevoked => counts.revoked > 0,
+    }
 }

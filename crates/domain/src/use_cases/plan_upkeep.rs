@@ -5,7 +5,7 @@ use crate::error::{Error, Refusal};
 use crate::history::Actor;
 use crate::model::ids::PlanId;
 use crate::model::license::LicenseStatus;
-use crate::model::plan::{LicenseCounts, SubscriptionPlan};
+use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{StoreExt, UnitOfWork};
 
@@ -32,18 +32,28 @@ impl LicenseManager {
     /// [`crate::Entity::Plan`] not found; [`Refusal::NotFreezable`].
     pub fn freeze(&self, actor: &Actor, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.write(|unit| {
-            let now = self.now();
             let mut plan = lock_plan(unit, plan)?.plan;
-            if !plan.can_freeze_unused_licenses {
-                return Err(Refusal::NotFreezable.into());
-            }
-            let change = actor.change(now);
-            let deleted = unit.licenses().delete(plan.id, LicenseStatus::Unassigned, &change)?;
-            plan.last_freeze_timestamp = Some(now);
-            plan.modified = now;
-            unit.plans().save(&plan, &change)?;
+            let deleted = self.freeze_locked(unit, &mut plan, actor)?;
             upkeep(unit, plan, 0, 0, deleted)
         })
+    }
+
+    /// As [`LicenseManager::freeze`], of a locked plan. Returns how many licenses were deleted.
+    pub(crate) fn freeze_locked(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &mut SubscriptionPlan,
+        actor: &Actor,
+    ) -> Result<i64, Error> {
+        if !plan.can_freeze_unused_licenses {
+            return Err(Refusal::NotFreezable.into());
+        }
+        let change = actor.change(self.now());
+        let deleted = unit.licenses().delete(plan.id, LicenseStatus::Unassigned, &change)?;
+        plan.last_freeze_timestamp = Some(change.at);
+        plan.modified = change.at;
+        unit.plans().save(plan, &change)?;
+        Ok(deleted)
     }
 
     /// Adds the missing licenses of a plan. A job adds more than [`crate::Settings::inline_limit`].
@@ -70,13 +80,24 @@ impl LicenseManager {
     pub fn delete_revoked(&self, actor: &Actor, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.write(|unit| {
             let details = lock_plan(unit, plan)?;
-            let change = actor.change(self.now());
-            self.add_deletion_events(unit, &details.plan)?;
-            let deleted = unit.licenses().delete(details.plan.id, LicenseStatus::Revoked, &change)?;
-            // Who lost a copy by this waits for another one.
-            self.follow(unit, &details, &[], &change)?;
+            let deleted = self.delete_revoked_locked(unit, &details, actor)?;
             upkeep(unit, details.plan, 0, 0, deleted)
         })
+    }
+
+    /// As [`LicenseManager::delete_revoked`], of a locked plan. Returns how many licenses were deleted.
+    pub(crate) fn delete_revoked_locked(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        details: &PlanDetails,
+        actor: &Actor,
+    ) -> Result<i64, Error> {
+        let change = actor.change(self.now());
+        self.add_deletion_events(unit, &details.plan)?;
+        let deleted = unit.licenses().delete(details.plan.id, LicenseStatus::Revoked, &change)?;
+        // Who lost a copy by this waits for another one.
+        self.follow(unit, details, &[], &change)?;
+        Ok(deleted)
     }
 
     /// Reads [`crate::Settings::batch_size`] licenses at a time, to bound memory.

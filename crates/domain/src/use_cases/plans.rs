@@ -233,6 +233,7 @@ impl LicenseManager {
                     kind: JobKind::Provision,
                     requested_by: actor.username.clone(),
                     requested_at: now,
+                    reason: actor.reason.as_deref().map(str::to_owned),
                 })?;
                 Ok(0)
             }

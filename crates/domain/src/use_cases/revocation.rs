@@ -85,6 +85,7 @@ impl LicenseManager {
                     kind: JobKind::RevokeAll,
                     requested_by: actor.username.clone(),
                     requested_at: self.now(),
+                    reason: actor.reason.as_deref().map(str::to_owned),
                 });
             }
             self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.batch_size())?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use chrono::Duration;
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{
-    BulkEnrollment, Enrollees, IdempotencyKey, Period, TransferOrder, TransferredLicenses,
+    BulkEnrollment, Enrollees, IdempotencyKey, JobKind, Period, TransferOrder, TransferredLicenses,
 };
 use license_manager_domain::operations::{Expiration, OperationSummary, RecurringOperation, Timetable, Unsupervised};
 use license_manager_domain::outbox::OutboxSelection;
@@ -203,6 +203,11 @@ const USE_CASES: &[(&str, UseCase)] = &[
         let few = Settings { batch_size: batches_of(1), ..Settings::default() };
         world.manager.clone().with_settings(few).revoke_all(&admin(), plan).unwrap();
         assert!(manager.run_next_job().unwrap());
+    }),
+    ("`request_jobs`, `retry_job`, `cancel_job`", |manager, _, plan| {
+        assert_eq!(manager.request_jobs(&admin(), JobKind::RevokeAll, &[plan]), Ok(vec![plan]));
+        assert_eq!(manager.retry_job(&admin(), plan, JobKind::RevokeAll), Ok(true));
+        assert_eq!(manager.cancel_job(&admin(), plan, JobKind::RevokeAll), Ok(true));
     }),
     ("`create_renewal`, `renewal`, `delete_renewal`", |manager, world, _| {
         let terms = world.terms(world.plan(1), 1);

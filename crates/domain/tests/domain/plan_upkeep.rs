@@ -2,8 +2,9 @@
 
 use crate::support::*;
 use chrono::Duration;
+use license_manager_domain::model::{JobKind, StaffActionKind};
 use license_manager_domain::outbox::{EventName, Topic};
-use license_manager_domain::ports::StoreExt;
+use license_manager_domain::ports::{StaffActionFilter, StoreExt};
 use license_manager_domain::*;
 
 fn freezable(world: &World, seats: i32) -> PlanId {
@@ -104,4 +105,80 @@ fn of_deleted_licenses_those_are_told_of_that_belonged_to_somebody() {
     let mut people: Vec<&str> = deleted.filter_map(|event| event["properties"]["assigned_email"].as_str()).collect();
     people.sort_unstable();
     assert_eq!(people, ["amy@example.com", "bob@example.com"]);
+}
+
+/// Runs every job that is due.
+fn run_jobs(world: &World) {
+    while world.manager.run_next_job().unwrap() {}
+}
+
+#[test]
+fn several_plans_are_frozen_by_jobs_that_tell_who_asked_and_why() {
+    let world = World::new();
+    let frozen = |title: &str| {
+        let mut new = world.new_plan(title, 3);
+        new.changes.can_freeze_unused_licenses = Some(true);
+        world.create(new).unwrap()
+    };
+    let (first, second, fixed) = (frozen("First"), frozen("Second"), world.plan(3));
+    world.assign(first, &learners(["amy@example.com"])).unwrap();
+    let amy = admin().because(Some("unused".to_owned()));
+    let mut asked = vec![first, second];
+    asked.sort_unstable();
+    let unknown = PlanId(uuid::Uuid::from_u128(404));
+    let requested = world.manager.request_jobs(&amy, JobKind::Freeze, &[first, second, fixed, unknown]);
+    assert_eq!(requested, Ok(asked), "what permits it");
+    assert_eq!(world.counts(first).unassigned, 2, "the jobs have yet to run");
+    run_jobs(&world);
+    let unassigned = [first, second, fixed].map(|plan| world.counts(plan).unassigned);
+    assert_eq!(unassigned, [0, 0, 3]);
+    assert!(world.details(first).last_freeze_timestamp.is_some());
+    let last = world.store.history().pop().unwrap();
+    assert_eq!((last.change.by.as_deref(), last.change.reason.as_deref()), (Some("admin"), Some("unused")));
+    assert_eq!(world.manager.request_jobs(&amy, JobKind::Freeze, &[first]), Ok(Vec::new()), "nothing is left");
+}
+
+#[test]
+fn a_plan_that_forbids_it_meanwhile_is_not_frozen() {
+    let world = World::new();
+    let plan = freezable(&world, 3);
+    world.manager.request_jobs(&admin(), JobKind::Freeze, &[plan]).unwrap();
+    world.rewrite_plan(plan, |plan| plan.can_freeze_unused_licenses = false);
+    run_jobs(&world);
+    assert_eq!((world.counts(plan).unassigned, world.details(plan).last_freeze_timestamp), (3, None));
+}
+
+#[test]
+fn missing_licenses_are_added_and_revoked_ones_deleted_by_jobs() {
+    let world = World::new();
+    let (short, whole) = (world.plan(2), world.plan(2));
+    world.rewrite_plan(short, |plan| plan.desired_num_licenses = Some(5));
+    assert_eq!(world.manager.request_jobs(&admin(), JobKind::Provision, &[short, whole]), Ok(vec![short]));
+    world.assign(whole, &learners(["amy@example.com"])).unwrap();
+    world.revoke(whole, &["amy@example.com"]).unwrap();
+    assert_eq!(world.manager.request_jobs(&admin(), JobKind::DeleteRevoked, &[short, whole]), Ok(vec![whole]));
+    run_jobs(&world);
+    assert_eq!((world.counts(short).total(), world.counts(whole).revoked), (5, 0));
+}
+
+#[test]
+fn a_job_is_hurried_or_given_up_by_somebody() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.rewrite_plan(plan, |plan| plan.desired_num_licenses = Some(5));
+    world.manager.request_jobs(&admin(), JobKind::Provision, &[plan]).unwrap();
+    let claimed = world.manager.claim_job(world.manager.due_jobs().unwrap()[0]).unwrap().unwrap();
+    world.manager.postpone_job(&claimed, &Error::Unavailable).unwrap();
+    assert_eq!(world.manager.run_next_job(), Ok(false), "it rests");
+    assert_eq!(world.manager.retry_job(&admin(), plan, JobKind::Provision), Ok(true));
+    assert_eq!(world.manager.retry_job(&admin(), plan, JobKind::Freeze), Ok(false), "there is none");
+    assert_eq!(world.manager.cancel_job(&admin(), plan, JobKind::Provision), Ok(true));
+    assert_eq!(world.manager.cancel_job(&admin(), plan, JobKind::Provision), Ok(false), "once");
+    run_jobs(&world);
+    assert_eq!(world.counts(plan).total(), 2);
+    let actions = world.store.read(|unit| unit.staff_actions().list(&StaffActionFilter::default(), ALL)).unwrap();
+    let mut kinds: Vec<StaffActionKind> = actions.iter().map(|action| action.kind).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [StaffActionKind::JobRetried, StaffActionKind::JobCanceled]);
+    assert_eq!(actions[0].subject, Some(format!("provision {plan}")));
 }

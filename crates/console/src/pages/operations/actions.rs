@@ -2,12 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::Error;
-use license_manager_domain::model::{StaffAction, StaffActionKind};
+use license_manager_domain::model::{JobKind, StaffAction, StaffActionKind};
 use license_manager_domain::operations::RecurringOperation;
 use license_manager_domain::ports::{LimitOffset, StaffActionFilter};
 use maud::{Markup, html};
 
-use super::{PATH, head, require, schedule};
+use super::{PATH, head, jobs, require, schedule};
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Fields;
@@ -74,16 +74,23 @@ fn about(action: &StaffAction) -> Markup {
     let subject = action.subject.as_deref();
     html! {
         @match (action.kind, subject) {
-            (Kind::WebhookAdded | Kind::WebhookChanged | Kind::DeliveriesReplayed, Some(id)) =>
+            (Kind::WebhookAdded | Kind::WebhookChanged | Kind::WebhookPinged | Kind::DeliveriesReplayed, Some(id)) =>
                 a.mono href={ (PATH) "webhooks/" (id) "/" } { (id) },
             (Kind::RunRequested, Some(name)) =>
                 (RecurringOperation::from_name(name).map_or(name, |operation| schedule::words(operation).0)),
             (Kind::MessagesRetried | Kind::MessagesDropped, Some(topic)) => (topic.replace('_', " ")),
+            (Kind::JobRetried | Kind::JobCanceled, Some(job)) => (about_job(job)),
             (_, Some(subject)) => (subject),
             (_, None) => "–",
         }
         @if let Some(user) = &action.user { " · " (user) }
     }
+}
+
+/// A job, named by its kind and its plan.
+fn about_job(job: &str) -> Markup {
+    let (kind, plan) = job.split_once(' ').unwrap_or((job, ""));
+    html! { (jobs::kind(JobKind::from_name(kind))) " · " a.mono href={ "/console/plans/" (plan) "/" } { (plan) } }
 }
 
 /// An action in words.
@@ -102,5 +109,9 @@ pub(crate) fn words(kind: StaffActionKind) -> &'static str {
         Kind::PlanTypeAdded => "Plan type added",
         Kind::PlanTypeChanged => "Plan type changed",
         Kind::PersonRetired => "Person retired",
+        Kind::WebhookPinged => "Webhook pinged",
+        Kind::SessionEnded => "Session ended",
+        Kind::JobRetried => "Job tried again",
+        Kind::JobCanceled => "Job canceled",
     }
 }

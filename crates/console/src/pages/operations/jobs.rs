@@ -63,6 +63,8 @@ pub(crate) fn kind(kind: Option<JobKind>) -> &'static str {
     match kind {
         Some(JobKind::Provision) => "Add licenses",
         Some(JobKind::RevokeAll) => "Revoke all licenses",
+        Some(JobKind::Freeze) => "Freeze",
+        Some(JobKind::DeleteRevoked) => "Delete revoked licenses",
         None => "Of another version",
     }
 }

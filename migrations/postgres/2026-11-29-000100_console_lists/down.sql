@@ -1,0 +1,13 @@
+CREATE INDEX license_source_by_opportunity ON license_source (source_id);
+DROP INDEX license_source_in_order;
+DROP INDEX bulk_enrollment_job_unfinished;
+DROP INDEX bulk_enrollment_job_by_date;
+DROP INDEX outbox_parked_by_topic;
+DROP INDEX staff_action_by_kind;
+DROP INDEX notification_by_kind;
+DROP INDEX role_assignment_by_role;
+DROP INDEX users_superusers;
+DROP INDEX users_staff;
+DROP INDEX users_by_email;
+DROP INDEX users_by_name;
+ALTER TABLE plan_job DROP COLUMN reason;
