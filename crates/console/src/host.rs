@@ -38,6 +38,12 @@ pub trait Host: Send + Sync {
     /// Counts a request for the rate limits: of this user, or of the request's address.
     fn admit(&self, request: &HttpRequest, user: Option<&str>) -> Result<(), TooMany>;
 
+    /// Whether the replica may lack what this user wrote. Asked only if there is one. Blocks.
+    fn has_written(&self, user: &str) -> Result<bool, Error>;
+
+    /// Notes that this user wrote. Told only if there is a replica. Blocks.
+    fn note_write(&self, user: &str);
+
     /// Lets the jobs on plans begin at once.
     fn wake_jobs(&self);
 }

@@ -37,12 +37,23 @@ pub const LOGOUT_PATH: &str = "/logout/";
 /// The path of a plan's page in the Django admin. Other tools link to it, so it leads to the plan's page here.
 pub const LINKED_PATH: &str = "/admin/subscriptions/subscriptionplan/{plan}/change/";
 
+/// What lists are read from.
+#[derive(Clone)]
+pub struct Source {
+    /// The use cases.
+    pub manager: LicenseManager,
+    /// Lists and searches.
+    pub store: Arc<dyn ConsoleStore>,
+}
+
 /// What the pages need.
 pub struct Console {
     /// The use cases.
     pub manager: LicenseManager,
     /// Sessions, lists and searches.
     pub store: Arc<dyn ConsoleStore>,
+    /// The same from a replica, for the lists of people who did not write lately.
+    pub replica: Option<Source>,
     /// Where people sign in; `None` if nothing is configured.
     pub provider: Option<Arc<dyn IdentityProvider>>,
     /// The settings that are missing for a provider.

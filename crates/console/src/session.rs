@@ -17,7 +17,7 @@ use crate::error::PageError;
 use crate::host::{Access, TooMany, at_database};
 use crate::provider::{ProviderError, SignedIn};
 use crate::secrets::SessionId;
-use crate::{Console, PATH};
+use crate::{Console, PATH, Source};
 
 /// The cookie with the id of the session.
 const COOKIE: &str = "license_manager_console";
@@ -73,12 +73,33 @@ impl Visitor {
         at_database(&self.console, Access::Read, work).await
     }
 
+    /// Reads a list, from the replica if that has what the visitor wrote.
+    pub(crate) async fn list<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Source) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, PageError> {
+        let username = self.session.username.clone();
+        let read = move |console: &Console| match &console.replica {
+            Some(replica) if !console.host.has_written(&username)? => work(replica),
+            _ => work(&Source { manager: console.manager.clone(), store: console.store.clone() }),
+        };
+        at_database(&self.console, Access::Read, read).await
+    }
+
     /// Writes at the database.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Console) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, PageError> {
-        at_database(&self.console, Access::Write, work).await
+        let username = self.session.username.clone();
+        let write = move |console: &Console| {
+            let done = work(console);
+            if console.replica.is_some() {
+                console.host.note_write(&username);
+            }
+            done
+        };
+        at_database(&self.console, Access::Write, write).await
     }
 
     /// Writes by a use case that may set a catalog. Whose catalog it is, the catalog service is asked outside of the

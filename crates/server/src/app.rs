@@ -16,6 +16,7 @@ use crate::http::cors::cors;
 use crate::http::error::ApiError;
 use crate::http::problem::{PROBLEM_JSON, problem_details};
 use crate::http::{hardening, idempotency, sending, turns};
+use crate::lists;
 use crate::state::AppState;
 use crate::telemetry::monitor::{Phase, is_watched};
 use crate::telemetry::{logging, request_metrics, traces};
@@ -49,6 +50,7 @@ pub fn app(
         })
         .default_service(web::to(|| async { Err::<Answer, _>(ApiError::no_such_page()) }))
         .wrap(from_fn(idempotency::once))
+        .wrap(from_fn(lists::note_writes))
         .wrap(from_fn(identity::identify))
         .wrap(from_fn(only_when_started))
         .wrap(from_fn(negotiate))

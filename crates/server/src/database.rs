@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use license_manager_adapters::SpawnBlocking;
 use license_manager_adapters::pool::PoolUse;
-use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
+use license_manager_adapters::postgres::{PostgresOptions, PostgresStore, Replica};
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::console::ConsoleStore;
 use license_manager_domain::model::seeded_products;
@@ -14,6 +14,7 @@ use license_manager_domain::ports::{Clock, Store, StoreExt};
 use license_manager_domain::{Actor, Error, LicenseManager, Settings};
 
 use crate::config::{Config, DatabaseUrl, SqliteSynchronous};
+use crate::lists::Replicated;
 use crate::system::{RandomIds, SystemClock};
 
 /// Called with every statement before it runs, BEGIN and COMMIT included.
@@ -72,16 +73,20 @@ impl Database {
                 },
                 on_statement,
             })?))),
-            DatabaseUrl::Postgres(url) => Ok(Self::Postgres(Arc::new(PostgresStore::connect(&PostgresOptions {
-                url,
-                pool_size: database.pool_size,
-                connect_timeout: database.connect_timeout(),
-                statement_timeout: database.statement_timeout().unwrap_or_default(),
-                prepared_statements: database.prepared_statements,
-                application_name: "license-manager".to_owned(),
-                on_statement,
-            })?))),
+            DatabaseUrl::Postgres(url) => {
+                Ok(Self::Postgres(Arc::new(PostgresStore::connect(&postgres_options(url, config, on_statement))?)))
+            }
         }
+    }
+
+    /// The configured replica, which nobody watches yet; `None` if there is none.
+    pub fn replica(&self, config: &Config) -> Result<Option<Replicated>, Error> {
+        let (Self::Postgres(primary), Some(DatabaseUrl::Postgres(url))) = (self, config.database.replica_url.clone())
+        else {
+            return Ok(None);
+        };
+        let replica = Replica::connect(&postgres_options(url, config, None), config.database.replica_max_lag())?;
+        Ok(Some(Replicated::new(primary.clone(), Arc::new(replica))))
     }
 
     /// Runs pending migrations and logs the result. Logs a warning if a newer version migrated the database. Two
@@ -167,6 +172,19 @@ impl Database {
         };
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
             .with_blocking(Arc::new(SpawnBlocking))
+    }
+}
+
+fn postgres_options(url: String, config: &Config, on_statement: Option<StatementObserver>) -> PostgresOptions {
+    let database = &config.database;
+    PostgresOptions {
+        url,
+        pool_size: database.pool_size,
+        connect_timeout: database.connect_timeout(),
+        statement_timeout: database.statement_timeout().unwrap_or_default(),
+        prepared_statements: database.prepared_statements,
+        application_name: "license-manager".to_owned(),
+        on_statement,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod config;
 pub mod console;
 pub mod database;
 pub mod http;
+pub mod lists;
 pub mod openapi;
 pub mod serve;
 pub mod state;

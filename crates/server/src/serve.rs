@@ -46,9 +46,12 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let database = Arc::new(Database::open(&config).map_err(|error| error.to_string())?);
     let metrics = Arc::new(Metrics::new()?);
     let manager = Upstreams::watched(&config, Some(metrics.call_listener()))?.of(database.manager(&config));
-    let monitor = Arc::new(Monitor::new(&config, metrics.clone(), database.clone(), manager.clone()));
+    let replicated = database.replica(&config)?.map(Arc::new);
+    let monitor = Monitor::new(&config, metrics.clone(), database.clone(), manager.clone());
+    let monitor = Arc::new(monitor.with_replica(replicated.as_ref().map(|replicated| replicated.replica().clone())));
     let wake_jobs = Arc::new(Notify::new());
     let state = AppState::new(&config, manager.clone(), monitor.clone(), wake_jobs.clone()).await?;
+    let state = state.with_replica(replicated.clone());
     let turns = state.turns.clone();
     let state = web::Data::new(state);
     let workers = match config.server.workers {
@@ -84,6 +87,9 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
         }
     }
     let (stop_jobs, stopped) = watch::channel(false);
+    if let Some(replicated) = &replicated {
+        replicated.watch()?;
+    }
     let job_runner = jobs::start(manager.clone(), turns, wake_jobs, stopped.clone());
     let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
     let folder = jobs::start_folding(manager.clone(), stopped.clone());

@@ -12,6 +12,7 @@ use crate::config::{Config, SameSite, Secret};
 use crate::http::error::ApiError;
 use crate::http::intake::Intake;
 use crate::http::turns::Turns;
+use crate::lists::Replicated;
 use crate::telemetry::monitor::Monitor;
 
 /// The state, as handlers get it.
@@ -43,6 +44,8 @@ pub struct AppState {
     pub turns: Arc<Turns>,
     /// The users who are being stored.
     pub being_stored: BeingStored,
+    /// The database with its replica, if it has one.
+    pub replicated: Option<Arc<Replicated>>,
 }
 
 impl AppState {
@@ -68,8 +71,14 @@ impl AppState {
             wake_jobs,
             turns: Arc::new(Turns::new(&config.database, monitor.metrics.requests_waiting())),
             being_stored: BeingStored::default(),
+            replicated: None,
             monitor,
         })
+    }
+
+    /// The same state, with a replica for lists.
+    pub fn with_replica(self, replicated: Option<Arc<Replicated>>) -> Self {
+        Self { replicated, ..self }
     }
 
     /// How long before its renewal a plan is locked.

@@ -183,6 +183,7 @@ impl Replica {
     /// # Errors
     /// Why it could not be used.
     pub fn bytes_behind(&self, primary: &PostgresStore) -> Result<i64, ReplicaProblem> {
+        self.store.examine().map_err(ReplicaProblem::Unreachable)?;
         let asked = ask_primary(primary)?;
         let replayed = self.ask(&asked)?;
         Ok((asked.position - replayed).max(0))

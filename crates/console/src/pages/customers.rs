@@ -41,7 +41,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let by = if by == "created" { AgreementOrder::Created } else { AgreementOrder::Name };
     let part = Part { after: lists::after::<Uuid>(&query).map(AgreementId), limit: ROWS + 1 };
     let mut agreements =
-        visitor.read(move |console| console.store.agreement_rows(&filters, Sorting { by, descending }, part)).await?;
+        visitor.list(move |source| source.store.agreement_rows(&filters, Sorting { by, descending }, part)).await?;
     let last = lists::cut(&mut agreements.rows).map(|agreement| agreement.id.to_string());
     let selectable = visitor.rights.may(Action::Support) && visitor.console.manager.knows_customers();
     let shape = Shape { sorted: Some(sorted), selectable };

@@ -25,7 +25,7 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
     let scope = visitor.scope(Action::Browse)?;
     let emails: Vec<Email> = email.clone().into_iter().collect();
     let licenses =
-        visitor.read(move |console| console.store.licenses_of_person(&scope, &emails, lms_user_id, SHOWN)).await?;
+        visitor.list(move |source| source.store.licenses_of_person(&scope, &emails, lms_user_id, SHOWN)).await?;
     let name = match (&email, lms_user_id) {
         (Some(email), _) => email.as_str().to_owned(),
         (None, id) => format!("LMS user {}", id.map_or(0, |id| id.0)),

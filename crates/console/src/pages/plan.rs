@@ -227,8 +227,8 @@ pub(crate) async fn licenses(
         LicenseSearch { scope: CustomerScope::All, customer: None, plan: Some(shown.plan.id), filter: filter.clone() };
     let (order, after) = (order(&query), query.text("after").and_then(|text| read_position(&text)));
     let mut licenses = visitor
-        .read(move |console| {
-            console.manager.store().read(|unit| unit.lookups().list_after(&search, &order, after.as_ref(), ROWS + 1))
+        .list(move |source| {
+            source.manager.store().read(|unit| unit.lookups().list_after(&search, &order, after.as_ref(), ROWS + 1))
         })
         .await?;
     let more = licenses.len() as i64 > ROWS;
@@ -394,11 +394,11 @@ pub(crate) async fn utilization(visitor: Visitor, path: web::Path<String>) -> Re
     let shown = find(&visitor, &path, Action::Browse).await?;
     let id = shown.plan.id;
     let (days, delays) = visitor
-        .read(move |console| {
-            let (_, period) = console.manager.utilization_period(id, None, None)?;
+        .list(move |source| {
+            let (_, period) = source.manager.utilization_period(id, None, None)?;
             let Some(period) = period else { return Ok((Vec::<SeatDay>::new(), None)) };
-            let delays = console.manager.activation_delays(id, period)?;
-            Ok((console.manager.seat_days(id, period)?, Some(delays)))
+            let delays = source.manager.activation_delays(id, period)?;
+            Ok((source.manager.seat_days(id, period)?, Some(delays)))
         })
         .await?;
     let content = html! {
@@ -434,7 +434,7 @@ pub(crate) async fn utilization(visitor: Visitor, path: web::Path<String>) -> Re
 pub(crate) async fn history(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
     let shown = find(&visitor, &path, Action::Browse).await?;
     let of = EntityRef::Plan(shown.plan.id);
-    let changes = visitor.read(move |console| console.manager.latest_changes(of, VERSIONS)).await?;
+    let changes = visitor.list(move |source| source.manager.latest_changes(of, VERSIONS)).await?;
     let may_restore = visitor.rights.may(Action::Provision);
     let content = html! {
         (head(&visitor, &shown, "history/"))

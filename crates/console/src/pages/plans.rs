@@ -68,9 +68,9 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let by = plan_order(&by);
     let part = Part { after: lists::after::<Uuid>(&query).map(PlanId), limit: ROWS + 1 };
     let (mut plans, products) = visitor
-        .read(move |console| {
-            let products = console.manager.store().read(|unit| unit.products().list())?;
-            Ok((console.store.plan_rows(&filters, Sorting { by, descending }, part)?, products))
+        .list(move |source| {
+            let products = source.manager.store().read(|unit| unit.products().list())?;
+            Ok((source.store.plan_rows(&filters, Sorting { by, descending }, part)?, products))
         })
         .await?;
     let last = lists::cut(&mut plans.rows).map(|plan| plan.id.to_string());

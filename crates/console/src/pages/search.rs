@@ -20,7 +20,7 @@ pub(crate) async fn search(visitor: Visitor, request: HttpRequest) -> Result<Htt
     let scope = visitor.scope(Action::Browse)?;
     let term = SearchTerm::read(&typed);
     let found = match term.clone() {
-        Some(term) => visitor.read(move |console| console.store.search(&scope, &term, SHOWN)).await?,
+        Some(term) => visitor.list(move |source| source.store.search(&scope, &term, SHOWN)).await?,
         None => Found::default(),
     };
     let Found { agreements, plans, licenses } = &found;

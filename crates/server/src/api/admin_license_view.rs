@@ -14,9 +14,9 @@ use crate::api::views::{PlanBody, Reading};
 use crate::auth::permissions::Staff;
 use crate::http::paging::{Part, part_of};
 use crate::http::{ApiError, ApiResult, PageBody, Paging, Query};
+use crate::lists::Lists;
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::PageQuery;
-use crate::state::State;
 
 /// The person and the customer.
 #[derive(IntoParams)]
@@ -62,14 +62,14 @@ impl Body {
         (status = 400, description = "The person or the customer is not named", body = BadRequest),
     ),
 )]
-pub async fn list(_: Staff, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(_: Staff, request: HttpRequest, lists: Lists) -> ApiResult {
     let query = Query::of(&request);
     let missing = || ApiError::text(StatusCode::BAD_REQUEST, "Name the person: user_email is missing.");
     let email = parse_email(query.text("user_email").ok_or_else(missing)?)?;
     let customer = query.customer()?;
     let read = move |part: Part<'_>| {
-        let found = state.manager.licenses_of_email(&email, Some(customer))?;
-        let renewal_lock = state.renewal_lock();
+        let found = lists.manager.licenses_of_email(&email, Some(customer))?;
+        let renewal_lock = lists.state.renewal_lock();
         let reading = Reading { chains: &found.chains, renewal_lock, now: found.now };
         part_of(found.licenses.iter().map(|license| Body::new(license, reading)).collect(), part)
     };

@@ -12,7 +12,7 @@ use crate::auth::permissions::HistoryReader;
 use crate::http::kinds::choices;
 use crate::http::time;
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
-use crate::state::State;
+use crate::lists::Lists;
 
 /// The moment of a state.
 #[derive(IntoParams)]
@@ -136,10 +136,10 @@ macro_rules! history {
         pub async fn $name(
             $access: $permission,
             $request: actix_web::HttpRequest,
-            state: $crate::state::State,
+            lists: $crate::lists::Lists,
         ) -> $crate::http::ApiResult {
             let of = $of;
-            $crate::api::history::answer(of, $request, state).await
+            $crate::api::history::answer(of, $request, lists).await
         }
     };
 }
@@ -168,17 +168,17 @@ history!(
     |access: HistoryReader, request| access.of
 );
 
-pub(super) async fn answer(of: EntityRef, request: HttpRequest, state: State) -> ApiResult {
+pub(super) async fn answer(of: EntityRef, request: HttpRequest, lists: Lists) -> ApiResult {
     let query = Query::of(&request);
     if let Some(as_of) = query.moment("as_of")? {
         return blocking(move || {
-            let version = state.manager.as_of(of, as_of)?;
+            let version = lists.manager.as_of(of, as_of)?;
             let record = record(&version.row);
             Answer::ok(&AsOfBody { as_of: Timestamp(as_of), record, circumstances: CircumstancesBody::new(version) })
         })
         .await;
     }
-    Paging::new(&request).answer(move |part| state.manager.history(of, part), ChangeBody::new).await
+    Paging::new(&request).answer(move |part| lists.manager.history(of, part), ChangeBody::new).await
 }
 
 /// Changes as the API returns them: `{"field": {"from": …, "to": …}}`.

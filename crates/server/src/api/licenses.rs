@@ -8,7 +8,7 @@ use futures_util::stream;
 use license_manager_domain::model::text_cell;
 use license_manager_domain::ports::{CustomerScope, LicenseField, LicenseFilter, LicenseOrder, LicenseSearch};
 use license_manager_domain::use_cases::Page;
-use license_manager_domain::{Entity, Error, License, LicenseId, LicenseStatus, PlanId};
+use license_manager_domain::{Entity, Error, License, LicenseId, LicenseManager, LicenseStatus, PlanId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -18,6 +18,7 @@ use crate::auth::permissions::{AdminOrLearner, Listing, OfPlan, Reader, path_uui
 use crate::http::paging::{Part, part_of};
 use crate::http::time;
 use crate::http::{Answer, ApiResult, NumberedPageBody, PageBody, Paging, Query, blocking};
+use crate::lists::Lists;
 use crate::openapi::errors::{BadRequest, Detail, FieldErrors};
 use crate::openapi::parameters::{
     BomQuery, CursorQuery, LicenseFilterQuery, LicenseOrderQuery, LicenseState, PageQuery,
@@ -41,9 +42,9 @@ const CSV_BATCH: i64 = 1_000;
         (status = 400, description = "The cursor or `modified_since` cannot be read", body = FieldErrors),
     )
 )]
-pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    list_found(&request, state, move |state, filter| {
+    list_found(&request, lists, move |state, filter| {
         let scope = match visible(state, &access, plan)? {
             true => CustomerScope::All,
             false => CustomerScope::Only(Vec::new()),
@@ -68,20 +69,20 @@ pub(super) struct LicensePageBody {
 /// Lists the licenses of a search: the page of a number, or with `cursor` the one after a license.
 pub(super) async fn list_found(
     request: &HttpRequest,
-    state: State,
+    lists: Lists,
     search: impl FnOnce(&AppState, LicenseFilter) -> ApiResult<LicenseSearch> + Send + 'static,
 ) -> ApiResult {
     let query = Query::of(request);
     let (filter, order) = (filter(&query)?, order(&query));
     let paging = Paging::up_to(MAX_PAGE_SIZE, request);
     let Some(cursor) = query.get("cursor") else {
-        let read = move |part: Part<'_>| state.manager.search_licenses(&search(&state, filter)?, &order, part);
+        let read = move |part: Part<'_>| lists.manager.search_licenses(&search(&lists.state, filter)?, &order, part);
         return paging.answer_numbered(read, |license| LicenseBody::new(&license)).await;
     };
     let after = license_cursor::read(cursor, &order)?;
     blocking(move || {
-        let search = search(&state, filter)?;
-        let (page, more) = state.manager.licenses_after(&search, &order, after.as_ref(), paging.size())?;
+        let search = search(&lists.state, filter)?;
+        let (page, more) = lists.manager.licenses_after(&search, &order, after.as_ref(), paging.size())?;
         let last = page.items.last().filter(|_| more);
         let next_cursor = last.map(|license| license_cursor::write(&order, &license.into()));
         let page = paging.cursor_body(page, next_cursor.as_deref(), |license| LicenseBody::new(&license));
@@ -109,10 +110,10 @@ struct StateCountBody {
         (status = 400, description = "`modified_since` cannot be read", body = FieldErrors),
     )
 )]
-pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
     let filter = filter(&Query::of(&request))?;
     blocking(move || {
-        let counts = state.manager.license_overview(access.plan, &filter)?;
+        let counts = lists.manager.license_overview(access.plan, &filter)?;
         let mut overview = [
             (LicenseStatus::Activated, counts.activated),
             (LicenseStatus::Assigned, counts.assigned),
@@ -216,17 +217,19 @@ struct CsvLine<'a> {
     params(BomQuery),
     responses((status = 200, description = "The licenses", body = String, content_type = "text/csv"))
 )]
-pub async fn csv(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
+pub async fn csv(access: OfPlan<Reader>, request: HttpRequest, lists: Lists) -> ApiResult<HttpResponse> {
+    let Lists { manager, state } = lists;
     let reader = state.clone();
     let plan = access.plan;
     let slug = blocking(move || Ok(reader.manager.customer_slug_of_plan(plan)?)).await?;
     let columns = "status,user_email,activation_date,last_remind_date,activation_link\r\n";
     let head = format!("{}{columns}", Query::of(&request).csv_start());
     let lines = stream::try_unfold(Some((None, Vec::from(head))), move |position| {
-        let (state, slug) = (state.clone(), slug.clone());
+        let (manager, state, slug) = (manager.clone(), state.clone(), slug.clone());
         async move {
             let Some((after, mut text)) = position else { return Ok::<_, actix_web::Error>(None) };
-            let (last, batch) = blocking(move || Ok(csv_batch(&state, slug.as_deref(), plan, after)?)).await?;
+            let read = move || Ok(csv_batch(&manager, &state, slug.as_deref(), plan, after)?);
+            let (last, batch) = blocking(read).await?;
             text.extend(batch);
             Ok(Some((web::Bytes::from(text), last.map(|id| (Some(id), Vec::new())))))
         }
@@ -239,12 +242,13 @@ pub async fn csv(access: OfPlan<Reader>, request: HttpRequest, state: State) -> 
 
 /// The next lines, and the last license of them if there may be more.
 fn csv_batch(
+    manager: &LicenseManager,
     state: &AppState,
     slug: Option<&str>,
     plan: PlanId,
     after: Option<LicenseId>,
 ) -> Result<(Option<LicenseId>, Vec<u8>), Error> {
-    let licenses = state.manager.handed_out_licenses(plan, after, CSV_BATCH)?;
+    let licenses = manager.handed_out_licenses(plan, after, CSV_BATCH)?;
     let mut writer =
         csv::WriterBuilder::new().has_headers(false).terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     for license in &licenses {

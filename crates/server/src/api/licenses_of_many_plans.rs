@@ -19,6 +19,7 @@ use crate::auth::permissions::{Admin, Listing, OfPlan, Reader, path_uuid};
 use crate::http::body::{Body, Guarded};
 use crate::http::fields::{FieldErrors, Required, UuidText};
 use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
+use crate::lists::Lists;
 use crate::openapi::errors::{self, Detail};
 use crate::openapi::parameters::{CursorQuery, CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
 use crate::state::{AppState, State};
@@ -66,12 +67,12 @@ pub struct SelectionOfPlanRequest {
         (status = 400, description = "A parameter cannot be read", body = errors::BadRequest),
     ),
 )]
-pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
     let query = Query::of(&request);
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let plan = query.uuid("subscription_plan")?.map(PlanId);
     let search = move |_: &AppState, filter| Ok(LicenseSearch { scope: access.scope, customer, plan, filter });
-    list_found(&request, state, search).await
+    list_found(&request, lists, search).await
 }
 
 /// Returns a license.

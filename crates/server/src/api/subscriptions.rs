@@ -6,12 +6,13 @@
 use actix_web::HttpRequest;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::use_cases::Page;
-use license_manager_domain::{CustomerId, PlanId};
+use license_manager_domain::{CustomerId, LicenseManager, PlanId};
 
 use crate::api::views::PlanWithCountsBody;
 use crate::auth::permissions::{Listing, OfPlan, OfferReader, Reader};
 use crate::http::paging::Part;
 use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
+use crate::lists::Lists;
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
 use crate::state::State;
@@ -28,11 +29,11 @@ use crate::state::State;
         (status = 400, description = "`current=true` without a customer", body = BadRequest),
     )
 )]
-pub async fn list(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
     let query = Query::of(&request);
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let filter = PlanFilter { scope: access.scope, customer, active_only: customer.is_some(), current_at: None };
-    answer(filter, request, query, state).await
+    answer(filter, request, query, lists.manager).await
 }
 
 /// Lists the active plans of the named customer. `current=true` returns only the current plan; of several, the one that was created last.
@@ -50,18 +51,19 @@ pub async fn list_for_learner(access: Listing<OfferReader>, request: HttpRequest
     let query = Query::of(&request);
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
-    answer(PlanFilter { scope, customer, active_only: true, current_at: None }, request, query, state).await
+    answer(PlanFilter { scope, customer, active_only: true, current_at: None }, request, query, state.manager.clone())
+        .await
 }
 
-async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, state: State) -> ApiResult {
+async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, manager: LicenseManager) -> ApiResult {
     let current_only = query.flag("current") == Some(true);
     if current_only {
         query.customer()?;
     }
-    let renewal_lock = state.renewal_lock();
+    let renewal_lock = manager.settings().renewal_lock;
     let read = move |part: Part<'_>| match current_only {
-        true => Ok(Page::from(state.manager.current_plan(&filter)?)),
-        false => state.manager.plans(&filter, part),
+        true => Ok(Page::from(manager.current_plan(&filter)?)),
+        false => manager.plans(&filter, part),
     };
     Paging::new(&request).answer(read, move |plan| PlanWithCountsBody::of(&plan, renewal_lock)).await
 }

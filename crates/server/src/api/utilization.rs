@@ -4,7 +4,7 @@ use actix_web::http::header::{self, HeaderValue, Quality};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use chrono::NaiveDate;
 use license_manager_domain::model::{ActivationDelay, ActivationDelays, IdleSeat, Period, SeatDay, text_cell};
-use license_manager_domain::{Error, PlanId, SubscriptionPlan};
+use license_manager_domain::{Error, LicenseManager, PlanId, SubscriptionPlan};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -13,9 +13,9 @@ use crate::auth::permissions::{OfPlan, Reader};
 use crate::http::time;
 use crate::http::{Answer, ApiResult, Query, Timestamp, blocking};
 use crate::http::{accept, fields};
+use crate::lists::Lists;
 use crate::openapi::errors::FieldErrors;
 use crate::openapi::parameters::BomQuery;
-use crate::state::{AppState, State};
 
 /// The default number of idle seats in a response.
 const IDLE_SEATS: i64 = 20;
@@ -220,18 +220,18 @@ license_manager_domain::names!(Report {
         (status = 400, description = "A parameter is not valid", body = FieldErrors),
     )
 )]
-pub async fn utilization(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult<HttpResponse> {
+pub async fn utilization(access: OfPlan<Reader>, request: HttpRequest, lists: Lists) -> ApiResult<HttpResponse> {
     let asked = read(access.plan, &Query::of(&request))?;
     let mut response = if prefers_csv(&request) {
         let disposition = format!("attachment; filename=\"utilization-{}-{}.csv\"", asked.report.as_str(), asked.plan);
         let start = Query::of(&request).csv_start();
-        let table = blocking(move || Ok(table(&state, &asked)?)).await?;
+        let table = blocking(move || Ok(table(&lists.manager, &asked)?)).await?;
         HttpResponse::Ok()
             .content_type("text/csv; charset=utf-8")
             .insert_header((header::CONTENT_DISPOSITION, disposition))
             .body([start.as_bytes(), &table].concat())
     } else {
-        blocking(move || Answer::ok(&body(&state, &asked)?)).await?.respond_to(&request)
+        blocking(move || Answer::ok(&body(&lists.manager, &asked)?)).await?.respond_to(&request)
     };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     Ok(response)
@@ -279,8 +279,7 @@ fn read(plan: PlanId, query: &Query) -> ApiResult<Asked> {
     })
 }
 
-fn body(state: &AppState, asked: &Asked) -> Result<UtilizationBody, Error> {
-    let manager = &state.manager;
+fn body(manager: &LicenseManager, asked: &Asked) -> Result<UtilizationBody, Error> {
     let (plan, period) = manager.utilization_period(asked.plan, asked.from, asked.to)?;
     let (days, delays) = match period {
         Some(period) => (manager.seat_days(plan.id, period)?, manager.activation_delays(plan.id, period)?),
@@ -297,8 +296,7 @@ fn body(state: &AppState, asked: &Asked) -> Result<UtilizationBody, Error> {
 }
 
 /// The requested report as CSV.
-fn table(state: &AppState, asked: &Asked) -> Result<Vec<u8>, Error> {
-    let manager = &state.manager;
+fn table(manager: &LicenseManager, asked: &Asked) -> Result<Vec<u8>, Error> {
     let (plan, period) = manager.utilization_period(asked.plan, asked.from, asked.to)?;
     match asked.report {
         Report::Days => {

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::keys::{PREFIX, environment_variable, sections};
 use super::settings::Config;
+use super::value::DatabaseUrl;
 
 const DATABASE_URL: &str = "DATABASE_URL";
 
@@ -84,7 +85,20 @@ impl Config {
             .and_then(config::Config::try_deserialize)
             .map_err(|error| bad_value(error, &variables, file))?;
         config.check_cookies(&variables)?;
+        config.check_replica(&variables)?;
         Ok(config)
+    }
+
+    /// Refuses a replica that is not Postgres, or of a database that is not.
+    fn check_replica(&self, variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+        let problem = match (&self.database.replica_url, self.database.url_or_default()) {
+            (None, _) | (Some(DatabaseUrl::Postgres(_)), DatabaseUrl::Postgres(_)) => return Ok(()),
+            (Some(DatabaseUrl::Sqlite(_)), _) => "a replica is a standby of Postgres: use postgres://…",
+            (_, DatabaseUrl::Sqlite(_)) => "the database is SQLite, which has no replicas: leave this out",
+        };
+        let key = "database.replica_url";
+        let key = variables.get(key).map_or(key, String::as_str).to_owned();
+        Err(ConfigError::BadValue { key, problem: problem.to_owned() })
     }
 
     /// Refuses two cookies of one name.

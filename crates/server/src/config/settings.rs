@@ -173,6 +173,11 @@ section! {
     /// Whether a connection to Postgres keeps prepared statements and settings. `false` behind a pooler that gives each
     /// transaction another connection, such as PgBouncer in transaction mode.
     prepared_statements: bool = true;
+    /// Postgres: a standby of the database that answers lists while it is close behind, as a URL like `url`.
+    replica_url: Option<DatabaseUrl>;
+    /// How many seconds the standby may be behind, from 2 to an hour. Who wrote reads from the primary for as long.
+    #[serde(deserialize_with = "whole_number::<_, _, 2, 3_600>")]
+    replica_max_lag_seconds: u64 = 5;
     /// When SQLite waits for the disk: `full`, at every commit; or `normal`, not at every commit, so that a power failure
     /// can lose the latest ones.
     sqlite_synchronous: SqliteSynchronous = SqliteSynchronous::Full;
@@ -187,6 +192,11 @@ impl DatabaseConfig {
     /// How long a request waits for a connection.
     pub fn connect_timeout(&self) -> Duration {
         Duration::from_secs(self.connect_timeout_seconds)
+    }
+
+    /// How far the replica may be behind.
+    pub fn replica_max_lag(&self) -> Duration {
+        Duration::from_secs(self.replica_max_lag_seconds)
     }
 
     /// The timeout of a statement; `None` means none.

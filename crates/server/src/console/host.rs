@@ -5,6 +5,7 @@ use std::time::Instant;
 use actix_web::HttpRequest;
 use async_trait::async_trait;
 use license_manager_console::{Access, Busy, Host, TooMany, Turn};
+use license_manager_domain::Error;
 
 use crate::http::turns;
 use crate::state::State;
@@ -33,6 +34,16 @@ impl Host for ServerHost {
 
     fn admit(&self, request: &HttpRequest, user: Option<&str>) -> Result<(), TooMany> {
         self.0.throttle.admit_named(request, user, Instant::now()).map_err(|wait| TooMany(wait.as_secs() + 1))
+    }
+
+    fn has_written(&self, user: &str) -> Result<bool, Error> {
+        self.0.replicated.as_ref().map_or(Ok(false), |replicated| replicated.has_written(user))
+    }
+
+    fn note_write(&self, user: &str) {
+        if let Some(replicated) = &self.0.replicated {
+            replicated.note_write(user);
+        }
     }
 
     fn wake_jobs(&self) {

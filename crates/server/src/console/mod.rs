@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use license_manager_adapters::http::Client;
-use license_manager_console::{Console, DemoPerson, IdentityProvider, ProviderIds, SignedIn};
+use license_manager_console::{Console, DemoPerson, IdentityProvider, ProviderIds, SignedIn, Source};
 use license_manager_domain::LicenseManager;
 
 use self::host::ServerHost;
@@ -39,6 +39,10 @@ pub fn console(
     Some(web::Data::new(Console {
         manager: manager.clone(),
         store: database.console_store(),
+        replica: state
+            .replicated
+            .as_ref()
+            .map(|replicated| Source { manager: replicated.manager(manager), store: replicated.console_store() }),
         provider: provider(config, state.verifier.clone(), client),
         missing,
         demo: if with_demo { demo_people() } else { Vec::new() },

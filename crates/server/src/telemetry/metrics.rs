@@ -9,6 +9,7 @@ use actix_web::http::{Method, StatusCode};
 use chrono::{DateTime, Utc};
 use license_manager_adapters::calls::CallListener;
 use license_manager_adapters::pool::PoolUse;
+use license_manager_adapters::postgres::ReplicaUse;
 use license_manager_domain::delivery::DeliveryResult;
 use license_manager_domain::model::JobKind;
 use license_manager_domain::operations::{OperationSchedule, RunOutcome};
@@ -17,7 +18,8 @@ use license_manager_domain::queue::{Backlog, Queue};
 use license_manager_domain::webhooks::WebhookBacklog;
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result, TextEncoder,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, Result,
+    TextEncoder,
 };
 
 /// The media type of [`Metrics::text`].
@@ -44,6 +46,8 @@ pub struct Metrics {
 pub struct Observation {
     /// Its connection pools.
     pub pools: Vec<PoolUse>,
+    /// Its replica, if it has one.
+    pub replica: Option<ReplicaUse>,
     /// What was read from it; `None` if it did not answer.
     pub stored: Option<Stored>,
 }
@@ -173,6 +177,9 @@ fn observed(observation: &Observation) -> Result<Registry> {
     }
     registered(&registry, connections)?;
     registered(&registry, limits)?;
+    if let Some(replica) = &observation.replica {
+        replicated(&registry, replica)?;
+    }
     let Some(stored) = &observation.stored else { return Ok(registry) };
     let waiting = gauges("outbox_messages", "Messages waiting for delivery, up to a limit.", &["lane"])?;
     let parked =
@@ -229,6 +236,23 @@ fn observed(observation: &Observation) -> Result<Registry> {
         scheduled(&registry, stored)?;
     }
     Ok(registry)
+}
+
+/// How the replica is used. The lag is left out while it is not known.
+fn replicated(registry: &Registry, replica: &ReplicaUse) -> Result<()> {
+    let reads = counters("list_reads_total", "Reads that a replica may answer, by who answered.", &["target"])?;
+    reads.with_label_values(&["replica"]).inc_by(replica.answered);
+    reads.with_label_values(&["primary"]).inc_by(replica.passed_on);
+    registered(registry, reads)?;
+    let used = IntGauge::with_opts(opts("replica_used", "Whether the replica answers reads."))?;
+    used.set(i64::from(replica.is_used));
+    registered(registry, used)?;
+    if let Some(lag) = replica.lag {
+        let gauge = Gauge::with_opts(opts("replica_lag_seconds", "How far behind the replica is at most."))?;
+        gauge.set(lag.as_secs_f64());
+        registered(registry, gauge)?;
+    }
+    Ok(())
 }
 
 /// The schedule of operations and their last runs.
@@ -369,6 +393,7 @@ mod tests {
                 jobs: vec![(JobKind::Provision, 1)],
                 schedule: Vec::new(),
             }),
+            replica: None,
         };
         let text = text(&Metrics::new().unwrap(), &observation);
         for line in [
@@ -390,6 +415,25 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn a_replica_is_shown_with_its_lag_once_that_is_known() {
+        let pool = PoolUse { name: "replica", limit: 8, open: 1, idle: 1 };
+        let unknown = ReplicaUse { pool, answered: 0, passed_on: 4, lag: None, is_used: false };
+        let known = ReplicaUse { answered: 3, lag: Some(Duration::from_millis(1_500)), is_used: true, ..unknown };
+        let shown =
+            |replica| text(&Metrics::new().unwrap(), &Observation { replica: Some(replica), ..Observation::default() });
+        for line in [
+            r#"license_manager_list_reads_total{target="replica"} 3"#,
+            r#"license_manager_list_reads_total{target="primary"} 4"#,
+            "license_manager_replica_used 1",
+            "license_manager_replica_lag_seconds 1.5",
+        ] {
+            assert!(shown(known).lines().any(|found| found == line), "{line}\n{}", shown(known));
+        }
+        let text = shown(unknown);
+        assert!(text.contains("license_manager_replica_used 0\n") && !text.contains("lag_seconds"), "{text}");
     }
 
     #[test]
@@ -418,7 +462,7 @@ mod tests {
             jobs: Vec::new(),
             schedule: vec![renewals, off],
         };
-        let text = text(&Metrics::new().unwrap(), &Observation { pools: Vec::new(), stored: Some(stored) });
+        let text = text(&Metrics::new().unwrap(), &Observation { stored: Some(stored), ..Observation::default() });
         for (name, number) in [
             ("next_run_timestamp_seconds", 1_800_000_000),
             ("running_seconds", 7),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
+use license_manager_adapters::postgres::Replica;
 use license_manager_domain::{Error, LicenseManager};
 
 use crate::config::{Config, Secret};
@@ -84,6 +85,7 @@ pub struct Monitor {
     states: SharedReading<Readiness>,
     database: Arc<Database>,
     manager: LicenseManager,
+    replica: Option<Arc<Replica>>,
     phase: AtomicU8,
 }
 
@@ -101,8 +103,14 @@ impl Monitor {
             states: SharedReading::new(Duration::ZERO),
             database,
             manager,
+            replica: None,
             phase: AtomicU8::new(Phase::Starting as u8),
         }
+    }
+
+    /// The same monitor, which also shows how a replica is used.
+    pub fn with_replica(self, replica: Option<Arc<Replica>>) -> Self {
+        Self { replica, ..self }
     }
 
     /// Whether metrics are enabled, on the server's own listener or on one for monitoring.
@@ -175,7 +183,9 @@ impl Monitor {
     }
 
     async fn read_metrics(self: Arc<Self>) -> Result<Bytes, Error> {
-        let (monitor, pools) = (self.clone(), self.database.pools());
+        let (monitor, mut pools) = (self.clone(), self.database.pools());
+        let replica = self.replica.as_ref().map(|replica| replica.usage());
+        pools.extend(replica.map(|replica| replica.pool));
         let reading = tokio::task::spawn_blocking(move || monitor.stored());
         let stored = match tokio::time::timeout(METRICS_TIMEOUT, reading).await {
             Ok(Ok(Ok(stored))) => Some(stored),
@@ -188,7 +198,7 @@ impl Monitor {
                 None
             }
         };
-        self.metrics.text(&Observation { pools, stored }).map(Bytes::from).map_err(Error::internal)
+        self.metrics.text(&Observation { pools, replica, stored }).map(Bytes::from).map_err(Error::internal)
     }
 
     fn stored(&self) -> Result<Stored, Error> {

@@ -350,6 +350,22 @@ fn secrets_of_upstreams_are_not_shown() {
 }
 
 #[test]
+fn only_postgres_has_a_replica() {
+    let (primary, replica) =
+        (("DATABASE_URL", "postgres://me@db/l"), ("LM_DATABASE__REPLICA_URL", "postgres://me:hunter2@standby/l"));
+    let config = load(None, &[primary, replica]).unwrap();
+    let shown = config.effective();
+    assert!(shown.contains("replica_url = \"postgres://***@standby/l\"  # LM_DATABASE__REPLICA_URL\n"), "{shown}");
+    assert_eq!(config.database.replica_max_lag().as_secs(), 5);
+    let line = refusal(None, &[replica]);
+    assert!(line.starts_with("LM_DATABASE__REPLICA_URL: the database is SQLite"), "{line}");
+    let line = refusal(None, &[primary, (replica.0, "sqlite:copy.db")]);
+    assert!(line.starts_with("LM_DATABASE__REPLICA_URL: a replica is a standby of Postgres"), "{line}");
+    let line = refusal(Some("[database]\nreplica_url = \"postgres://standby/l\""), &[("DATABASE_URL", "sqlite:a.db")]);
+    assert!(line.starts_with("database.replica_url"), "{line}");
+}
+
+#[test]
 fn operations_run_on_schedule_if_enabled() {
     let config = load(None, &[]).unwrap().schedule;
     assert!(!config.enabled, "an outside cron may run them");

@@ -34,7 +34,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     // A deletion chooses by license and name, so there is no "all" of a plan.
     let can_choose_all = filters.plan.is_none();
     let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let found = visitor.read(move |console| console.store.mark_rows(&filters, slice)).await?;
+    let found = visitor.list(move |source| source.store.mark_rows(&filters, slice)).await?;
     let path = format!("{PATH}license-events/");
     let content = html! {
         (done(&query, ["license event", "license events"]))

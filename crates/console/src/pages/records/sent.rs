@@ -35,7 +35,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let page = page_number(&query);
     let filters = SentFilters { plan: plan(&query), title: query.text("title"), kind: kind(&query) };
     let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let found = visitor.read(move |console| console.store.sent_rows(&filters, slice)).await?;
+    let found = visitor.list(move |source| source.store.sent_rows(&filters, slice)).await?;
     let path = format!("{PATH}notifications/");
     let kinds: Vec<(&str, String)> =
         NotificationKind::ALL.into_iter().map(|kind| (kind.as_str(), kind.as_str().replace('_', " "))).collect();

@@ -21,8 +21,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let page = page_number(&query);
     let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
     let (source, email) = (query.text("opportunity"), query.text("email"));
-    let found =
-        visitor.read(move |console| console.store.source_rows(source.as_deref(), email.as_deref(), slice)).await?;
+    let found = visitor.list(move |lists| lists.store.source_rows(source.as_deref(), email.as_deref(), slice)).await?;
     let path = format!("{PATH}opportunities/");
     let content = html! {
         (head("opportunities/"))

@@ -36,7 +36,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         has_role: yes("role"),
     };
     let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let found = visitor.read(move |console| console.store.user_rows(&filters, slice)).await?;
+    let found = visitor.list(move |source| source.store.user_rows(&filters, slice)).await?;
     let path = format!("{PATH}users/");
     let content = html! {
         (head("users/"))

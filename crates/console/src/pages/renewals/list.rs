@@ -67,7 +67,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     };
     let part = Part { after: lists::after::<i64>(&query).map(RenewalId), limit: ROWS + 1 };
     let mut renewals =
-        visitor.read(move |console| console.store.renewal_rows(&filters, Sorting { by, descending }, part)).await?;
+        visitor.list(move |source| source.store.renewal_rows(&filters, Sorting { by, descending }, part)).await?;
     let last = lists::cut(&mut renewals.rows).map(|renewal| renewal.id.to_string());
     let provisions = visitor.rights.may(Action::Provision);
     let selectable = provisions && renewals.rows.iter().any(|renewal| !renewal.is_processed);

@@ -51,7 +51,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         is_completed: query.text("state").map(|state| state == "done"),
     };
     let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let found = visitor.read(move |console| console.store.transfer_rows(&filters, slice)).await?;
+    let found = visitor.list(move |source| source.store.transfer_rows(&filters, slice)).await?;
     let states = [("", "Done or not"), ("open", "Not done yet"), ("done", "Done")];
     let content = html! {
         @if query.has("deleted") { p.note.good role="status" { "The transfer was deleted. It had moved nothing." } }

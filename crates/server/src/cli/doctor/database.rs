@@ -15,6 +15,9 @@ use crate::system::SystemClock;
 const CLOCK_WARNING: i64 = 1_000;
 const CLOCK_FAILURE: i64 = 30_000;
 
+/// How many bytes of the log a replica may lack before it is worth a warning: one file of it.
+const MUCH_BEHIND: i64 = 16 << 20;
+
 /// Asks the database. Blocks.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let url = config.database.url_or_default();
@@ -45,7 +48,24 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         },
     };
     findings.push(migrations(&database));
+    findings.extend(replica(&database, config));
     findings
+}
+
+/// The replica, if there is one.
+fn replica(database: &Database, config: &Config) -> Option<Finding> {
+    let behind = match database.replica(config) {
+        Ok(replicated) => replicated?.bytes_behind().map_err(|problem| problem.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    Some(match behind {
+        Ok(bytes @ MUCH_BEHIND..) => Finding::warning(
+            "replica",
+            format!("it has {bytes} bytes of the primary's log still to replay, and answers no reads until then"),
+        ),
+        Ok(bytes) => Finding::ok("replica", format!("it follows, {bytes} bytes of the primary's log behind")),
+        Err(problem) => Finding::failed("replica", problem),
+    })
 }
 
 fn of_postgres(store: &PostgresStore, config: &Config, start: Instant) -> Result<Vec<Finding>, String> {
