@@ -156,6 +156,39 @@ fn the_man_pages_and_the_completions_are_those_of_the_command_line() {
     }
 }
 
+/// The names in a text that begin as variables of settings do.
+fn variables(text: &str) -> BTreeSet<&str> {
+    let is_name = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
+    text.split(|letter| !is_name(letter)).filter(|word| word.starts_with("LM_")).collect()
+}
+
+#[test]
+fn containers_are_started_with_settings_that_there_are() {
+    let shown = Config::default().effective();
+    let known = variables(&shown);
+    for place in ["Dockerfile", "compose", "kubernetes"] {
+        let path = folder().join(place);
+        let files = match path.is_dir() {
+            true => fs::read_dir(&path).expect("a folder is read").map(|file| file.expect("a file").path()).collect(),
+            false => vec![path],
+        };
+        for file in files {
+            let text = fs::read_to_string(&file).expect("the file is text");
+            let strange: Vec<_> = variables(&text).difference(&known).copied().collect();
+            assert!(strange.is_empty(), "{}: {strange:?}", file.display());
+        }
+    }
+    let of_compose = fs::read_to_string(folder().join("compose/secrets.example.toml")).expect("the file is there");
+    let of_kubernetes = fs::read_to_string(folder().join("kubernetes/secret.example.yaml")).expect("the file is there");
+    let (_, of_kubernetes) = of_kubernetes.split_once("secrets.toml: |").expect("the secret has a file");
+    for secrets in [of_compose.as_str(), of_kubernetes] {
+        let place = tempfile::tempdir().expect("a temporary folder is created");
+        let path = place.path().join("secrets");
+        fs::write(&path, secrets).expect("a file is written");
+        Config::load(Some(&path), std::iter::empty()).unwrap_or_else(|error| panic!("{error}\n{secrets}"));
+    }
+}
+
 /// An alert: its summary, its expression, and how long that must hold.
 type Alert = (String, String, Option<String>);
 
