@@ -7,8 +7,10 @@ use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore, Synchronous};
 use license_manager_domain::console::{
     ConsoleSession, ConsoleStore, NewSession, ProviderIds, RenewedSession, SearchTerm, SessionLimits,
 };
-use license_manager_domain::model::seeded_products;
-use license_manager_domain::ports::{CustomerScope, FixedClock, SequentialIds, Store, StoreExt};
+use license_manager_domain::model::{StaffAction, StaffActionKind, seeded_products};
+use license_manager_domain::ports::{
+    CustomerScope, FixedClock, LimitOffset, SequentialIds, StaffActionFilter, Store, StoreExt,
+};
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Email, LicenseManager,
     LicenseSelection, LicenseStatus, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, Settings,
@@ -201,10 +203,35 @@ fn sessions_are_listed_and_ended_by_their_owner_or_by_operators(scene: &Scene) {
         sessions.into_iter().map(|session| session.uuid.as_u128()).collect::<Vec<_>>()
     };
     assert_eq!((listed(None), listed(Some("amy"))), (vec![3, 2, 1], vec![3, 1]));
-    assert!(!scene.console.end_session_of(Uuid::from_u128(2), Some("amy")).unwrap(), "it is bob's");
-    assert!(scene.console.end_session_of(Uuid::from_u128(1), Some("amy")).unwrap());
-    assert!(scene.console.end_session_of(Uuid::from_u128(2), None).unwrap());
-    assert_eq!(listed(None), [3]);
+    assert!(!scene.console.end_session_of(Uuid::from_u128(2), "amy").unwrap(), "it is bob's");
+    assert!(scene.console.end_session_of(Uuid::from_u128(1), "amy").unwrap());
+    assert_eq!(listed(None), [3, 2]);
+
+    let named = |number| scene.console.named_session(Uuid::from_u128(number)).unwrap().map(|session| session.username);
+    assert_eq!((named(2), named(4), named(9)), (Some("bob".to_owned()), Some("amy".to_owned()), None));
+    let record = |user: &str| StaffAction {
+        id: Uuid::from_u128(1),
+        at: NOW,
+        by: Some("oscar".to_owned()),
+        reason: None,
+        kind: StaffActionKind::SessionEnded,
+        subject: None,
+        user: Some(user.to_owned()),
+        number: 1,
+    };
+    let recorded = || {
+        let all = LimitOffset { offset: 0, limit: 10 };
+        scene.manager.store().read(|unit| unit.staff_actions().list(&StaffActionFilter::default(), all)).unwrap()
+    };
+    let end = |user: &str| scene.console.end_session_of_other(Uuid::from_u128(2), &record(user)).unwrap();
+    assert!(!end("amy"), "it is bob's");
+    assert_eq!(recorded(), []);
+    assert!(end("bob") && !end("bob"), "once");
+    assert_eq!((listed(None), recorded()), (vec![3], vec![record("bob")]));
+    // What cannot be recorded is not done.
+    scene.session(5, "bob", NOW);
+    assert!(scene.console.end_session_of_other(Uuid::from_u128(5), &record("bob")).is_err(), "the id is taken");
+    assert_eq!(listed(None).len(), 2);
 }
 
 fn sessions_that_are_over_are_removed(scene: &Scene) {

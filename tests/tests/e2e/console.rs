@@ -225,6 +225,20 @@ fn everybody_sees_what_their_roles_permit(database: Database) {
     let mut operator = as_person(Person::new(6, "oscar@example.com", "oscar"));
     assert!(operator.page("/console/sessions/").contains("vera"), "operators see everybody's sessions");
     assert!(!admin.page("/console/sessions/").contains("vera"));
+
+    // An operator ends the session of somebody else, which is recorded. An admin cannot.
+    let page = operator.page("/console/sessions/");
+    let (_, row) = page.split_once("<td>vera</td>").expect("vera is signed in");
+    let session = between(row, "name=\"session\" value=\"", "\"");
+    let mut end = |visit: &mut Visit<'_>| {
+        let token = visit.form_token();
+        visit.post("/console/sessions/end/", &format!("form_token={token}&session={session}")).status
+    };
+    assert_eq!((end(&mut admin), viewer.get("/console/").status), (303, 403), "she has no role, and is signed in");
+    assert_eq!((end(&mut operator), viewer.get("/console/").status), (303, 302));
+    assert_eq!(end(&mut operator), 303, "it is over already");
+    let recorded = "SELECT username || ' ' || about_user AS text FROM staff_action WHERE kind = 'session_ended'";
+    assert_eq!(scene.database().texts(recorded), ["oscar vera"]);
 }
 
 fn plans_and_agreements_are_edited_with_a_reason(database: Database) {

@@ -3,14 +3,17 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sqlite::Sqlite;
 use license_manager_domain::Error;
 use license_manager_domain::console::{
     ConsoleSession, ConsoleSessions, NewSession, ProviderIds, RenewedSession, SessionLimits,
 };
+use license_manager_domain::model::StaffAction;
 use uuid::Uuid;
 
 use super::for_both_stores;
+use crate::rows::staff_actions::addition;
 use crate::schema::{console_logout as logout, console_session as table};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -54,6 +57,33 @@ fn json(roles: &[String]) -> Result<String, Error> {
 fn exactly_one(written: usize) -> Result<(), Error> {
     if written == 1 { Ok(()) } else { Err(Error::internal(format!("{written} sessions were written instead of one"))) }
 }
+
+/// Ends a session of somebody else and records that, in one transaction. It counts the sessions.
+struct EndOfOther {
+    uuid: Uuid,
+    record: StaffAction,
+}
+
+macro_rules! end_of_other {
+    ($connection:ty) => {
+        impl ExecuteDsl<$connection> for EndOfOther {
+            fn execute(this: Self, connection: &mut $connection) -> QueryResult<usize> {
+                connection.transaction(|connection| {
+                    let user = this.record.user.clone().unwrap_or_default();
+                    let session = table::table.filter(table::uuid.eq(SqlUuid(this.uuid)));
+                    let ended = diesel::delete(session.filter(table::username.eq(user))).execute(connection)?;
+                    if ended == 1 {
+                        ExecuteDsl::execute(addition(&this.record), connection)?;
+                    }
+                    Ok(ended)
+                })
+            }
+        }
+    };
+}
+
+end_of_other!(PgConnection);
+end_of_other!(SqliteConnection);
 
 for_both_stores! {
     impl ConsoleSessions for Store {
@@ -111,13 +141,18 @@ for_both_stores! {
             Ok(())
         }
 
-        fn end_session_of(&self, uuid: Uuid, owner: Option<&str>) -> Result<bool, Error> {
+        fn named_session(&self, uuid: Uuid) -> Result<Option<ConsoleSession>, Error> {
+            let query = table::table.filter(table::uuid.eq(SqlUuid(uuid))).select(SessionRow::as_select());
+            self.rows::<SessionRow>(query)?.pop().map(ConsoleSession::try_from).transpose()
+        }
+
+        fn end_session_of(&self, uuid: Uuid, owner: &str) -> Result<bool, Error> {
             let session = table::table.filter(table::uuid.eq(SqlUuid(uuid)));
-            let ended = match owner {
-                Some(owner) => self.change(diesel::delete(session.filter(table::username.eq(owner.to_owned()))))?,
-                None => self.change(diesel::delete(session))?,
-            };
-            Ok(ended == 1)
+            Ok(self.change(diesel::delete(session.filter(table::username.eq(owner.to_owned()))))? == 1)
+        }
+
+        fn end_session_of_other(&self, uuid: Uuid, record: &StaffAction) -> Result<bool, Error> {
+            Ok(self.change(EndOfOther { uuid, record: record.clone() })? == 1)
         }
 
         fn end_sessions_of_provider(&self, ids: &ProviderIds) -> Result<usize, Error> {

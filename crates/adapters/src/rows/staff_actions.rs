@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
 use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
@@ -46,6 +47,20 @@ impl TryFrom<StaffActionRow> for StaffAction {
     }
 }
 
+/// Adds an action.
+pub(crate) fn addition(action: &StaffAction) -> impl SharedStatement + use<> {
+    diesel::insert_into(table::table).values((
+        table::uuid.eq(SqlUuid(action.id)),
+        table::created.eq(SqlTimestamp(action.at)),
+        table::username.eq(action.by.clone()),
+        table::reason.eq(action.reason.clone()),
+        table::kind.eq(action.kind.as_str()),
+        table::subject.eq(action.subject.clone()),
+        table::about_user.eq(action.user.clone()),
+        table::number.eq(action.number),
+    ))
+}
+
 /// Takes somebody's name out of all actions.
 pub(crate) fn without_user(username: &str) -> [impl SharedStatement + use<>; 2] {
     ["username", "about_user"].map(|column| {
@@ -75,17 +90,8 @@ macro_rules! matching {
 for_both_databases! {
     impl StaffActionRepository for Unit {
         fn add(&mut self, action: &StaffAction) -> Result<(), Error> {
-            let statement = diesel::insert_into(table::table).values((
-                table::uuid.eq(SqlUuid(action.id)),
-                table::created.eq(SqlTimestamp(action.at)),
-                table::username.eq(&action.by),
-                table::reason.eq(&action.reason),
-                table::kind.eq(action.kind.as_str()),
-                table::subject.eq(&action.subject),
-                table::about_user.eq(&action.user),
-                table::number.eq(action.number),
-            ));
-            self.write_rows(1, "actions", |connection| statement.execute(connection))
+            let statement = addition(action);
+            self.write_rows(1, "actions", |connection| ExecuteDsl::execute(statement, connection))
         }
 
         fn list(&mut self, filter: &StaffActionFilter, limit_offset: LimitOffset) -> Result<Vec<StaffAction>, Error> {

@@ -2,11 +2,14 @@
 
 use actix_web::HttpResponse;
 use license_manager_domain::console::ConsoleSession;
+use license_manager_domain::model::{StaffAction, StaffActionKind};
 use license_manager_domain::permissions::Action;
 use maud::html;
 use uuid::Uuid;
 
+use super::records::roles::user_address;
 use super::sign_in::redirect;
+use crate::Console;
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Submitted;
@@ -65,11 +68,37 @@ pub(crate) async fn list(visitor: Visitor) -> Result<HttpResponse, PageError> {
     Ok(layout::page(&visitor, Section::Sessions, "Sessions", &content))
 }
 
-/// `POST /console/sessions/end/`.
+/// `POST /console/sessions/end/`: ends a session of the visitor, or of somebody else, which is recorded. A session that
+/// has ended meanwhile is what was asked for.
 pub(crate) async fn end(Submitted { visitor, fields }: Submitted) -> Result<HttpResponse, PageError> {
     let session = fields.text("session").and_then(|text| Uuid::parse_str(&text).ok()).ok_or(PageError::NotFound)?;
-    let owner = owner(&visitor);
-    // A session that has ended meanwhile is what was asked for.
-    visitor.write(move |console| console.store.end_session_of(session, owner.as_deref())).await?;
-    Ok(redirect("/console/sessions/"))
+    let (own, operates) = (visitor.session.username.clone(), visitor.rights.may(Action::Operate));
+    visitor
+        .write(move |console| {
+            let found = console.store.named_session(session)?;
+            match found.map(|session| session.username) {
+                Some(user) if user == own => console.store.end_session_of(session, &own),
+                Some(user) if operates => console.store.end_session_of_other(session, &record(console, own, user)),
+                _ => Ok(false),
+            }
+        })
+        .await?;
+    match fields.text("user") {
+        Some(user) => Ok(redirect(&user_address(&user))),
+        None => Ok(redirect("/console/sessions/")),
+    }
+}
+
+/// What is recorded of an operator who ends somebody's session.
+fn record(console: &Console, by: String, user: String) -> StaffAction {
+    StaffAction {
+        id: console.ids.next(),
+        at: console.manager.now(),
+        by: Some(by),
+        reason: None,
+        kind: StaffActionKind::SessionEnded,
+        subject: None,
+        user: Some(user),
+        number: 1,
+    }
 }

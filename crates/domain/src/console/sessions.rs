@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::model::staff_action::StaffAction;
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +86,7 @@ pub struct RenewedSession {
     pub refresh_token: Option<Vec<u8>>,
 }
 
-/// The sessions of the console. Each method is one statement.
+/// The sessions of the console. Each method is one statement, but for [`ConsoleSessions::end_session_of_other`].
 pub trait ConsoleSessions: Send + Sync {
     /// Adds a session.
     fn add_session(&self, session: &NewSession) -> Result<(), Error>;
@@ -106,8 +107,15 @@ pub trait ConsoleSessions: Send + Sync {
     /// Ends a session, if it exists.
     fn end_session(&self, id_hash: &[u8]) -> Result<(), Error>;
 
-    /// Ends the session with this name, if `owner` is its user or `None`. Returns whether there was one.
-    fn end_session_of(&self, uuid: Uuid, owner: Option<&str>) -> Result<bool, Error>;
+    /// The session with this name, valid or not.
+    fn named_session(&self, uuid: Uuid) -> Result<Option<ConsoleSession>, Error>;
+
+    /// Ends the session with this name, if `owner` is its user. Returns whether there was one.
+    fn end_session_of(&self, uuid: Uuid, owner: &str) -> Result<bool, Error>;
+
+    /// Ends the session with this name, whose user is that of the record, and adds the record, both or neither. Returns
+    /// whether there was one; otherwise nothing is recorded.
+    fn end_session_of_other(&self, uuid: Uuid, record: &StaffAction) -> Result<bool, Error>;
 
     /// Ends the sessions with this id of the provider's, or of its person without one. With both, ends those of the
     /// person that have this id or none. Returns their number. MUST end none if neither is known.

@@ -9,10 +9,14 @@ use serde_json::{Map, Value};
 
 use super::deliveries::{Batch, Deliveries, Outcome};
 use super::results::{Completion, Problem, StepResult, unreadable};
-use crate::model::ids::MessageId;
+use crate::error::{Entity, Error};
+use crate::history::Actor;
+use crate::model::ids::{MessageId, WebhookId};
+use crate::model::staff_action::StaffActionKind;
 use crate::outbox::{ClaimedMessage, Payload};
-use crate::ports::{WebhookFailure, WebhookRequest};
+use crate::ports::{StoreExt, WebhookFailure, WebhookRequest};
 use crate::use_cases::manager::LicenseManager;
+use crate::use_cases::staff_actions::Done;
 use crate::webhooks::Webhook;
 
 /// The most concurrent requests to a webhook.
@@ -55,12 +59,24 @@ fn body_of_event(claimed: &ClaimedMessage) -> Option<String> {
 }
 
 impl LicenseManager {
-    /// Posts the event `ping` to a webhook at once, also to one that is off. It is neither stored nor retried, and the
-    /// answer changes nothing.
-    pub async fn ping_webhook(&self, webhook: &Webhook) -> Result<u16, WebhookFailure> {
+    /// Posts the event `ping` to a webhook at once, also to one that is off, and returns how the endpoint answered. It is
+    /// neither stored nor retried, and the answer changes nothing. Who asked for it is recorded before.
+    ///
+    /// # Errors
+    /// [`Entity::Webhook`] not found.
+    pub async fn ping_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Result<u16, WebhookFailure>, Error> {
+        let actor = actor.clone();
+        let recorded = move |manager: &Self| {
+            manager.store.write(|unit| {
+                let webhook = unit.webhooks().find(id)?.ok_or(Error::NotFound(Entity::Webhook))?;
+                manager.record(unit, &actor, StaffActionKind::WebhookPinged, Done::to(id))?;
+                Ok(webhook)
+            })
+        };
+        let webhook = self.blocking(recorded).await?;
         let data = Map::from_iter([("webhook_uuid".to_owned(), webhook.id.to_string().into())]);
         let body = body(PING, self.now(), data).unwrap_or_default();
-        self.post_to_webhook(webhook, MessageId(self.ids.next()), &body).await
+        Ok(self.post_to_webhook(&webhook, MessageId(self.ids.next()), &body).await)
     }
 
     async fn post_to_webhook(&self, webhook: &Webhook, id: MessageId, body: &str) -> Result<u16, WebhookFailure> {

@@ -6,6 +6,7 @@ use crate::support::upstreams::*;
 use crate::support::*;
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
+use license_manager_domain::model::StaffActionKind;
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::ports::*;
 use license_manager_domain::queue::{Queue, QueueKind};
@@ -406,7 +407,8 @@ fn requests_are_signed_with_both_secrets_for_a_day() {
 fn a_ping_is_sent_at_once_and_changes_nothing() {
     let story = Story::new();
     let webhook = story.register(WebhookChanges { is_active: Some(false), ..WebhookChanges::default() });
-    let ping = || at_once(story.town.world.manager.ping_webhook(&webhook));
+    let manager = &story.town.world.manager;
+    let ping = || at_once(manager.ping_webhook(&admin(), webhook.id)).unwrap();
     assert_eq!(ping(), Ok(204), "an endpoint that is off can be tried before it is switched on");
     let told = story.told().remove(0);
     let data = json!({ "webhook_uuid": webhook.id.to_string() });
@@ -418,6 +420,12 @@ fn a_ping_is_sent_at_once_and_changes_nothing() {
     assert!(story.overview(&webhook).webhook.is_active);
     assert_eq!(story.deliveries(&webhook, None), []);
     assert_ne!(story.told()[0].id, told.id, "every ping has its own id");
+    let by_admin = StaffActionFilter { by: Some("admin".to_owned()), kind: Some(StaffActionKind::WebhookPinged) };
+    let pings = manager.store().read(|unit| unit.staff_actions().list(&by_admin, ALL)).unwrap();
+    let about = webhook.id.to_string();
+    assert!(pings.len() == 2 && pings.iter().all(|ping| ping.subject.as_ref() == Some(&about)), "{pings:?}");
+    let unknown = at_once(manager.ping_webhook(&admin(), WebhookId(uuid::Uuid::from_u128(404))));
+    assert_eq!(unknown, Err(Error::NotFound(Entity::Webhook)));
 }
 
 #[test]

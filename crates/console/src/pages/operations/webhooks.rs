@@ -107,8 +107,7 @@ pub(crate) async fn ping(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let found = find(&visitor, &path).await?;
-    tracing::info!(user = visitor.session.username, webhook = %found.webhook.id, "a webhook is pinged");
-    let answer = match visitor.console.manager.ping_webhook(&found.webhook).await {
+    let answer = match visitor.console.manager.ping_webhook(&visitor.actor(None), found.webhook.id).await? {
         Ok(status) => {
             html! { p.note.good role="status" { "The endpoint accepted the ping: it answered " (status) "." } }
         }

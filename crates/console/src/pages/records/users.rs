@@ -141,8 +141,9 @@ pub(crate) async fn user(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                     form.filters method="post" action="/console/sessions/end/" {
                         (token(&visitor))
                         input type="hidden" name="session" value=(session.uuid);
+                        input type="hidden" name="user" value=(name);
                         span { (session.user_agent) ", last used " (moment(session.last_used)) " UTC" }
-                        @if session.uuid != visitor.session.uuid { button.grave { "End" } }
+                        @if session.uuid != visitor.session.uuid { button.grave { "End" } } @else { span.chip { "This one" } }
                     }
                 }
             }

@@ -274,11 +274,9 @@ pub async fn update(
     tag = "Webhooks",
     responses((status = 200, description = "How the endpoint answered", body = PingBody)),
 )]
-pub async fn ping(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
+pub async fn ping(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    let manager = state.manager.clone();
-    let found = blocking(move || Ok(manager.webhook(id)?)).await?;
-    Answer::ok(&match state.manager.ping_webhook(&found.webhook).await {
+    Answer::ok(&match state.manager.ping_webhook(&access.caller.actor(), id).await? {
         Ok(status) => PingBody { accepted: true, status: Some(status), error: None },
         Err(failure) => PingBody { accepted: false, status: failure.status, error: Some(failure.problem) },
     })
