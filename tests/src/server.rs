@@ -236,8 +236,14 @@ pub struct Ran {
 impl Ran {
     /// Runs a command on a database without a server until it ends.
     pub fn alone(database_url: &str, arguments: &[&str]) -> Self {
+        Self::alone_with(database_url, arguments, &[])
+    }
+
+    /// The same, with more settings.
+    pub fn alone_with(database_url: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
-        Self::of(command(free_port(), database_url, folder.path()).args(arguments))
+        let mut command = command(free_port(), database_url, folder.path());
+        Self::of(command.args(arguments).envs(settings.iter().copied()))
     }
 
     /// Runs a command on a database without a server, and kills it after a while. Returns whether it was killed; if it

@@ -37,6 +37,7 @@ mod permissions;
 mod pooler;
 mod problems;
 mod renewals;
+mod replicas;
 mod request_bodies;
 mod requests;
 mod retirement;

@@ -22,6 +22,9 @@ use crate::pool::PoolUse;
 /// How often both servers are asked where they are.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long the standby gets to replay what the primary had, before it is asked.
+const HEAD_START: Duration = Duration::from_millis(100);
+
 /// The most positions of the primary that are remembered, an hour of them.
 const MOST_MARKS: usize = 3_600;
 
@@ -223,6 +226,7 @@ impl Replica {
         let asked = Instant::now();
         let found = ask_primary(primary).and_then(|at| {
             marks.add(asked, at.position);
+            thread::sleep(HEAD_START);
             Ok(marks.replayed(self.ask(&at)?))
         });
         if found.is_err() {
