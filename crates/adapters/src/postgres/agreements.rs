@@ -1,24 +1,18 @@
-//! Customer agreements.
+//! Locks of customer agreements, and their messages. The repository is in [`crate::rows::agreements`].
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{AgreementFilter, AgreementRepository, LimitOffset};
-use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
+use license_manager_domain::{AgreementId, CustomerAgreement, Error};
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::rows::agreements::{AgreementRow, AgreementWithMessage, agreement, agreements, matching};
-use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
+use crate::schema::{EXPIRATION_MESSAGE, customer_agreement, expiration_message};
 use crate::sql_types::SqlUuid;
 
-impl AgreementRepository for PostgresUnit<'_> {
-    fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
-        let query = agreements().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
-        self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?.map(agreement).transpose()
-    }
-
-    fn lock(&mut self, id: AgreementId) -> Result<(), Error> {
+impl PostgresUnit<'_> {
+    /// Locks an agreement.
+    pub(crate) fn lock_agreement(&mut self, id: AgreementId) -> Result<(), Error> {
         let query = customer_agreement::table
             .filter(customer_agreement::uuid.eq(SqlUuid(id.0)))
             .select(customer_agreement::uuid)
@@ -26,62 +20,16 @@ impl AgreementRepository for PostgresUnit<'_> {
         self.write(|connection| query.execute(connection)).map(drop)
     }
 
-    fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
-        let query = agreements().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
-        self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?.map(agreement).transpose()
-    }
-
-    fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
-        let query = agreements().filter(customer_agreement::enterprise_customer_slug.eq(slug));
-        self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?.map(agreement).transpose()
-    }
-
-    fn list(&mut self, filter: &AgreementFilter, limit_offset: LimitOffset) -> Result<Vec<CustomerAgreement>, Error> {
-        let query = matching!(agreements(), filter)
-            .order(customer_agreement::uuid)
-            .offset(limit_offset.offset)
-            .limit(limit_offset.limit);
-        self.read(|connection| query.load::<AgreementWithMessage>(connection))?.into_iter().map(agreement).collect()
-    }
-
-    fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
-        let query = matching!(customer_agreement::table.count(), filter);
-        self.read(|connection| query.get_result(connection))
-    }
-
-    fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
-        let statement = diesel::insert_into(customer_agreement::table)
-            .values(AgreementRow::from(agreement))
-            .returning(customer_agreement::all_columns);
-        let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Added, change);
-        self.write_rows(1, "agreements", |connection| statement.execute(connection))?;
+    /// Writes the message of a new agreement.
+    pub(crate) fn add_message(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
         match agreement.expiration_message {
             Some(_) => self.save_message(agreement, change),
             None => Ok(()),
         }
     }
 
-    fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
-        let statement = diesel::update(customer_agreement::table.find(SqlUuid(agreement.id.0)))
-            .set(AgreementRow::from(agreement))
-            .returning(customer_agreement::all_columns);
-        let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Changed, change);
-        self.write_rows(1, "agreements", |connection| statement.execute(connection))?;
-        self.save_message(agreement, change)
-    }
-
-    fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
-        self.delete_message(id, change)?;
-        let statement =
-            diesel::delete(customer_agreement::table.find(SqlUuid(id.0))).returning(customer_agreement::all_columns);
-        let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Deleted, change);
-        self.write_rows(1, "agreements", |connection| statement.execute(connection))
-    }
-}
-
-impl PostgresUnit<'_> {
     /// Writes or deletes the agreement's message. An unchanged message gets no history.
-    fn save_message(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+    pub(crate) fn save_message(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
         let Some(message) = &agreement.expiration_message else {
             return self.delete_message(agreement.id, change);
         };
@@ -108,7 +56,7 @@ impl PostgresUnit<'_> {
     }
 
     /// Deletes the agreement's message, if it has one.
-    fn delete_message(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
+    pub(crate) fn delete_message(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
         let statement =
             diesel::delete(expiration_message::table.find(SqlUuid(id.0))).returning(expiration_message::all_columns);
         let statement = with_history(statement, &EXPIRATION_MESSAGE, Kind::Deleted, change);

@@ -8,8 +8,11 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
-use license_manager_domain::history::Change;
+use license_manager_domain::Error;
+use license_manager_domain::history::{Change, ChangeKind};
+use serde::Serialize;
 
+use super::unit::PostgresUnit;
 use crate::history::TableWithHistory;
 use crate::sql_types::SqlTimestamp;
 
@@ -24,6 +27,47 @@ pub(super) enum Kind {
     AddedOrChanged,
     /// It deleted them.
     Deleted,
+}
+
+impl From<ChangeKind> for Kind {
+    fn from(kind: ChangeKind) -> Self {
+        match kind {
+            ChangeKind::Added => Self::Added,
+            ChangeKind::Changed => Self::Changed,
+            ChangeKind::Deleted => Self::Deleted,
+        }
+    }
+}
+
+impl PostgresUnit<'_> {
+    /// Runs a statement that writes the row with this key, and its history.
+    pub(crate) fn write_recorded<S: QueryFragment<Pg>>(
+        &mut self,
+        table: &'static TableWithHistory,
+        _: impl Serialize,
+        kind: ChangeKind,
+        change: &Change,
+        statement: S,
+    ) -> Result<(), Error> {
+        let statement = with_history(ReturningRows { statement, table }, table, kind.into(), change);
+        self.write_rows(1, table.name, |connection| statement.execute(connection))
+    }
+}
+
+/// A statement that returns the rows it wrote.
+#[derive(Debug)]
+struct ReturningRows<S> {
+    statement: S,
+    table: &'static TableWithHistory,
+}
+
+impl<S: QueryFragment<Pg>> QueryFragment<Pg> for ReturningRows<S> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.statement.walk_ast(out.reborrow())?;
+        out.push_sql(" RETURNING ");
+        out.push_sql(&self.table.column_names());
+        Ok(())
+    }
 }
 
 /// A statement that returns the rows it changed, extended to write their history.

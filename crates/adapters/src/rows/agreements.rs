@@ -6,11 +6,14 @@ use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sqlite::Sqlite;
+use license_manager_domain::history::{Change, ChangeKind};
+use license_manager_domain::ports::{AgreementFilter, AgreementRepository, LimitOffset};
 use license_manager_domain::{
     AgreementId, AutoScaling, CatalogId, CustomerAgreement, CustomerId, Error, ExpirationMessage,
 };
 
-use crate::schema::{customer_agreement, expiration_message};
+use super::shared::for_both_databases;
+use crate::schema::{CUSTOMER_AGREEMENT, customer_agreement, expiration_message};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -152,4 +155,66 @@ macro_rules! matching {
         query
     }};
 }
-pub(crate) use matching;
+
+for_both_databases! {
+    impl AgreementRepository for Unit {
+        fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
+            let query = agreements().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
+            let found = self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?;
+            found.map(agreement).transpose()
+        }
+
+        fn lock(&mut self, id: AgreementId) -> Result<(), Error> {
+            self.lock_agreement(id)
+        }
+
+        fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {
+            let query = agreements().filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+            let found = self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?;
+            found.map(agreement).transpose()
+        }
+
+        fn find_by_slug(&mut self, slug: &str) -> Result<Option<CustomerAgreement>, Error> {
+            let query = agreements().filter(customer_agreement::enterprise_customer_slug.eq(slug));
+            let found = self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?;
+            found.map(agreement).transpose()
+        }
+
+        fn list(
+            &mut self,
+            filter: &AgreementFilter,
+            limit_offset: LimitOffset,
+        ) -> Result<Vec<CustomerAgreement>, Error> {
+            let query = matching!(agreements(), filter)
+                .order(customer_agreement::uuid)
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0));
+            let found = self.read(|connection| query.load::<AgreementWithMessage>(connection))?;
+            found.into_iter().map(agreement).collect()
+        }
+
+        fn count(&mut self, filter: &AgreementFilter) -> Result<i64, Error> {
+            let query = matching!(customer_agreement::table.count(), filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn add(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+            let statement = diesel::insert_into(customer_agreement::table).values(AgreementRow::from(agreement));
+            self.write_recorded(&CUSTOMER_AGREEMENT, agreement.id, ChangeKind::Added, change, statement)?;
+            self.add_message(agreement, change)
+        }
+
+        fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
+            let row = customer_agreement::table.find(SqlUuid(agreement.id.0));
+            let statement = diesel::update(row).set(AgreementRow::from(agreement));
+            self.write_recorded(&CUSTOMER_AGREEMENT, agreement.id, ChangeKind::Changed, change, statement)?;
+            self.save_message(agreement, change)
+        }
+
+        fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
+            self.delete_message(id, change)?;
+            let statement = diesel::delete(customer_agreement::table.find(SqlUuid(id.0)));
+            self.write_recorded(&CUSTOMER_AGREEMENT, id, ChangeKind::Deleted, change, statement)
+        }
+    }
+}

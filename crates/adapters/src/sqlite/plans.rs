@@ -3,12 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use license_manager_domain::history::Change;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::ports::{LimitOffset, PlanFilter, PlanRepository};
 use license_manager_domain::{AgreementId, Error, PlanDetails, PlanId, SubscriptionPlan};
 
 use super::json::{Keys, json};
-use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::plans::{PlanDetailsRow, PlanRow, all_details, matching, plan_details, plans, was_handed_out};
@@ -77,7 +76,7 @@ impl PlanRepository for SqliteUnit<'_> {
         let statement = diesel::insert_into(subscription_plan::table).values(PlanRow::from(plan));
         self.write(|connection| statement.execute(connection))?;
         let key = json([plan.id])?;
-        self.record(&SUBSCRIPTION_PLAN, &key, Kind::Added, change)
+        self.record(&SUBSCRIPTION_PLAN, &key, ChangeKind::Added, change)
     }
 
     fn auto_apply_only(
@@ -102,14 +101,14 @@ impl PlanRepository for SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(change.at)
         .bind::<Text, _>(&changing.keys);
         self.write(|connection| statement.execute(connection))?;
-        self.record(&SUBSCRIPTION_PLAN, &changing.keys, Kind::Changed, change)
+        self.record(&SUBSCRIPTION_PLAN, &changing.keys, ChangeKind::Changed, change)
     }
 
     fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
         let statement = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0))).set(PlanRow::from(plan));
         self.write_rows(1, "subscription plans", |connection| statement.execute(connection))?;
         let key = json([plan.id])?;
-        self.record(&SUBSCRIPTION_PLAN, &key, Kind::Changed, change)
+        self.record(&SUBSCRIPTION_PLAN, &key, ChangeKind::Changed, change)
     }
 
     fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
@@ -118,7 +117,7 @@ impl PlanRepository for SqliteUnit<'_> {
     }
 
     fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error> {
-        self.record(&SUBSCRIPTION_PLAN, &json([id])?, Kind::Deleted, change)?;
+        self.record(&SUBSCRIPTION_PLAN, &json([id])?, ChangeKind::Deleted, change)?;
         let statement = diesel::delete(subscription_plan::table.find(SqlUuid(id.0)));
         self.write_rows(1, "plans", |connection| statement.execute(connection))
     }

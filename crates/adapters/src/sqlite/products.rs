@@ -3,12 +3,11 @@
 use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
-use license_manager_domain::history::Change;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::ports::ProductRepository;
 use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 
 use super::json::json;
-use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::rows::products::{PlanTypeRow, ProductRow, product_of};
 use crate::schema::{PRODUCT, plan_type, product};
@@ -55,7 +54,7 @@ impl ProductRepository for SqliteUnit<'_> {
             diesel::insert_into(product::table).values(ProductRow::from(&product)).execute(connection)
         })?;
         let key = json([product.id])?;
-        self.record(&PRODUCT, &key, Kind::Added, change)?;
+        self.record(&PRODUCT, &key, ChangeKind::Added, change)?;
         Ok(product.id)
     }
 
@@ -63,7 +62,7 @@ impl ProductRepository for SqliteUnit<'_> {
         let statement = diesel::update(product::table.find(product.id.0)).set(ProductRow::from(product));
         self.write_rows(1, "products", |connection| statement.execute(connection))?;
         let key = json([product.id])?;
-        self.record(&PRODUCT, &key, Kind::Changed, change)
+        self.record(&PRODUCT, &key, ChangeKind::Changed, change)
     }
 
     fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error> {
@@ -108,6 +107,6 @@ impl ProductRepository for SqliteUnit<'_> {
         let added: Vec<Added> = self.write(|connection| query.load(connection))?;
         let added: Vec<i32> = added.into_iter().map(|product| product.id).collect();
         let added = json(added)?;
-        self.record(&PRODUCT, &added, Kind::Added, change)
+        self.record(&PRODUCT, &added, ChangeKind::Added, change)
     }
 }

@@ -1,43 +1,45 @@
 //! Writes history: `<table>_history` gets a copy of each row after its change. [`super::history`] reads it.
 
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::Error;
-use license_manager_domain::history::Change;
+use license_manager_domain::history::{Change, ChangeKind};
+use serde::Serialize;
 
+use super::json::json;
 use super::unit::SqliteUnit;
 use crate::history::TableWithHistory;
 use crate::prepared::prepared;
 use crate::sql_types::SqlTimestamp;
 
-/// What happened to a row.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// It was added.
-    Added,
-    /// It was changed.
-    Changed,
-    /// It is about to be deleted.
-    Deleted,
-}
-
-impl Kind {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Added => "+",
-            Self::Changed => "~",
-            Self::Deleted => "-",
-        }
-    }
-}
-
 impl SqliteUnit<'_> {
+    /// Runs a statement that writes the row with this key, and its history.
+    pub(crate) fn write_recorded<S: ExecuteDsl<SqliteConnection>>(
+        &mut self,
+        table: &TableWithHistory,
+        key: impl Serialize,
+        kind: ChangeKind,
+        change: &Change,
+        statement: S,
+    ) -> Result<(), Error> {
+        let key = json([key])?;
+        if kind == ChangeKind::Deleted {
+            self.record(table, &key, kind, change)?;
+        }
+        self.write_rows(1, table.name, |connection| S::execute(statement, connection))?;
+        if kind != ChangeKind::Deleted {
+            self.record(table, &key, kind, change)?;
+        }
+        Ok(())
+    }
+
     /// Copies the rows whose keys are in the JSON array to the table's history.
     pub(super) fn record(
         &mut self,
         table: &TableWithHistory,
         keys: &str,
-        kind: Kind,
+        kind: ChangeKind,
         change: &Change,
     ) -> Result<(), Error> {
         let TableWithHistory { name, key, .. } = table;

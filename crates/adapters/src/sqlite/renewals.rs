@@ -6,13 +6,12 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
-use license_manager_domain::history::Change;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{AgreementId, Error, LicenseId, PlanId, RenewalId, SubscriptionPlanRenewal};
 
 use super::json::json;
-use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::renewals::{
@@ -123,7 +122,7 @@ impl RenewalRepository for SqliteUnit<'_> {
         let query =
             diesel::insert_into(renewal::table).values(RenewalRow::new(terms, change.at)).returning(renewal::id);
         let id = self.write(|connection| query.get_result(connection))?;
-        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Added, change)?;
+        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, ChangeKind::Added, change)?;
         Ok(RenewalId(id))
     }
 
@@ -132,11 +131,11 @@ impl RenewalRepository for SqliteUnit<'_> {
         self.write_rows(1, "renewals", |connection| {
             diesel::update(renewal::table.find(saved.id.0)).set(row).execute(connection)
         })?;
-        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([saved.id])?, Kind::Changed, change)
+        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([saved.id])?, ChangeKind::Changed, change)
     }
 
     fn delete(&mut self, id: RenewalId, change: &Change) -> Result<(), Error> {
-        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, Kind::Deleted, change)?;
+        self.record(&SUBSCRIPTION_PLAN_RENEWAL, &json([id])?, ChangeKind::Deleted, change)?;
         self.write_rows(1, "renewals", |connection| diesel::delete(renewal::table.find(id.0)).execute(connection))
     }
 }

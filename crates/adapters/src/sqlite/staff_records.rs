@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use license_manager_domain::history::Change;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{LicenseMark, Notification};
 use license_manager_domain::ports::{
     LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
@@ -12,7 +12,6 @@ use license_manager_domain::ports::{
 use license_manager_domain::{Error, LicenseId, NotificationId, PlanId};
 
 use super::json::json;
-use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
 use crate::rows::staff_records::{LicenseEventRow, NotificationRow, matching_events, matching_notifications};
@@ -78,7 +77,7 @@ impl NotificationRepository for SqliteUnit<'_> {
         // New rows have higher ids.
         let (added, changed): (Vec<i64>, Vec<i64>) =
             saved.into_iter().map(|saved| saved.id).partition(|id| *id > last.unwrap_or(0));
-        for (ids, kind) in [(added, Kind::Added), (changed, Kind::Changed)] {
+        for (ids, kind) in [(added, ChangeKind::Added), (changed, ChangeKind::Changed)] {
             let ids = json(ids)?;
             self.record(&NOTIFICATION, &ids, kind, change)?;
         }
@@ -88,7 +87,7 @@ impl NotificationRepository for SqliteUnit<'_> {
     fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
         let query = matching_notifications!(notification::table.select(notification::id), filter);
         let ids: Vec<i64> = self.write(|connection| query.load(connection))?;
-        self.record(&NOTIFICATION, &json(&ids)?, Kind::Deleted, change)?;
+        self.record(&NOTIFICATION, &json(&ids)?, ChangeKind::Deleted, change)?;
         let statement = diesel::delete(notification::table.filter(one_of(notification::id, ids)));
         self.write(|connection| statement.execute(connection))
     }
@@ -123,7 +122,7 @@ impl LicenseEventRepository for SqliteUnit<'_> {
     fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
         let query = matching_events!(license_event::table.select(license_event::id), filter);
         let ids: Vec<i64> = self.write(|connection| query.load(connection))?;
-        self.record(&LICENSE_EVENT, &json(&ids)?, Kind::Deleted, change)?;
+        self.record(&LICENSE_EVENT, &json(&ids)?, ChangeKind::Deleted, change)?;
         let statement = diesel::delete(license_event::table.filter(one_of(license_event::id, ids)));
         self.write(|connection| statement.execute(connection))
     }

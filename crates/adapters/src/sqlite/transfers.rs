@@ -3,14 +3,13 @@
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
-use license_manager_domain::history::Change;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferRepository};
 use license_manager_domain::{Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
 use super::json::json;
-use super::recording::Kind;
 use super::unit::SqliteUnit;
 use crate::rows::shared::IdRow;
 use crate::rows::transfers::{
@@ -53,7 +52,7 @@ impl TransferRepository for SqliteUnit<'_> {
     fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error> {
         let query = diesel::insert_into(job::table).values(TransferJobRow::new(order, change.at)?).returning(job::id);
         let id = self.write(|connection| query.get_result(connection)).map(TransferJobId)?;
-        self.record(&LICENSE_TRANSFER_JOB, &json([id])?, Kind::Added, change)?;
+        self.record(&LICENSE_TRANSFER_JOB, &json([id])?, ChangeKind::Added, change)?;
         Ok(id)
     }
 
@@ -62,11 +61,11 @@ impl TransferRepository for SqliteUnit<'_> {
         self.write_rows(1, "transfer jobs", |connection| {
             diesel::update(job::table.find(saved.id.0)).set(row).execute(connection)
         })?;
-        self.record(&LICENSE_TRANSFER_JOB, &json([saved.id])?, Kind::Changed, change)
+        self.record(&LICENSE_TRANSFER_JOB, &json([saved.id])?, ChangeKind::Changed, change)
     }
 
     fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
-        self.record(&LICENSE_TRANSFER_JOB, &json([id])?, Kind::Deleted, change)?;
+        self.record(&LICENSE_TRANSFER_JOB, &json([id])?, ChangeKind::Deleted, change)?;
         self.write_rows(1, "transfer jobs", |connection| diesel::delete(job::table.find(id.0)).execute(connection))
     }
 
@@ -127,6 +126,6 @@ impl TransferRepository for SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(change.at)
         .bind::<Text, _>(&keys);
         self.write_rows(licenses.len(), "licenses", |connection| statement.execute(connection))?;
-        self.record(&LICENSE, &keys, Kind::Changed, change)
+        self.record(&LICENSE, &keys, ChangeKind::Changed, change)
     }
 }

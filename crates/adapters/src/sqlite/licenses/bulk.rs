@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use license_manager_domain::history::Change;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::one_of::one_of;
@@ -11,7 +11,6 @@ use crate::rows::licenses::Doomed;
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::sqlite::json::{Keys, json};
-use crate::sqlite::recording::Kind;
 use crate::sqlite::unit::SqliteUnit;
 
 /// The type of a license's source: a Salesforce opportunity.
@@ -36,7 +35,7 @@ pub(super) fn add_unassigned(
     .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&keys);
     unit.write(|connection| prepared(statement).execute(connection))?;
-    unit.record(&LICENSE, &keys, Kind::Added, change)
+    unit.record(&LICENSE, &keys, ChangeKind::Added, change)
 }
 
 pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Change) -> Result<i64, Error> {
@@ -98,7 +97,7 @@ fn clear_links(unit: &mut SqliteUnit<'_>, pointing: &Keys, change: &Change) -> R
     .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&pointing.keys);
     let number = unit.write(|connection| statement.execute(connection))?;
-    unit.record(&LICENSE, &pointing.keys, Kind::Changed, change)?;
+    unit.record(&LICENSE, &pointing.keys, ChangeKind::Changed, change)?;
     Ok(number as i64)
 }
 
@@ -112,7 +111,7 @@ pub(super) fn add(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Chan
                 value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
                 value ->> 14
          FROM json_each(?1)",
-        Kind::Added,
+        ChangeKind::Added,
         licenses,
         change,
     )
@@ -137,7 +136,7 @@ pub(super) fn save(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Cha
              renewed_from_uuid = input.value ->> 14
          FROM json_each(?1) AS input
          WHERE license.uuid = input.value ->> 0",
-        Kind::Changed,
+        ChangeKind::Changed,
         licenses,
         change,
     )
@@ -147,7 +146,7 @@ pub(super) fn save(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Cha
 fn write(
     unit: &mut SqliteUnit<'_>,
     statement: &str,
-    kind: Kind,
+    kind: ChangeKind,
     licenses: &[License],
     change: &Change,
 ) -> Result<(), Error> {
@@ -223,7 +222,7 @@ pub(super) fn set_sources(
 }
 
 pub(super) fn remove_sources(unit: &mut SqliteUnit<'_>, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {
-    unit.record(&LICENSE_SOURCE, &json(licenses)?, Kind::Deleted, change)?;
+    unit.record(&LICENSE_SOURCE, &json(licenses)?, ChangeKind::Deleted, change)?;
     let doomed = one_of(license_source::license_uuid, licenses.iter().map(|license| license.0));
     unit.write(|connection| diesel::delete(license_source::table.filter(doomed)).execute(connection)).map(drop)
 }
