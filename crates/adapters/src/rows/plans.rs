@@ -7,15 +7,20 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sqlite::Sqlite;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{FollowingPlan, PriorPlan};
+use license_manager_domain::ports::{LimitOffset, PlanFilter, PlanRepository};
 use license_manager_domain::{
     AgreementId, CatalogId, CustomerId, Error, LicenseTypesToCopy, PlanDetails, PlanId, ProductId, SubscriptionPlan,
 };
 use uuid::Uuid;
 
 use super::renewals::{leading, renewed};
-use crate::rows::shared::{NumberRow, SharedQuery};
-use crate::schema::{customer_agreement, plan_type, product, subscription_plan, subscription_plan_renewal as renewal};
+use super::shared::{NumberRow, for_both_databases};
+use crate::one_of::one_of;
+use crate::schema::{
+    SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan, subscription_plan_renewal as renewal,
+};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -159,27 +164,9 @@ pub(crate) fn all_details(rows: impl IntoIterator<Item = PlanDetailsRow>) -> Res
     rows.into_iter().map(plan_details).collect()
 }
 
-/// Whether a license of the plan is or was assigned, as a number. An unassigned license that never was is as it was
-/// created.
-pub(crate) fn was_handed_out(plan: PlanId) -> impl SharedQuery<NumberRow> {
-    sql_query(
-        "SELECT CAST(CASE WHEN EXISTS (
-             SELECT 1 FROM license WHERE subscription_plan_uuid = $1 AND (status <> 'unassigned' OR modified > created)
-         ) OR EXISTS (
-             SELECT 1 FROM license_history
-             WHERE subscription_plan_uuid = $1 AND history_type = '-' AND modified > created
-         ) THEN 1 ELSE 0 END AS bigint) AS number",
-    )
-    .bind::<SqlUuid, _>(plan.0)
-}
-
 /// Restricts a query to the plans that match, and boxes it. A macro, because the types of a list and of a count differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
-        use $crate::one_of::one_of;
-        use $crate::schema::{customer_agreement, subscription_plan};
-        use $crate::sql_types::{SqlTimestamp, SqlUuid};
-
         let filter: &license_manager_domain::ports::PlanFilter = $filter;
         let mut query = $query.into_boxed();
         if let license_manager_domain::ports::CustomerScope::Only(customers) = &filter.scope {
@@ -200,4 +187,105 @@ macro_rules! matching {
         query
     }};
 }
-pub(crate) use matching;
+
+for_both_databases! {
+    impl PlanRepository for Unit {
+        fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+            let query = plans().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
+            let found = self.read(|connection| query.first::<PlanDetailsRow>(connection).optional())?;
+            found.map(plan_details).transpose()
+        }
+
+        fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
+            // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the
+            // plan's former product, and find no plan if the product was changed.
+            self.lock_plan(id)?;
+            PlanRepository::find(self, id)
+        }
+
+        fn lock_all(&mut self, ids: &[PlanId]) -> Result<Vec<PlanDetails>, Error> {
+            self.lock_plans(ids)?;
+            let query = plans()
+                .filter(one_of(subscription_plan::uuid, ids.iter().map(|plan| plan.0)))
+                .order(subscription_plan::uuid);
+            all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+        }
+
+        fn in_renewals(&mut self, ids: &[PlanId], now: DateTime<Utc>) -> Result<Vec<PlanDetails>, Error> {
+            let is_followed = renewed.field(subscription_plan::start_date).nullable().gt(SqlTimestamp(now));
+            let follows = subscription_plan::start_date
+                .gt(SqlTimestamp(now))
+                .and(leading.field(renewal::id).nullable().is_not_null());
+            let query = plans()
+                .filter(one_of(subscription_plan::uuid, ids.iter().map(|plan| plan.0)))
+                .filter(is_followed.or(follows.nullable()))
+                .order(subscription_plan::uuid);
+            all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+        }
+
+        fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
+            let query = matching!(plans(), filter)
+                .order((subscription_plan::start_date.desc(), subscription_plan::uuid))
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0));
+            all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+        }
+
+        fn count(&mut self, filter: &PlanFilter) -> Result<i64, Error> {
+            let plans = subscription_plan::table.inner_join(customer_agreement::table).count();
+            let query = matching!(plans, filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<PlanDetails>, Error> {
+            if agreements.is_empty() {
+                return Ok(Vec::new());
+            }
+            let of_agreements =
+                one_of(subscription_plan::customer_agreement_uuid, agreements.iter().map(|agreement| agreement.0));
+            let query = plans()
+                .filter(of_agreements)
+                .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
+            all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+        }
+
+        fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+            let statement = diesel::insert_into(subscription_plan::table).values(PlanRow::from(plan));
+            self.write_recorded(&SUBSCRIPTION_PLAN, plan.id, ChangeKind::Added, change, statement)
+        }
+
+        fn auto_apply_only(
+            &mut self,
+            agreement: AgreementId,
+            chosen: Option<PlanId>,
+            change: &Change,
+        ) -> Result<(), Error> {
+            self.auto_apply_chosen(agreement, chosen, change)
+        }
+
+        fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
+            let statement = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0))).set(PlanRow::from(plan));
+            self.write_recorded(&SUBSCRIPTION_PLAN, plan.id, ChangeKind::Changed, change, statement)
+        }
+
+        fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
+            // An unassigned license that never was assigned is as it was created.
+            let query = sql_query(
+                "SELECT CAST(CASE WHEN EXISTS (
+                     SELECT 1 FROM license
+                     WHERE subscription_plan_uuid = $1 AND (status <> 'unassigned' OR modified > created)
+                 ) OR EXISTS (
+                     SELECT 1 FROM license_history
+                     WHERE subscription_plan_uuid = $1 AND history_type = '-' AND modified > created
+                 ) THEN 1 ELSE 0 END AS bigint) AS number",
+            )
+            .bind::<SqlUuid, _>(id.0);
+            Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number > 0)
+        }
+
+        fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error> {
+            let statement = diesel::delete(subscription_plan::table.find(SqlUuid(id.0)));
+            self.write_recorded(&SUBSCRIPTION_PLAN, id, ChangeKind::Deleted, change, statement)
+        }
+    }
+}
