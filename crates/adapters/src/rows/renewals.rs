@@ -1,5 +1,7 @@
 //! Renewals.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
@@ -8,15 +10,18 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
+use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
 use license_manager_domain::{
-    AgreementId, CustomerId, Error, LicenseTypesToCopy, PlanId, RenewalId, SubscriptionPlanRenewal,
+    AgreementId, CustomerId, Error, LicenseId, LicenseTypesToCopy, PlanId, RenewalId, SubscriptionPlanRenewal,
 };
 use uuid::Uuid;
 
-use super::shared::{IdRow, SharedQuery};
+use super::shared::{IdRow, for_both_databases};
+use crate::one_of::one_of;
 use crate::schema::subscription_plan_renewal as renewal;
-use crate::schema::{customer_agreement, subscription_plan, subscription_plan_renewal};
+use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
@@ -210,6 +215,7 @@ macro_rules! not_carried_over {
         )
     };
 }
+
 /// Those of the licenses in the list `$4` of the plan `$1` that wait for one of the plan `$3`, which takes `$2`.
 macro_rules! waiting_among {
     ($list:literal) => {
@@ -239,52 +245,10 @@ impl From<CountRow> for (RenewalId, i64) {
     }
 }
 
-/// The licenses of a plan that wait for one of the plan that follows.
-pub(crate) fn waiting_for(prior_plan: PlanId, following: &FollowingPlan, limit: i64) -> impl SharedQuery<IdRow> {
-    sql_query(concat!(
-        "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND ",
-        waits!(license_types: "$2", renewed_plan: "$3"),
-        " ORDER BY license.uuid LIMIT $4"
-    ))
-    .bind::<SqlUuid, _>(prior_plan.0)
-    .bind::<Text, _>(following.license_types_to_copy.as_str())
-    .bind::<SqlUuid, _>(following.id.0)
-    .bind::<BigInt, _>(limit)
-}
-
-/// The licenses of a plan whose live copy in the plan that follows differs from them. More than one live copy of a license
-/// is not made, but can be moved there. A copy that was activated itself is not activated from the start of its plan, and
-/// stays so.
-pub(crate) fn differing_from(prior_plan: PlanId, following: &FollowingPlan) -> impl SharedQuery<IdRow> {
-    sql_query(
-        "SELECT DISTINCT license.uuid FROM license AS copy
-         JOIN license ON license.uuid = copy.renewed_from_uuid
-         WHERE license.subscription_plan_uuid = $1 AND copy.subscription_plan_uuid = $2
-             AND copy.status IN ('assigned', 'activated')
-             AND (license.status = 'unassigned'
-                  OR license.status = 'revoked' AND license.user_email IS NOT NULL
-                  OR license.status IN ('assigned', 'activated')
-                     AND (license.renewed_to_uuid IS NULL OR license.renewed_to_uuid <> copy.uuid
-                          OR license.user_email <> copy.user_email
-                          OR license.status = 'activated' AND (copy.status = 'assigned' OR copy.activation_date <> $3)
-                          OR license.status = 'assigned' AND copy.activation_date = $3
-                          OR COALESCE(license.lms_user_id, 0) <> COALESCE(copy.lms_user_id, 0)
-                             AND (license.lms_user_id IS NOT NULL
-                                  OR NOT (license.status = 'assigned' AND copy.status = 'activated'))))
-         ORDER BY license.uuid",
-    )
-    .bind::<SqlUuid, _>(prior_plan.0)
-    .bind::<SqlUuid, _>(following.id.0)
-    .bind::<SqlTimestamp, _>(following.start_date)
-}
-
 /// Restricts a query to the renewals that match, and boxes it. A macro, because the types of a list and of a count
 /// differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
-        use $crate::schema::{customer_agreement, subscription_plan_renewal as renewal};
-        use $crate::sql_types::SqlUuid;
-
         let filter: &license_manager_domain::ports::RenewalFilter = $filter;
         let mut query = $query.into_boxed();
         if let Some(ids) = &filter.ids {
@@ -308,4 +272,144 @@ macro_rules! matching {
         query
     }};
 }
-pub(crate) use matching;
+
+for_both_databases! {
+    impl RenewalRepository for Unit {
+        fn find_by_agreements(&mut self, agreements: &[AgreementId]) -> Result<Vec<RenewalLink>, Error> {
+            use subscription_plan::{customer_agreement_uuid, expiration_date, start_date, uuid};
+
+            if agreements.is_empty() {
+                return Ok(Vec::new());
+            }
+            let query = with_plans()
+                .filter(one_of(prior.field(customer_agreement_uuid), agreements.iter().map(|agreement| agreement.0)))
+                .order(renewal::id)
+                .select((
+                    renewal::id,
+                    renewal::effective_date,
+                    renewal::renewed_expiration_date,
+                    renewal::processed,
+                    prior.fields((uuid, customer_agreement_uuid, start_date)),
+                    renewed.fields((uuid, start_date, expiration_date)).nullable(),
+                ));
+            let rows = self.read(|connection| query.load::<RenewalLinkRow>(connection))?;
+            Ok(rows.into_iter().map(renewal_link).collect())
+        }
+
+        fn find(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
+            let query = renewals().filter(renewal::id.eq(id.0));
+            let row = self.read(|connection| query.first::<RenewalDetailsRow>(connection).optional())?;
+            row.map(renewal_details).transpose()
+        }
+
+        fn lock(&mut self, id: RenewalId) -> Result<Option<RenewalDetails>, Error> {
+            // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the
+            // former plans.
+            self.lock_renewal(id)?;
+            RenewalRepository::find(self, id)
+        }
+
+        fn find_by_plans(
+            &mut self,
+            prior_plan: PlanId,
+            renewed_plan: Option<PlanId>,
+        ) -> Result<Vec<RenewalDetails>, Error> {
+            let by_prior = renewal::prior_subscription_plan_uuid.eq(SqlUuid(prior_plan.0));
+            // Without a plan this is NULL, which equals nothing.
+            let by_renewed = renewal::renewed_subscription_plan_uuid.eq(renewed_plan.map(|plan| SqlUuid(plan.0)));
+            let query = renewals().filter(by_prior.nullable().or(by_renewed)).order(by_prior.desc());
+            let rows = self.read(|connection| query.load::<RenewalDetailsRow>(connection))?;
+            rows.into_iter().map(renewal_details).collect()
+        }
+
+        fn list(&mut self, filter: &RenewalFilter, limit_offset: LimitOffset) -> Result<Vec<RenewalDetails>, Error> {
+            let query = matching!(renewals(), filter)
+                .order((renewal::effective_date.desc(), renewal::id.desc()))
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0));
+            let rows = self.read(|connection| query.load::<RenewalDetailsRow>(connection))?;
+            rows.into_iter().map(renewal_details).collect()
+        }
+
+        fn count(&mut self, filter: &RenewalFilter) -> Result<i64, Error> {
+            let query = matching!(with_plans().count(), filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn not_carried_over(
+            &mut self,
+            renewals: &[RenewalId],
+            now: DateTime<Utc>,
+        ) -> Result<HashMap<RenewalId, i64>, Error> {
+            self.count_not_carried_over(renewals, now)
+        }
+
+        fn waiting_for(
+            &mut self,
+            prior_plan: PlanId,
+            following: &FollowingPlan,
+            limit: i64,
+        ) -> Result<Vec<LicenseId>, Error> {
+            let query = sql_query(concat!(
+                "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND ",
+                waits!(license_types: "$2", renewed_plan: "$3"),
+                " ORDER BY license.uuid LIMIT $4"
+            ))
+            .bind::<SqlUuid, _>(prior_plan.0)
+            .bind::<Text, _>(following.license_types_to_copy.as_str())
+            .bind::<SqlUuid, _>(following.id.0)
+            .bind::<BigInt, _>(limit);
+            self.list::<IdRow, _>(query)
+        }
+
+        fn waiting_among(
+            &mut self,
+            prior_plan: PlanId,
+            following: &FollowingPlan,
+            licenses: &[LicenseId],
+        ) -> Result<Vec<LicenseId>, Error> {
+            self.those_waiting(prior_plan, following, licenses)
+        }
+
+        fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {
+            // More than one live copy of a license is not made, but can be moved there. A copy that was activated
+            // itself is not activated from the start of its plan, and stays so.
+            let query = sql_query(
+                "SELECT DISTINCT license.uuid FROM license AS copy
+                 JOIN license ON license.uuid = copy.renewed_from_uuid
+                 WHERE license.subscription_plan_uuid = $1 AND copy.subscription_plan_uuid = $2
+                     AND copy.status IN ('assigned', 'activated')
+                     AND (license.status = 'unassigned'
+                          OR license.status = 'revoked' AND license.user_email IS NOT NULL
+                          OR license.status IN ('assigned', 'activated')
+                             AND (license.renewed_to_uuid IS NULL OR license.renewed_to_uuid <> copy.uuid
+                                  OR license.user_email <> copy.user_email
+                                  OR license.status = 'activated'
+                                     AND (copy.status = 'assigned' OR copy.activation_date <> $3)
+                                  OR license.status = 'assigned' AND copy.activation_date = $3
+                                  OR COALESCE(license.lms_user_id, 0) <> COALESCE(copy.lms_user_id, 0)
+                                     AND (license.lms_user_id IS NOT NULL
+                                          OR NOT (license.status = 'assigned' AND copy.status = 'activated'))))
+                 ORDER BY license.uuid",
+            )
+            .bind::<SqlUuid, _>(prior_plan.0)
+            .bind::<SqlUuid, _>(following.id.0)
+            .bind::<SqlTimestamp, _>(following.start_date);
+            self.list::<IdRow, _>(query)
+        }
+
+        fn add(&mut self, terms: &RenewalTerms, change: &Change) -> Result<RenewalId, Error> {
+            self.add_renewal(RenewalRow::new(terms, change.at), change)
+        }
+
+        fn save(&mut self, saved: &SubscriptionPlanRenewal, change: &Change) -> Result<(), Error> {
+            let statement = diesel::update(renewal::table.find(saved.id.0)).set(RenewalRow::from(saved));
+            self.write_recorded(&SUBSCRIPTION_PLAN_RENEWAL, saved.id, ChangeKind::Changed, change, statement)
+        }
+
+        fn delete(&mut self, id: RenewalId, change: &Change) -> Result<(), Error> {
+            let statement = diesel::delete(renewal::table.find(id.0));
+            self.write_recorded(&SUBSCRIPTION_PLAN_RENEWAL, id, ChangeKind::Deleted, change, statement)
+        }
+    }
+}
