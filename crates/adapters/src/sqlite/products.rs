@@ -1,16 +1,14 @@
-//! Products and plan types.
+//! The first rows of products and plan types. The repository is in [`crate::rows::products`].
 
-use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use license_manager_domain::history::{Change, ChangeKind};
-use license_manager_domain::ports::ProductRepository;
-use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
+use license_manager_domain::{Error, Product};
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::products::{PlanTypeRow, ProductRow, product_of};
-use crate::schema::{PRODUCT, plan_type, product};
+use crate::rows::products::{PlanTypeRow, ProductRow};
+use crate::schema::PRODUCT;
 
 #[derive(QueryableByName)]
 struct Added {
@@ -18,72 +16,17 @@ struct Added {
     id: i32,
 }
 
-impl ProductRepository for SqliteUnit<'_> {
-    fn find(&mut self, id: ProductId) -> Result<Option<Product>, Error> {
-        let query = product::table
-            .inner_join(plan_type::table)
-            .filter(product::id.eq(id.0))
-            .select((ProductRow::as_select(), PlanTypeRow::as_select()));
-        let found = self.read(|connection| query.first::<(ProductRow, PlanTypeRow)>(connection).optional())?;
-        Ok(found.map(product_of))
-    }
-
-    fn lock(&mut self) -> Result<(), Error> {
+impl SqliteUnit<'_> {
+    /// Only one unit of work writes at a time, so tables need no lock.
+    pub(crate) fn lock_tables(&mut self, _: &str) -> Result<(), Error> {
         self.require_write()
     }
 
-    fn list(&mut self) -> Result<Vec<Product>, Error> {
-        let query = product::table
-            .inner_join(plan_type::table)
-            .order(product::id)
-            .select((ProductRow::as_select(), PlanTypeRow::as_select()));
-        let found = self.read(|connection| query.load::<(ProductRow, PlanTypeRow)>(connection))?;
-        Ok(found.into_iter().map(product_of).collect())
-    }
-
-    fn plan_types(&mut self) -> Result<Vec<PlanType>, Error> {
-        let query = plan_type::table.select(PlanTypeRow::as_select()).order(plan_type::id);
-        self.list::<PlanTypeRow, _>(query)
-    }
-
-    fn add(&mut self, product: &Product, change: &Change) -> Result<ProductId, Error> {
-        let last: Option<i32> =
-            self.write(|connection| product::table.select(max(product::id)).get_result(connection))?;
-        let product = Product { id: ProductId(last.unwrap_or(0) + 1), ..product.clone() };
-        self.write(|connection| {
-            diesel::insert_into(product::table).values(ProductRow::from(&product)).execute(connection)
-        })?;
-        let key = json([product.id])?;
-        self.record(&PRODUCT, &key, ChangeKind::Added, change)?;
-        Ok(product.id)
-    }
-
-    fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error> {
-        let statement = diesel::update(product::table.find(product.id.0)).set(ProductRow::from(product));
-        self.write_rows(1, "products", |connection| statement.execute(connection))?;
-        let key = json([product.id])?;
-        self.record(&PRODUCT, &key, ChangeKind::Changed, change)
-    }
-
-    fn add_plan_type(&mut self, plan_type: &PlanType) -> Result<PlanTypeId, Error> {
-        let last: Option<i32> =
-            self.write(|connection| plan_type::table.select(max(plan_type::id)).get_result(connection))?;
-        let plan_type = PlanType { id: PlanTypeId(last.unwrap_or(0) + 1), ..plan_type.clone() };
-        let statement = diesel::insert_into(plan_type::table).values(PlanTypeRow::from(&plan_type));
-        self.write(|connection| statement.execute(connection))?;
-        Ok(plan_type.id)
-    }
-
-    fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error> {
-        let statement = diesel::update(plan_type::table.find(plan_type.id.0)).set(PlanTypeRow::from(plan_type));
-        self.write_rows(1, "plan types", |connection| statement.execute(connection))
-    }
-
-    fn seed(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
+    /// Adds the plan types and products that are not there.
+    pub(crate) fn seed_products(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
         let plan_types: Vec<_> = products.iter().map(|product| PlanTypeRow::from(&product.plan_type)).collect();
         // Without "WHERE true", SQLite would take ON for the condition of a join.
-        let statement = // Without "WHERE true", SQLite would take ON for the condition of a join.
-        diesel::sql_query(
+        let statement = diesel::sql_query(
             "INSERT INTO plan_type (id, label, description, is_paid_subscription, ns_id_required, sf_id_required,
                                     internal_use_only)
              SELECT value ->> 'id', value ->> 'label', value ->> 'description', value ->> 'is_paid_subscription',
