@@ -16,6 +16,7 @@ pub mod http;
 pub mod import;
 pub mod mail;
 mod one_of;
+mod plain_sql;
 pub mod pool;
 pub mod postgres;
 mod prepared;

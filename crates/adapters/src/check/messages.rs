@@ -14,7 +14,7 @@ use crate::rows::queue::named;
 
 /// A message that is owed, or an event that is owed to a webhook.
 #[derive(QueryableByName)]
-pub(super) struct Owed {
+struct Owed {
     #[diesel(sql_type = Text)]
     id: String,
     #[diesel(sql_type = Text)]
@@ -44,11 +44,11 @@ const ENROLLMENTS: &str = "SELECT CAST(uuid AS text) AS text FROM bulk_enrollmen
 pub(super) fn undeliverable(connection: &mut impl Snapshot) -> QueryResult<(i64, Vec<String>)> {
     let mut found = Found::default();
     let mut enrollments: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    connection.each_message(OWED, &mut |message| {
+    connection.each_row::<Owed, diesel::result::Error>(OWED, &mut |message| {
         let payload = Payload::read(Topic::from_name(&message.topic), message.payload);
         if !waits_in_a_queue(&payload, message.lane.as_deref(), message.lanes.as_deref()) {
             found.add(message.id);
-            return;
+            return Ok(());
         }
         match payload {
             Payload::Unreadable { .. } => found.add(message.id),
@@ -57,6 +57,7 @@ pub(super) fn undeliverable(connection: &mut impl Snapshot) -> QueryResult<(i64,
             }
             _ => {}
         }
+        Ok(())
     })?;
     if !enrollments.is_empty() {
         let there: BTreeSet<String> = connection.texts(ENROLLMENTS)?.into_iter().collect();

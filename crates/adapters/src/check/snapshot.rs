@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use diesel::connection::{DefaultLoadingMode, SimpleConnection};
-use diesel::pg::PgRowByRowLoadingMode;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::Error;
 
 use super::invariants::{Find, INVARIANTS, Invariant};
-use super::messages::{self, Owed};
+use super::messages;
 use super::{EXAMPLES, Finding, Limits};
+use crate::plain_sql::PlainSql;
 use crate::postgres::PostgresStore;
 use crate::sqlite::SqliteStore;
 
@@ -91,7 +90,7 @@ fn find<C: Snapshot>(connection: &mut C, invariant: &Invariant, limits: Limits) 
 
 /// Counts the rows of a statement, which have the column `id`, and names the first of them.
 fn count(connection: &mut impl Snapshot, statement: &str) -> QueryResult<(i64, Vec<String>)> {
-    let rows = connection.violations(&format!(
+    let rows: Vec<ViolationRow> = connection.rows(&format!(
         "WITH violation AS MATERIALIZED ({statement})
          SELECT id, (SELECT count(*) FROM violation) AS number FROM violation ORDER BY id LIMIT {EXAMPLES}"
     ))?;
@@ -100,32 +99,17 @@ fn count(connection: &mut impl Snapshot, statement: &str) -> QueryResult<(i64, V
 }
 
 #[derive(QueryableByName)]
-pub(super) struct ViolationRow {
+struct ViolationRow {
     #[diesel(sql_type = Text)]
     id: String,
     #[diesel(sql_type = BigInt)]
     number: i64,
 }
 
-#[derive(QueryableByName)]
-struct TextRow {
-    #[diesel(sql_type = Text)]
-    text: String,
-}
-
 /// A database as of one moment.
-pub(super) trait Snapshot {
+pub(super) trait Snapshot: PlainSql {
     /// The statement for this database.
     fn choose<'a>(sqlite: &'a str, postgres: &'a str) -> &'a str;
-
-    /// The rows of a statement.
-    fn violations(&mut self, statement: &str) -> QueryResult<Vec<ViolationRow>>;
-
-    /// The column `text` of a statement.
-    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>>;
-
-    /// Passes on messages one by one, so that they need not be in memory together.
-    fn each_message(&mut self, statement: &str, visit: &mut dyn FnMut(Owed)) -> QueryResult<()>;
 
     /// The statement that finds rows that refer to rows that are not there; `None` if no table refers to another.
     fn broken_references(&mut self) -> QueryResult<Option<String>>;
@@ -134,22 +118,6 @@ pub(super) trait Snapshot {
 impl Snapshot for SqliteConnection {
     fn choose<'a>(sqlite: &'a str, _postgres: &'a str) -> &'a str {
         sqlite
-    }
-
-    fn violations(&mut self, statement: &str) -> QueryResult<Vec<ViolationRow>> {
-        sql_query(statement).load(self)
-    }
-
-    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>> {
-        let rows: Vec<TextRow> = sql_query(statement).load(self)?;
-        Ok(rows.into_iter().map(|row| row.text).collect())
-    }
-
-    fn each_message(&mut self, statement: &str, visit: &mut dyn FnMut(Owed)) -> QueryResult<()> {
-        for row in sql_query(statement).load_iter::<Owed, DefaultLoadingMode>(self)? {
-            visit(row?);
-        }
-        Ok(())
     }
 
     fn broken_references(&mut self) -> QueryResult<Option<String>> {
@@ -164,22 +132,6 @@ impl Snapshot for SqliteConnection {
 impl Snapshot for PgConnection {
     fn choose<'a>(_sqlite: &'a str, postgres: &'a str) -> &'a str {
         postgres
-    }
-
-    fn violations(&mut self, statement: &str) -> QueryResult<Vec<ViolationRow>> {
-        sql_query(statement).load(self)
-    }
-
-    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>> {
-        let rows: Vec<TextRow> = sql_query(statement).load(self)?;
-        Ok(rows.into_iter().map(|row| row.text).collect())
-    }
-
-    fn each_message(&mut self, statement: &str, visit: &mut dyn FnMut(Owed)) -> QueryResult<()> {
-        for row in sql_query(statement).load_iter::<Owed, PgRowByRowLoadingMode>(self)? {
-            visit(row?);
-        }
-        Ok(())
     }
 
     fn broken_references(&mut self) -> QueryResult<Option<String>> {

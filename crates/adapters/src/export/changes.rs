@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::destination::{Destination, ExportedRow};
 use super::reading::Readable;
 use super::tables::{TABLES, Table};
-use super::{ExportError, PAGE_BYTES, PAGE_ROWS, Run};
+use super::{ExportError, Run};
 
 /// The condition for the rows of a table, or the versions of its history, that changed.
 pub(super) fn condition(table: &Table, since: Option<&str>) -> String {
@@ -45,12 +45,12 @@ pub(super) fn remove<C: Readable>(
                  WHERE {exists} (SELECT 1 FROM {name} AS present WHERE present.{key} = changed.{key})"
             )
         };
-        connection.each_page(&there("NOT EXISTS"), PAGE_ROWS, PAGE_BYTES, &mut |rows| {
+        connection.each_page(&there("NOT EXISTS"), &mut |rows| {
             *removed.entry(*name).or_default() += rows.len() as i64;
             destination.remove(name, &keys(rows))?;
             run.advanced(0)
         })?;
-        connection.each_page(&there("EXISTS"), PAGE_ROWS, PAGE_BYTES, &mut |rows| {
+        connection.each_page(&there("EXISTS"), &mut |rows| {
             destination.release(name, &keys(rows))?;
             run.advanced(0)
         })?;
@@ -60,7 +60,7 @@ pub(super) fn remove<C: Readable>(
         let erased = format!(
             "SELECT $OBJECT['key', CAST(history_id AS text)]OBJECT AS text FROM license_history WHERE {column} IS NULL"
         );
-        connection.each_page(&erased, PAGE_ROWS, PAGE_BYTES, &mut |rows| {
+        connection.each_page(&erased, &mut |rows| {
             destination.erase(column, &keys(rows))?;
             run.advanced(0)
         })?;
@@ -95,7 +95,7 @@ fn sources_without_a_trace<C: Readable>(
              AND NOT EXISTS (SELECT 1 FROM license_source_history AS version WHERE version.license_uuid = changed.uuid)",
         recorded(since),
     );
-    connection.each_page(&gone, PAGE_ROWS, PAGE_BYTES, &mut |rows| {
+    connection.each_page(&gone, &mut |rows| {
         destination.remove("license_source", &keys(rows))?;
         destination.remove("license_source_history", &keys(rows))
     })
@@ -115,7 +115,7 @@ fn absent<C: Readable>(
         let Some(last) = page.last() else { return Ok(removed) };
         after = Some(text_of(last, "position"));
         let sent = serde_json::to_string(&page).map_err(|error| ExportError::Failed(error.to_string()))?;
-        let gone = connection.absent(table, &sent)?;
+        let gone = connection.texts_of(C::absent(table), &sent)?;
         destination.remove(table, &gone)?;
         removed += gone.len() as i64;
         run.advanced(0)?;

@@ -30,11 +30,6 @@ pub use error::ExportError;
 use reading::Readable;
 use tables::{TABLES, Table, WITHOUT_MEANING};
 
-/// The most rows of a page.
-const PAGE_ROWS: usize = 1_000;
-/// The most bytes of a page's rows as JSON. A single row may be larger.
-const PAGE_BYTES: usize = 1 << 19;
-
 /// What to export.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportOptions {
@@ -201,7 +196,7 @@ fn distinguish<C: Readable>(
     run: &mut Run<'_>,
 ) -> Result<(), ExportError> {
     for (kind, statement) in tables::NAMES {
-        connection.each_page(statement, PAGE_ROWS, PAGE_BYTES, &mut |rows| {
+        connection.each_page(statement, &mut |rows| {
             let names: Vec<DistinctName> = rows.iter().map(DistinctName::of).collect();
             destination.distinguish(kind, &names)?;
             run.advanced(0)
@@ -238,7 +233,7 @@ fn pass_on<C: Readable>(
 ) -> Result<i64, ExportError> {
     let statement = reading::rows(connection, table, name, since)?;
     let mut number = 0;
-    connection.each_page(&statement, PAGE_ROWS, PAGE_BYTES, &mut |rows| {
+    connection.each_page(&statement, &mut |rows| {
         number += rows.len() as i64;
         let findings = destination.write(name, rows)?;
         run.take(findings)?;

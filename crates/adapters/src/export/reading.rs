@@ -1,21 +1,18 @@
 //! Rows as JSON; what differs between Postgres and SQLite.
 
-use diesel::connection::{DefaultLoadingMode, SimpleConnection};
-use diesel::pg::PgRowByRowLoadingMode;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::Text;
 
 use super::destination::ExportedRow;
 use super::tables::Table;
 use super::{ExportError, changes};
 use crate::import::Database;
+use crate::plain_sql::TextRow;
 
-#[derive(QueryableByName)]
-struct TextRow {
-    #[diesel(sql_type = Text)]
-    text: String,
-}
+/// The most rows of a page.
+const PAGE_ROWS: usize = 1_000;
+/// The most bytes of a page's rows as JSON. A single row may be larger.
+const PAGE_BYTES: usize = 1 << 19;
 
 /// A connection to either database.
 pub(super) trait Readable: Database {
@@ -28,22 +25,35 @@ pub(super) trait Readable: Database {
     /// Runs work that sees the database as of now.
     fn as_of_now<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ExportError>) -> Result<T, ExportError>;
 
-    /// Passes on the JSON objects in the column `text` of a statement, in pages.
-    fn each_page(
-        &mut self,
-        statement: &str,
-        most_rows: usize,
-        most_bytes: usize,
-        visit: &mut dyn FnMut(&[ExportedRow]) -> Result<(), ExportError>,
-    ) -> Result<(), ExportError>;
-
-    /// Of the users or roles in a JSON array, those that are not in our table: their user names, or ids.
-    fn absent(&mut self, table: &str, sent: &str) -> Result<Vec<String>, ExportError>;
+    /// The statement that names those of the users or roles in a JSON array that are not in our table: by their user
+    /// names, or ids.
+    fn absent(table: &str) -> &'static str;
 
     /// A statement with its [object](Self::OBJECT).
     fn with_object(statement: &str) -> String {
         let (before, after) = Self::OBJECT;
         Self::worded(&statement.replace("$OBJECT[", before).replace("]OBJECT", after))
+    }
+
+    /// Passes on the JSON objects in the column `text` of a statement, in pages.
+    fn each_page(
+        &mut self,
+        statement: &str,
+        visit: &mut dyn FnMut(&[ExportedRow]) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        self.each_row(&Self::with_object(statement), &mut |TextRow { text }: TextRow| {
+            bytes += text.len();
+            // The cause is left out: it may quote the row.
+            page.push(serde_json::from_str(&text).map_err(|_| ExportError::Failed("a row is no JSON".to_owned()))?);
+            if page.len() == PAGE_ROWS || bytes > PAGE_BYTES {
+                visit(&page)?;
+                page.clear();
+                bytes = 0;
+            }
+            Ok::<_, ExportError>(())
+        })?;
+        if page.is_empty() { Ok(()) } else { visit(&page) }
     }
 }
 
@@ -79,28 +89,6 @@ pub(super) fn rows<C: Readable>(
     ))
 }
 
-/// Gathers rows into pages.
-fn in_pages(
-    rows: impl Iterator<Item = QueryResult<TextRow>>,
-    most_rows: usize,
-    most_bytes: usize,
-    visit: &mut dyn FnMut(&[ExportedRow]) -> Result<(), ExportError>,
-) -> Result<(), ExportError> {
-    let (mut page, mut bytes) = (Vec::new(), 0);
-    for row in rows {
-        let text = row?.text;
-        bytes += text.len();
-        // The cause is left out: it may quote the row.
-        page.push(serde_json::from_str(&text).map_err(|_| ExportError::Failed("a row is no JSON".to_owned()))?);
-        if page.len() == most_rows || bytes > most_bytes {
-            visit(&page)?;
-            page.clear();
-            bytes = 0;
-        }
-    }
-    if page.is_empty() { Ok(()) } else { visit(&page) }
-}
-
 impl Readable for PgConnection {
     const OBJECT: (&'static str, &'static str) = ("json_build_object(", ")::text");
 
@@ -116,19 +104,8 @@ impl Readable for PgConnection {
         self.build_transaction().repeatable_read().read_only().run(work)
     }
 
-    fn each_page(
-        &mut self,
-        statement: &str,
-        most_rows: usize,
-        most_bytes: usize,
-        visit: &mut dyn FnMut(&[ExportedRow]) -> Result<(), ExportError>,
-    ) -> Result<(), ExportError> {
-        let rows = sql_query(Self::with_object(statement)).load_iter::<TextRow, PgRowByRowLoadingMode>(self)?;
-        in_pages(rows, most_rows, most_bytes, visit)
-    }
-
-    fn absent(&mut self, table: &str, sent: &str) -> Result<Vec<String>, ExportError> {
-        let statement = match table {
+    fn absent(table: &str) -> &'static str {
+        match table {
             "users" => {
                 "SELECT sent.username AS text FROM json_to_recordset($1::json) AS sent (username text)
                  WHERE NOT EXISTS (SELECT FROM users AS own WHERE own.username = sent.username)"
@@ -142,9 +119,7 @@ impl Readable for PgConnection {
                      WHERE own.username = sent.username AND own.role = sent.role
                          AND own.enterprise_customer_uuid IS NOT DISTINCT FROM sent.enterprise_customer_uuid)"
             }
-        };
-        let rows: Vec<TextRow> = sql_query(statement).bind::<Text, _>(sent).load(self)?;
-        Ok(rows.into_iter().map(|row| row.text).collect())
+        }
     }
 }
 
@@ -160,19 +135,8 @@ impl Readable for SqliteConnection {
         self.transaction(work)
     }
 
-    fn each_page(
-        &mut self,
-        statement: &str,
-        most_rows: usize,
-        most_bytes: usize,
-        visit: &mut dyn FnMut(&[ExportedRow]) -> Result<(), ExportError>,
-    ) -> Result<(), ExportError> {
-        let rows = sql_query(Self::with_object(statement)).load_iter::<TextRow, DefaultLoadingMode>(self)?;
-        in_pages(rows, most_rows, most_bytes, visit)
-    }
-
-    fn absent(&mut self, table: &str, sent: &str) -> Result<Vec<String>, ExportError> {
-        let statement = match table {
+    fn absent(table: &str) -> &'static str {
+        match table {
             "users" => {
                 "SELECT value ->> 'username' AS text FROM json_each(?1) AS sent
                  WHERE NOT EXISTS (SELECT 1 FROM users AS own WHERE own.username = value ->> 'username')"
@@ -184,8 +148,6 @@ impl Readable for SqliteConnection {
                      WHERE own.username = value ->> 'username' AND own.role = value ->> 'role'
                          AND own.enterprise_customer_uuid IS value ->> 'enterprise_customer_uuid')"
             }
-        };
-        let rows: Vec<TextRow> = sql_query(statement).bind::<Text, _>(sent).load(self)?;
-        Ok(rows.into_iter().map(|row| row.text).collect())
+        }
     }
 }

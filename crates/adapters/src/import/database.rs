@@ -1,14 +1,14 @@
 //! What differs between Postgres and SQLite.
 
 use chrono::{DateTime, Utc};
-use diesel::connection::{DefaultLoadingMode, LoadConnection, SimpleConnection};
-use diesel::pg::PgRowByRowLoadingMode;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
 
 use super::{Finding, ImportError, RuleCount};
 use crate::copy::forms;
+use crate::plain_sql::{PlainSql, TextRow};
 use crate::rows::shared::NumberRow;
 
 /// A column of a table, with its type.
@@ -20,14 +20,8 @@ pub(crate) struct Column {
     pub kind: String,
 }
 
-#[derive(QueryableByName)]
-struct TextRow {
-    #[diesel(sql_type = Text)]
-    text: String,
-}
-
 /// A connection to either database.
-pub(crate) trait Database: Connection + SimpleConnection {
+pub(crate) trait Database: PlainSql + SimpleConnection {
     /// The words of statements, each with the database's own.
     const WORDS: &'static [(&'static str, &'static str)];
 
@@ -49,25 +43,6 @@ pub(crate) trait Database: Connection + SimpleConnection {
     /// The statement that inserts the rows of a JSON array into a table.
     fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError>;
 
-    /// Runs a statement over a text. Returns the number of rows written.
-    fn write(&mut self, statement: &str, text: &str) -> QueryResult<usize>;
-
-    /// The column `number` of a statement.
-    fn number(&mut self, statement: &str) -> QueryResult<i64>;
-
-    /// The column `text` of the rows of a statement.
-    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>>;
-
-    /// The rows of a statement.
-    fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>>;
-
-    /// Passes on the rows of a statement one by one.
-    fn each_finding(
-        &mut self,
-        statement: &str,
-        visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
-    ) -> Result<(), ImportError>;
-
     /// Runs work in a transaction that keeps other writers out.
     fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError>;
 
@@ -88,6 +63,26 @@ pub(crate) trait Database: Connection + SimpleConnection {
     /// Runs statements.
     fn run(&mut self, statements: &str) -> QueryResult<()> {
         self.batch_execute(&Self::worded(statements))
+    }
+
+    /// The column `number` of a statement with one row.
+    fn number(&mut self, statement: &str) -> QueryResult<i64> {
+        let rows = self.rows::<NumberRow>(&Self::worded(statement))?;
+        rows.first().map(|row| row.number).ok_or(diesel::result::Error::NotFound)
+    }
+
+    /// The rows of a statement.
+    fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
+        self.rows(&Self::worded(statement))
+    }
+
+    /// Passes on the rows of a statement one by one.
+    fn each_finding(
+        &mut self,
+        statement: &str,
+        visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+    ) -> Result<(), ImportError> {
+        self.each_row(&Self::worded(statement), &mut |finding: Finding| visit(&finding).map_err(ImportError::from))
     }
 }
 
@@ -121,20 +116,18 @@ impl Database for PgConnection {
     }
 
     fn tables(&mut self) -> QueryResult<Vec<String>> {
-        texts(
-            self,
+        self.texts(
             "SELECT relname::text AS text FROM pg_class
              WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') ORDER BY relname",
         )
     }
 
     fn columns(&mut self, table: &str) -> QueryResult<Vec<Column>> {
-        sql_query(
+        self.rows_of(
             "SELECT attname::text AS name, format_type(atttypid, atttypmod) AS kind FROM pg_attribute
              WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+            table,
         )
-        .bind::<Text, _>(table)
-        .load(self)
     }
 
     fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError> {
@@ -154,33 +147,6 @@ impl Database for PgConnection {
         ))
     }
 
-    fn write(&mut self, statement: &str, text: &str) -> QueryResult<usize> {
-        sql_query(statement).bind::<Text, _>(text).execute(self)
-    }
-
-    fn number(&mut self, statement: &str) -> QueryResult<i64> {
-        sql_query(Self::worded(statement)).get_result::<NumberRow>(self).map(|row| row.number)
-    }
-
-    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>> {
-        texts(self, &Self::worded(statement))
-    }
-
-    fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
-        sql_query(Self::worded(statement)).load(self)
-    }
-
-    fn each_finding(
-        &mut self,
-        statement: &str,
-        visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
-    ) -> Result<(), ImportError> {
-        for row in sql_query(Self::worded(statement)).load_iter::<Finding, PgRowByRowLoadingMode>(self)? {
-            visit(&row?)?;
-        }
-        Ok(())
-    }
-
     fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
         self.transaction(|connection| {
             let tables = connection.tables()?;
@@ -190,8 +156,7 @@ impl Database for PgConnection {
     }
 
     fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {
-        let triggers = texts(
-            self,
+        let triggers = self.texts(
             "SELECT tgname::text AS text FROM pg_trigger
              WHERE tgrelid = 'license_history'::regclass AND NOT tgisinternal AND tgenabled = 'O'",
         )?;
@@ -206,28 +171,28 @@ impl Database for PgConnection {
     }
 
     fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
-        let sequence: TextRow = sql_query("SELECT pg_get_serial_sequence($1, $2) AS text")
-            .bind::<Text, _>(table)
-            .bind::<Text, _>(column)
-            .get_result(self)?;
+        let sequence = sequence(self, table, column)?;
         // Unlike setval, this is undone by a rollback.
-        self.batch_execute(&format!("ALTER SEQUENCE {} RESTART WITH {}", sequence.text, last + 1))
+        self.batch_execute(&format!("ALTER SEQUENCE {sequence} RESTART WITH {}", last + 1))
     }
 
     fn go_on_at_least_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
         if last < 1 {
             return Ok(());
         }
-        let sequence: TextRow = sql_query("SELECT pg_get_serial_sequence($1, $2) AS text")
-            .bind::<Text, _>(table)
-            .bind::<Text, _>(column)
-            .get_result(self)?;
-        let sequence = sequence.text;
+        let sequence = sequence(self, table, column)?;
         self.batch_execute(&format!(
             "SELECT setval('{sequence}', {last})
              FROM {sequence} WHERE last_value <= {last}"
         ))
     }
+}
+
+/// The sequence that numbers a column.
+fn sequence(connection: &mut PgConnection, table: &str, column: &str) -> QueryResult<String> {
+    let query = sql_query("SELECT pg_get_serial_sequence($1, $2) AS text");
+    let row: TextRow = query.bind::<Text, _>(table).bind::<Text, _>(column).get_result(connection)?;
+    Ok(row.text)
 }
 
 impl Database for SqliteConnection {
@@ -270,8 +235,7 @@ impl Database for SqliteConnection {
     }
 
     fn tables(&mut self) -> QueryResult<Vec<String>> {
-        texts(
-            self,
+        self.texts(
             "SELECT name AS text FROM sqlite_schema
              WHERE type = 'table' AND name NOT GLOB 'sqlite_*'
                  AND name NOT IN (SELECT name FROM pragma_table_list WHERE type IN ('virtual', 'shadow'))
@@ -280,40 +244,13 @@ impl Database for SqliteConnection {
     }
 
     fn columns(&mut self, table: &str) -> QueryResult<Vec<Column>> {
-        sql_query("SELECT name, type AS kind FROM pragma_table_info(?1) ORDER BY cid").bind::<Text, _>(table).load(self)
+        self.rows_of("SELECT name, type AS kind FROM pragma_table_info(?1) ORDER BY cid", table)
     }
 
     fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError> {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let values: Vec<String> = names.iter().map(|name| format!("value ->> '{name}'")).collect();
         Ok(format!("INSERT INTO {table} ({}) SELECT {} FROM json_each(?1)", names.join(", "), values.join(", ")))
-    }
-
-    fn write(&mut self, statement: &str, text: &str) -> QueryResult<usize> {
-        sql_query(statement).bind::<Text, _>(text).execute(self)
-    }
-
-    fn number(&mut self, statement: &str) -> QueryResult<i64> {
-        sql_query(Self::worded(statement)).get_result::<NumberRow>(self).map(|row| row.number)
-    }
-
-    fn texts(&mut self, statement: &str) -> QueryResult<Vec<String>> {
-        texts(self, &Self::worded(statement))
-    }
-
-    fn rule_counts(&mut self, statement: &str) -> QueryResult<Vec<RuleCount>> {
-        sql_query(Self::worded(statement)).load(self)
-    }
-
-    fn each_finding(
-        &mut self,
-        statement: &str,
-        visit: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
-    ) -> Result<(), ImportError> {
-        for row in sql_query(Self::worded(statement)).load_iter::<Finding, DefaultLoadingMode>(self)? {
-            visit(&row?)?;
-        }
-        Ok(())
     }
 
     fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
@@ -323,8 +260,8 @@ impl Database for SqliteConnection {
     fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {
         // SQLite cannot turn a trigger off. What is dropped comes back within the transaction.
         let of_history = "FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'license_history' ORDER BY name";
-        let names = texts(self, &format!("SELECT name AS text {of_history}"))?;
-        let definitions = texts(self, &format!("SELECT sql AS text {of_history}"))?;
+        let names = self.texts(&format!("SELECT name AS text {of_history}"))?;
+        let definitions = self.texts(&format!("SELECT sql AS text {of_history}"))?;
         for name in names {
             self.batch_execute(&format!("DROP TRIGGER {name}"))?;
         }
@@ -347,14 +284,4 @@ impl Database for SqliteConnection {
     fn go_on_at_least_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
         self.go_on_after(table, column, last)
     }
-}
-
-/// The column `text` of a statement.
-fn texts<'q, C>(connection: &mut C, statement: &'q str) -> QueryResult<Vec<String>>
-where
-    C: LoadConnection,
-    diesel::query_builder::SqlQuery: diesel::query_dsl::LoadQuery<'q, C, TextRow>,
-{
-    let rows: Vec<TextRow> = sql_query(statement).load(connection)?;
-    Ok(rows.into_iter().map(|row| row.text).collect())
 }
