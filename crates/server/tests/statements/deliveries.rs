@@ -1,22 +1,20 @@
 //! A delivery runs the same number of SQL statements however many messages it carries.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Duration;
-use license_manager::config::Config;
-use license_manager::database::{self, seed_products};
 use license_manager_domain::delivery::{Deliveries, DeliverySettings};
 use license_manager_domain::ports::{CampaignMail, Mail, MailKind, Person, StoreExt, Undelivered, UnsentMail};
 use license_manager_domain::queue::{Queue, QueueKind};
 use license_manager_domain::use_cases::WebhookChanges;
 use license_manager_domain::webhooks::WebhookSecret;
 use license_manager_domain::{
-    Actor, AgreementChanges, AssignmentMail, CatalogId, ChangeReason, CustomerId, Email, LicenseManager,
-    LicenseSelection, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, ReminderMail,
+    Actor, AssignmentMail, Email, LicenseManager, LicenseSelection, LmsUserId, PlanId, ReminderMail,
 };
 use license_manager_tests::{Database, on_both_databases};
-use uuid::Uuid;
+
+use super::recorded::{CUSTOMER, Recorded};
 
 on_both_databases!(
     delivering_one_message_and_fifty,
@@ -27,14 +25,11 @@ on_both_databases!(
     reminding_reads_no_webhooks,
 );
 
-const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
-
-/// A service that records its statements.
+/// A license manager that records its statements, with a plan.
 struct Service {
     manager: LicenseManager,
     plan: PlanId,
-    statements: Arc<Mutex<Vec<String>>>,
-    _database: Database,
+    recorded: Recorded,
 }
 
 /// A mail service that is down.
@@ -53,36 +48,9 @@ impl CampaignMail for Away {
 
 impl Service {
     fn new(database: Database) -> Self {
-        let environment = [("DATABASE_URL".to_owned(), database.url().to_owned())];
-        let config = Config::load(None, environment.into_iter()).unwrap();
-        let statements = Arc::new(Mutex::new(Vec::new()));
-        let log = statements.clone();
-        let observer: database::StatementObserver =
-            Arc::new(move |statement| log.lock().unwrap().push(statement.chars().take(160).collect()));
-        let opened = database::Database::open_observed(&config, Some(observer)).unwrap();
-        opened.migrate().unwrap();
-        let manager = opened.manager(&config);
-        seed_products(&manager).unwrap();
-        let changes = AgreementChanges {
-            default_catalog: Some(Some(CatalogId(Uuid::from_u128(2)))),
-            ..AgreementChanges::default()
-        };
-        let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
-        let now = manager.now();
-        let new = NewPlan {
-            agreement: page.details.agreement.id,
-            title: "Plan".to_owned(),
-            start_date: now - Duration::days(1),
-            expiration_date: now + Duration::days(100),
-            changes: PlanChanges {
-                is_active: Some(true),
-                desired_num_licenses: Some(Some(2_000)),
-                salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
-                ..PlanChanges::default()
-            },
-        };
-        let plan = manager.create_plan(&Actor::service(), ChangeReason::New, new).unwrap().details.plan.id;
-        Self { manager, plan, statements, _database: database }
+        let recorded = Recorded::new(database);
+        let plan = recorded.plan(recorded.agreement(CUSTOMER, "customer"), "Plan", 2_000);
+        Self { manager: recorded.manager.clone(), plan, recorded }
     }
 
     fn deliveries(&self, manager: LicenseManager) -> Deliveries {
@@ -105,9 +73,9 @@ impl Service {
 
     /// The statements that `work` runs.
     fn statements<T>(&self, work: impl FnOnce() -> T) -> (Vec<String>, T) {
-        self.statements.lock().unwrap().clear();
+        self.recorded.record();
         let done = work();
-        (std::mem::take(&mut self.statements.lock().unwrap()), done)
+        (self.recorded.statements(), done)
     }
 }
 

@@ -1,28 +1,20 @@
 //! A request runs the same number of SQL statements however many rows it touches.
 
-use std::sync::{Arc, Mutex};
-
 use actix_web::http::Method;
 use actix_web::{test, web};
-use chrono::Duration;
 use license_manager::app::app;
-use license_manager::config::{Config, Secret};
-use license_manager::database::{self, seed_products};
 use license_manager::state::AppState;
 use license_manager::system::RandomIds;
-use license_manager::telemetry::metrics::Metrics;
-use license_manager::telemetry::monitor::Monitor;
-use license_manager_domain::model::{RenewalTerms, TransferOrder, TransferredLicenses};
+use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{IdSource, StoreExt};
-use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
+use license_manager_domain::use_cases::RenewedBy;
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, LicenseId,
-    LicenseManager, LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalId,
+    Actor, AgreementId, AssignmentMail, ChangeReason, LicenseId, LicenseManager, PlanChanges, PlanId,
 };
-use license_manager_tests::{Database, Person, SECRET, on_both_databases};
+use license_manager_tests::{Database, Person, on_both_databases};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
-use uuid::Uuid;
+
+use super::recorded::{CUSTOMER, Recorded, assert_as_many, run};
 
 on_both_databases!(
     assigning_one_email_and_two_thousand_and_five_thousand,
@@ -46,69 +38,33 @@ on_both_databases!(
     reporting_on_two_licenses_and_five_thousand,
 );
 
-const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0x4000_8000_0000_0000_0001));
-
 /// A service that records its statements.
 struct Service {
     state: web::Data<AppState>,
-    statements: Arc<Mutex<Vec<String>>>,
     agreement: AgreementId,
-    _database: Database,
+    recorded: Recorded,
 }
 
 impl Service {
     async fn new(database: Database) -> Self {
-        let environment = [("DATABASE_URL".to_owned(), database.url().to_owned())];
-        let mut config = Config::load(None, environment.into_iter()).unwrap();
-        config.auth.hs256_secret = Some(Secret::try_from(SECRET.to_owned()).unwrap());
-        config.auth.retirement_worker = Some("retirement_worker".to_owned());
-        config.throttle.enabled = false;
-        let statements = Arc::new(Mutex::new(Vec::new()));
-        let log = statements.clone();
-        let observer: database::StatementObserver =
-            Arc::new(move |statement| log.lock().unwrap().push(statement.chars().take(160).collect()));
-        let opened = database::Database::open_observed(&config, Some(observer)).unwrap();
-        opened.migrate().unwrap();
-        let manager = opened.manager(&config);
-        seed_products(&manager).unwrap();
-        let changes = AgreementChanges {
-            default_catalog: Some(Some(CatalogId(Uuid::from_u128(2)))),
-            ..AgreementChanges::default()
-        };
-        let page = manager.create_agreement(&Actor::service(), NewAgreement { customer: CUSTOMER, changes }).unwrap();
+        let recorded = Recorded::new(database);
+        let agreement = recorded.agreement(CUSTOMER, "customer");
         // Who is known is not stored beside the statements that are counted.
-        let now = manager.now();
+        let now = recorded.manager.now();
         for (name, is_staff) in [("admin", false), ("staff", true)] {
             let email = format!("{name}@example.com");
-            manager.store().write(|unit| unit.users().remember(name, Some(&email), is_staff, now)).unwrap();
+            recorded.manager.store().write(|unit| unit.users().remember(name, Some(&email), is_staff, now)).unwrap();
         }
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let monitor = Monitor::new(&config, metrics, Arc::new(opened), manager.clone());
-        monitor.started();
-        let state = AppState::new(&config, manager, Arc::new(monitor), Arc::new(Notify::new())).await.unwrap();
-        let state = web::Data::new(state);
-        Self { state, statements, agreement: page.details.agreement.id, _database: database }
+        let state = recorded.state().await;
+        Self { state, agreement, recorded }
     }
 
     fn manager(&self) -> &LicenseManager {
-        &self.state.manager
+        &self.recorded.manager
     }
 
     fn plan(&self, title: &str, licenses: i32) -> PlanId {
-        let now = self.manager().now();
-        let new = NewPlan {
-            agreement: self.agreement,
-            title: title.to_owned(),
-            start_date: now - Duration::days(1),
-            expiration_date: now + Duration::days(100),
-            changes: PlanChanges {
-                is_active: Some(true),
-                desired_num_licenses: Some(Some(licenses)),
-                salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
-                ..PlanChanges::default()
-            },
-        };
-        self.manager().create_plan(&Actor::service(), ChangeReason::New, new).unwrap().details.plan.id
+        self.recorded.plan(self.agreement, title, licenses)
     }
 
     /// Adds any number of unassigned licenses.
@@ -129,26 +85,6 @@ impl Service {
         self.manager().assign(&Actor::service(), plan, &learners, &AssignmentMail::default()).unwrap();
     }
 
-    /// Schedules the renewal of a plan in a month for a year.
-    fn schedule(&self, prior_plan: PlanId, renewed_plan: Option<PlanId>, number_of_licenses: i32) -> RenewalId {
-        let now = self.manager().now();
-        let terms = RenewalTerms {
-            prior_plan,
-            renewed_plan,
-            salesforce_opportunity_id: None,
-            number_of_licenses,
-            effective_date: now + Duration::days(30),
-            renewed_expiration_date: now + Duration::days(395),
-            renewed_plan_title: None,
-            license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
-            disable_auto_apply_licenses: false,
-            exempt_from_batch_processing: false,
-        };
-        let outcome = self.manager().create_renewal(&Actor::service(), &terms).unwrap();
-        let RenewalOutcome::Written(details) = outcome else { panic!("not scheduled: {outcome:?}") };
-        details.renewal.id
-    }
-
     /// The statements of an admin's request, which must succeed.
     async fn statements(&self, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
         let admin = Person::new(1, "admin@example.com", "admin")
@@ -165,25 +101,15 @@ impl Service {
         if let Some(body) = body {
             request = request.set_json(body);
         }
-        self.statements.lock().unwrap().clear();
+        self.recorded.record();
         let response = test::call_service(&app, request.to_request()).await;
         assert!(response.status().is_success(), "{path}: {}", response.status());
-        self.statements.lock().unwrap().clone()
+        self.recorded.statements()
     }
-}
-
-#[track_caller]
-fn assert_as_many(few: &[String], many: &[String]) {
-    assert!(!few.is_empty(), "no statement was seen");
-    assert_eq!(few.len(), many.len(), "for few rows: {few:#?}\nfor many: {many:#?}");
 }
 
 fn emails(number: usize) -> Vec<String> {
     (0..number).map(|index| format!("learner{index}@example.com")).collect()
-}
-
-fn run(story: impl Future<Output = ()>) {
-    actix_web::rt::System::new().block_on(story);
 }
 
 fn assigning_one_email_and_two_thousand_and_five_thousand(database: Database) {
@@ -394,8 +320,6 @@ fn freezing_ten_licenses_and_five_thousand(database: Database) {
         let service = Service::new(database).await;
         let frozen = async |title: &str, licenses: i32| {
             let plan = service.plan(title, licenses);
-            let freezable = PlanChanges { can_freeze_unused_licenses: Some(true), ..PlanChanges::default() };
-            service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, freezable).unwrap();
             let path = format!("/provisioning-admins/subscriptions/{plan}/freeze/");
             service.statements(Method::POST, &path, None).await
         };
@@ -451,7 +375,7 @@ fn renewing_two_licenses_and_five_thousand(database: Database) {
             let [prior, waiting] = [("prior", 6_000), ("waiting", 1)]
                 .map(|(title, licenses)| service.plan(&format!("{title} of {number}"), licenses));
             service.assign(prior, &emails(number));
-            let path = format!("{renewals}{}/process/", service.schedule(prior, Some(waiting), 7_000));
+            let path = format!("{renewals}{}/process/", service.recorded.renewal(prior, Some(waiting), 7_000));
             statements.push(service.statements(Method::POST, &path, None).await);
         }
         assert_as_many(&statements[0], &statements[1]);
@@ -462,7 +386,7 @@ fn keeping_a_following_plan_in_line_with_one_license_and_with_five_hundred(datab
     run(async {
         let service = Service::new(database).await;
         let prior = service.plan("prior", 2_000);
-        let renewal = service.schedule(prior, None, 1_000);
+        let renewal = service.recorded.renewal(prior, None, 1_000);
         service.manager().process_renewal(&Actor::service(), renewal, RenewedBy::Manual).unwrap();
         let everybody = emails(502);
         for path in ["assign", "bulk-revoke"] {
@@ -496,7 +420,7 @@ fn applying_a_license_of_a_plan_with_and_without_a_renewal(database: Database) {
         };
         come(1).await;
         let without = come(2).await;
-        service.schedule(plan, None, 5);
+        service.recorded.renewal(plan, None, 5);
         let with = come(3).await;
         assert_eq!(with.len(), without.len() + 1, "{without:#?}\n{with:#?}");
     });

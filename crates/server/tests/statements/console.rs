@@ -1,0 +1,133 @@
+//! A page of the console runs the same number of SQL statements however many rows it shows or acts on.
+
+use actix_web::cookie::Cookie;
+use actix_web::http::Method;
+use actix_web::{test, web};
+use license_manager::app::app;
+use license_manager::console::console;
+use license_manager::state::AppState;
+use license_manager_adapters::http::{Timeouts, client};
+use license_manager_console::Console;
+use license_manager_domain::{AgreementId, CustomerId};
+use license_manager_tests::{Database, on_both_databases};
+use uuid::Uuid;
+
+use super::recorded::{Recorded, assert_as_many, run};
+
+on_both_databases!(
+    listing_plans_one_and_twenty,
+    looking_at_an_action_on_one_plan_and_twenty,
+    listing_renewals_one_and_twenty,
+    looking_at_the_processing_of_one_renewal_and_twenty,
+    showing_a_customer_with_one_plan_and_twenty,
+);
+
+/// The provisioner among the people of the demo.
+const PROVISIONER: &str = "person=3";
+
+/// A service with two customers: one with a plan and a renewal, one with twenty.
+struct Service {
+    state: web::Data<AppState>,
+    console: web::Data<Console>,
+    few: AgreementId,
+    many: AgreementId,
+    recorded: Recorded,
+}
+
+impl Service {
+    async fn new(database: Database) -> Self {
+        let recorded = Recorded::new(database);
+        let (few, many) = (customer(&recorded, 1, 1), customer(&recorded, 2, 20));
+        let state = recorded.state().await;
+        let Recorded { config, manager, opened, .. } = &recorded;
+        let console = console(config, manager, opened, &state, client(Timeouts::default()).unwrap(), true).unwrap();
+        Self { state, console, few, many, recorded }
+    }
+
+    /// The statements of a provisioner's requests, which must succeed. A request that sends a form has its fields.
+    async fn statements<const N: usize>(&self, requests: [(&str, Option<&str>); N]) -> [Vec<String>; N] {
+        let app = test::init_service(app(self.state.clone(), Some(self.console.clone()))).await;
+        let sign_in = form("/console/sign-in/demo/", PROVISIONER);
+        let response = test::call_service(&app, sign_in.to_request()).await;
+        let cookie: Cookie<'static> = response.response().cookies().next().expect("a cookie").into_owned();
+        let sessions = test::TestRequest::get().uri("/console/sessions/").cookie(cookie.clone());
+        let page = test::call_and_read_body(&app, sessions.to_request()).await;
+        let page = String::from_utf8(page.to_vec()).unwrap();
+        let token = page.split_once("name=\"form_token\" value=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+        let mut statements = [const { Vec::new() }; N];
+        for (statements, (path, fields)) in statements.iter_mut().zip(requests) {
+            let request = match fields {
+                Some(fields) => form(path, &format!("form_token={token}&{fields}")),
+                None => test::TestRequest::default().method(Method::GET).uri(path),
+            };
+            self.recorded.record();
+            let response = test::call_service(&app, request.cookie(cookie.clone()).to_request()).await;
+            assert!(response.status().is_success(), "{path}: {}", response.status());
+            *statements = self.recorded.statements();
+        }
+        statements
+    }
+}
+
+fn form(path: &str, fields: &str) -> test::TestRequest {
+    let request = test::TestRequest::post().uri(path);
+    request.insert_header(("Content-Type", "application/x-www-form-urlencoded")).set_payload(fields.to_owned())
+}
+
+/// A customer with so many plans, each with a renewal.
+fn customer(recorded: &Recorded, number: u128, plans: usize) -> AgreementId {
+    let agreement = recorded.agreement(CustomerId(Uuid::from_u128(number)), &format!("customer {number}"));
+    for plan in 0..plans {
+        let plan = recorded.plan(agreement, &format!("plan {plan} of customer {number}"), 2);
+        recorded.renewal(plan, None, 5);
+    }
+    agreement
+}
+
+#[track_caller]
+fn assert_same([few, many]: [Vec<String>; 2]) {
+    assert_as_many(&few, &many);
+}
+
+fn listing_plans_one_and_twenty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let list = |customer: u8| format!("/console/plans/?title=customer+{customer}");
+        assert_same(service.statements([(&list(1), None), (&list(2), None)]).await);
+    });
+}
+
+fn looking_at_an_action_on_one_plan_and_twenty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let act = "/console/plans/act/";
+        let [one, all] = ["act=freeze&all=yes&title=customer+1", "act=freeze&all=yes&title=customer+2"];
+        assert_same(service.statements([(act, Some(one)), (act, Some(all))]).await);
+    });
+}
+
+fn listing_renewals_one_and_twenty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let list = |agreement| format!("/console/renewals/?agreement={agreement}");
+        assert_same(service.statements([(&list(service.few), None), (&list(service.many), None)]).await);
+    });
+}
+
+fn looking_at_the_processing_of_one_renewal_and_twenty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let act = "/console/renewals/act/";
+        let all = |agreement| format!("act=process&all=yes&agreement={agreement}");
+        let (one, many) = (all(service.few), all(service.many));
+        assert_same(service.statements([(act, Some(one.as_str())), (act, Some(many.as_str()))]).await);
+    });
+}
+
+fn showing_a_customer_with_one_plan_and_twenty(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let show = |agreement| format!("/console/customers/{agreement}/");
+        assert_same(service.statements([(&show(service.few), None), (&show(service.many), None)]).await);
+    });
+}

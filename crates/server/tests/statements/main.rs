@@ -1,0 +1,7 @@
+//! The same work runs the same number of SQL statements however many rows it touches.
+
+mod console;
+mod deliveries;
+mod operations;
+mod recorded;
+mod requests;
