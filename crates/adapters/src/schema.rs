@@ -257,6 +257,8 @@ tables! {
         requested_by -> Nullable<Text>,
         requested_at -> SqlTimestamp,
         not_before -> SqlTimestamp,
+        claimed_by -> Nullable<SqlUuid>,
+        attempts -> SmallInt,
         reason -> Nullable<Text>,
     }
 

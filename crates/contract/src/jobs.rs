@@ -171,17 +171,17 @@ pub fn a_job_that_waits_is_hurried(db: &dyn Database) {
     with_plans(&*store);
     add(&*store, &job(1, JobKind::Provision, 1));
     let next = |on| store.write(|unit| claim(unit, 1, day(on))).unwrap();
-    let hurry = |plan, on| store.write(|unit| unit.jobs().hurry(plan_id(plan), JobKind::Provision, day(on))).unwrap();
+    let hurry =
+        |plan, on| store.write(|unit| unit.jobs().hurry(&[plan_id(plan)], JobKind::Provision, day(on))).unwrap();
     let (claimed, _) = next(1).unwrap();
-    assert!(!hurry(1, 1), "somebody works on it");
+    assert_eq!(hurry(1, 1), 0, "somebody works on it");
     let postponed = Settlement { attempts: 3, ..Settlement::due(plan_id(1).0, day(9)) };
     store.write(|unit| unit.queue().settle(claimed.lease, std::slice::from_ref(&postponed))).unwrap();
     assert_eq!(next(2), None);
-    assert!(hurry(1, 2));
-    assert!(!hurry(2, 2), "it has none");
+    assert_eq!((hurry(1, 2), hurry(2, 2)), (1, 0), "the other plan has none");
     let (claimed, again) = next(2).unwrap();
     assert_eq!((again, claimed.attempts), (job(1, JobKind::Provision, 1), 0));
-    assert!(hurry(1, 4), "whoever worked on it is gone");
+    assert_eq!(hurry(1, 4), 1, "whoever worked on it is gone");
 }
 
 /// What was asked for by mistake is not done.
@@ -191,8 +191,9 @@ pub fn a_job_is_removed(db: &dyn Database) {
     add(&*store, &job(1, JobKind::Provision, 1));
     add(&*store, &job(1, JobKind::RevokeAll, 2));
     add(&*store, &job(2, JobKind::Provision, 3));
-    let remove = || store.write(|unit| unit.jobs().remove(plan_id(1), JobKind::Provision)).unwrap();
-    assert!(remove());
-    assert!(!remove(), "once");
+    add(&*store, &job(3, JobKind::Provision, 4));
+    let plans = [plan_id(1), plan_id(3)];
+    let remove = || store.write(|unit| unit.jobs().remove(&plans, JobKind::Provision)).unwrap();
+    assert_eq!((remove(), remove()), (2, 0), "once");
     assert_eq!(work_off(&*store), [job(1, JobKind::RevokeAll, 2), job(2, JobKind::Provision, 3)]);
 }

@@ -140,8 +140,8 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
             })
         }),
         ("jobs.add_to_plans", |unit| unit.jobs().add_to_plans(&[plan_id(1)], JobKind::Freeze, &change(9))),
-        ("jobs.hurry", |unit| unit.jobs().hurry(plan_id(1), JobKind::Freeze, day(9)).map(drop)),
-        ("jobs.remove", |unit| unit.jobs().remove(plan_id(1), JobKind::Freeze).map(drop)),
+        ("jobs.hurry", |unit| unit.jobs().hurry(&[plan_id(1)], JobKind::Freeze, day(9)).map(drop)),
+        ("jobs.remove", |unit| unit.jobs().remove(&[plan_id(1)], JobKind::Freeze).map(drop)),
         ("retirement.erase_history", |unit| unit.retirement().erase_history(&[license_id(1)], &retiree(), &[])),
         ("retirement.erase_sources", |unit| unit.retirement().erase_sources(&[license_id(1)])),
         ("retirement.erase_messages", |unit| unit.retirement().erase_messages(&[license_id(1)], &[])),

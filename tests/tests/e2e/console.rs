@@ -230,7 +230,7 @@ fn everybody_sees_what_their_roles_permit(database: Database) {
     let page = operator.page("/console/sessions/");
     let (_, row) = page.split_once("<td>vera</td>").expect("vera is signed in");
     let session = between(row, "name=\"session\" value=\"", "\"");
-    let mut end = |visit: &mut Visit<'_>| {
+    let end = |visit: &mut Visit<'_>| {
         let token = visit.form_token();
         visit.post("/console/sessions/end/", &format!("form_token={token}&session={session}")).status
     };

@@ -17,6 +17,7 @@ use license_manager_domain::{Error, PlanId};
 use uuid::Uuid;
 
 use super::shared::for_both_databases;
+use crate::one_of::one_of;
 use crate::postgres::unit::PostgresUnit;
 use crate::schema::plan_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -109,20 +110,26 @@ for_both_databases! {
             Ok(())
         }
 
-        fn hurry(&mut self, plan: PlanId, kind: JobKind, now: DateTime<Utc>) -> Result<bool, Error> {
-            let statement = sql_query(
-                "UPDATE plan_job SET not_before = $1, attempts = 0, claimed_by = NULL
-                 WHERE subscription_plan_uuid = $2 AND kind = $3 AND (claimed_by IS NULL OR not_before <= $1)",
-            )
-            .bind::<SqlTimestamp, _>(now)
-            .bind::<SqlUuid, _>(plan.0)
-            .bind::<Text, _>(kind.as_str());
-            Ok(self.write(|connection| statement.execute(connection))? == 1)
+        fn hurry(&mut self, plans: &[PlanId], kind: JobKind, now: DateTime<Utc>) -> Result<usize, Error> {
+            let free = plan_job::claimed_by.is_null().or(plan_job::not_before.le(SqlTimestamp(now)));
+            let jobs = plan_job::table
+                .filter(one_of(plan_job::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
+                .filter(plan_job::kind.eq(kind.as_str()))
+                .filter(free);
+            let statement = diesel::update(jobs).set((
+                plan_job::not_before.eq(SqlTimestamp(now)),
+                plan_job::attempts.eq(0_i16),
+                plan_job::claimed_by.eq(None::<SqlUuid>),
+            ));
+            self.write(|connection| statement.execute(connection))
         }
 
-        fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
-            let statement = diesel::delete(plan_job::table.find((SqlUuid(plan.0), kind.as_str())));
-            Ok(self.write(|connection| statement.execute(connection))? == 1)
+        fn remove(&mut self, plans: &[PlanId], kind: JobKind) -> Result<usize, Error> {
+            let jobs = plan_job::table
+                .filter(one_of(plan_job::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
+                .filter(plan_job::kind.eq(kind.as_str()));
+            let statement = diesel::delete(jobs);
+            self.write(|connection| statement.execute(connection))
         }
 
         fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error> {

@@ -249,6 +249,11 @@ impl QueueRepository for MemoryUnit<'_> {
     }
 }
 
+/// Whether this is a job of the kind on one of the plans.
+fn is_job_of(work: &QueuedWork, plans: &[PlanId], kind: JobKind) -> bool {
+    work.queue == Queue::PlanJobs(kind) && plans.iter().any(|plan| plan.0 == work.id)
+}
+
 impl JobRepository for MemoryUnit<'_> {
     fn add(&mut self, job: &Job) -> Result<(), Error> {
         let queue = &mut self.written()?.queue;
@@ -269,21 +274,17 @@ impl JobRepository for MemoryUnit<'_> {
         })
     }
 
-    fn hurry(&mut self, plan: PlanId, kind: JobKind, now: DateTime<Utc>) -> Result<bool, Error> {
-        let queue = Queue::PlanJobs(kind);
-        let found = self.written()?.queue.iter_mut().find(|work| work.queue == queue && work.id == plan.0);
-        let Some(work) = found.filter(|work| work.claimed_by.is_none() || work.not_before <= now) else {
-            return Ok(false);
-        };
-        (work.not_before, work.attempts, work.claimed_by) = (now, 0, None);
-        Ok(true)
+    fn hurry(&mut self, plans: &[PlanId], kind: JobKind, now: DateTime<Utc>) -> Result<usize, Error> {
+        let jobs = self.written()?.queue.iter_mut().filter(|work| is_job_of(work, plans, kind));
+        let waiting = jobs.filter(|work| work.claimed_by.is_none() || work.not_before <= now);
+        Ok(waiting.map(|work| (work.not_before, work.attempts, work.claimed_by) = (now, 0, None)).count())
     }
 
-    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
-        let tables = self.written()?;
-        let before = tables.queue.len();
-        tables.queue.retain(|work| work.queue != Queue::PlanJobs(kind) || work.id != plan.0);
-        Ok(tables.queue.len() < before)
+    fn remove(&mut self, plans: &[PlanId], kind: JobKind) -> Result<usize, Error> {
+        let queue = &mut self.written()?.queue;
+        let before = queue.len();
+        queue.retain(|work| !is_job_of(work, plans, kind));
+        Ok(before - queue.len())
     }
 
     fn find(&mut self, plan: PlanId, kind: JobKind) -> Result<Option<Job>, Error> {

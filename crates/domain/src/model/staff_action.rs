@@ -44,8 +44,8 @@ pub enum StaffActionKind {
     PersonRetired,
     WebhookPinged,
     SessionEnded,
-    JobRetried,
-    JobCanceled,
+    JobsRetried,
+    JobsCanceled,
 }
 
 names!(StaffActionKind {
@@ -63,6 +63,6 @@ names!(StaffActionKind {
     PersonRetired => "person_retired",
     WebhookPinged => "webhook_pinged",
     SessionEnded => "session_ended",
-    JobRetried => "job_retried",
-    JobCanceled => "job_canceled",
+    JobsRetried => "jobs_retried",
+    JobsCanceled => "jobs_canceled",
 });

@@ -308,14 +308,15 @@ pub trait JobRepository {
         not_provided!("jobs.add_to_plans", plans, kind, change)
     }
 
-    /// Makes a job due at once, with all its attempts, unless somebody works on it at this time. Returns whether it did.
-    fn hurry(&mut self, plan: PlanId, kind: JobKind, now: DateTime<Utc>) -> Result<bool, Error> {
-        not_provided!("jobs.hurry", plan, kind, now)
+    /// Makes the jobs of this kind on these plans due at once, with all their attempts, unless somebody works on them at
+    /// this time. Returns their number.
+    fn hurry(&mut self, plans: &[PlanId], kind: JobKind, now: DateTime<Utc>) -> Result<usize, Error> {
+        not_provided!("jobs.hurry", plans, kind, now)
     }
 
-    /// Removes a job, whether somebody works on it or not. Returns whether there was one.
-    fn remove(&mut self, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
-        not_provided!("jobs.remove", plan, kind)
+    /// Removes the jobs of this kind on these plans, whether somebody works on them or not. Returns their number.
+    fn remove(&mut self, plans: &[PlanId], kind: JobKind) -> Result<usize, Error> {
+        not_provided!("jobs.remove", plans, kind)
     }
 
     /// The job of a plan.

@@ -98,29 +98,42 @@ impl LicenseManager {
         })
     }
 
-    /// Has a job that waits run at once, such as one that failed. Returns `false` if there is none, or if it runs.
-    pub fn retry_job(&self, actor: &Actor, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
+    /// Has jobs that wait run at once, such as those that failed, and returns their number. Those that run stay as they
+    /// are.
+    pub fn retry_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<usize, Error> {
         self.store.write(|unit| {
-            let retried = unit.jobs().hurry(plan, kind, self.now())?;
-            if retried {
-                self.record(unit, actor, StaffActionKind::JobRetried, Done::to(subject(plan, kind)))?;
-            }
-            Ok(retried)
+            unit.plans().lock_all(plans)?;
+            let number = unit.jobs().hurry(plans, kind, self.now())?;
+            self.record_of_jobs(unit, actor, StaffActionKind::JobsRetried, (kind, plans), number)
         })
     }
 
-    /// Gives up a job: what it has done stays, and it does no more. Returns `false` if there is none, which it has
-    /// perhaps completed.
-    pub fn cancel_job(&self, actor: &Actor, plan: PlanId, kind: JobKind) -> Result<bool, Error> {
+    /// Gives up jobs, and returns their number. What they have done stays; they do no more.
+    pub fn cancel_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<usize, Error> {
         self.store.write(|unit| {
-            // Waits for the batch under way.
-            unit.plans().lock_all(&[plan])?;
-            let canceled = unit.jobs().remove(plan, kind)?;
-            if canceled {
-                self.record(unit, actor, StaffActionKind::JobCanceled, Done::to(subject(plan, kind)))?;
-            }
-            Ok(canceled)
+            // Waits for the batches under way.
+            unit.plans().lock_all(plans)?;
+            let number = unit.jobs().remove(plans, kind)?;
+            self.record_of_jobs(unit, actor, StaffActionKind::JobsCanceled, (kind, plans), number)
         })
+    }
+
+    fn record_of_jobs(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        actor: &Actor,
+        action: StaffActionKind,
+        (kind, plans): (JobKind, &[PlanId]),
+        number: usize,
+    ) -> Result<usize, Error> {
+        if number > 0 {
+            let subject = match plans {
+                [plan] => format!("{} {plan}", kind.as_str()),
+                _ => kind.as_str().to_owned(),
+            };
+            self.record(unit, actor, action, Done { number, ..Done::to(subject) })?;
+        }
+        Ok(number)
     }
 
     /// Postpones a job that failed by a minute, so that other jobs run first.
@@ -194,11 +207,6 @@ impl LicenseManager {
 
 fn actor(job: &Job) -> Actor {
     Actor { username: job.requested_by.clone(), reason: job.reason.clone().map(Cow::Owned) }
-}
-
-/// What is recorded of a job: its kind and its plan.
-fn subject(plan: PlanId, kind: JobKind) -> String {
-    format!("{} {plan}", kind.as_str())
 }
 
 /// Whether a job would do something, and is permitted.

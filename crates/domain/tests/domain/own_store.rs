@@ -204,10 +204,10 @@ const USE_CASES: &[(&str, UseCase)] = &[
         world.manager.clone().with_settings(few).revoke_all(&admin(), plan).unwrap();
         assert!(manager.run_next_job().unwrap());
     }),
-    ("`request_jobs`, `retry_job`, `cancel_job`", |manager, _, plan| {
+    ("`request_jobs`, `retry_jobs`, `cancel_jobs`", |manager, _, plan| {
         assert_eq!(manager.request_jobs(&admin(), JobKind::RevokeAll, &[plan]), Ok(vec![plan]));
-        assert_eq!(manager.retry_job(&admin(), plan, JobKind::RevokeAll), Ok(true));
-        assert_eq!(manager.cancel_job(&admin(), plan, JobKind::RevokeAll), Ok(true));
+        assert_eq!(manager.retry_jobs(&admin(), JobKind::RevokeAll, &[plan]), Ok(1));
+        assert_eq!(manager.cancel_jobs(&admin(), JobKind::RevokeAll, &[plan]), Ok(1));
     }),
     ("`create_renewal`, `renewal`, `delete_renewal`", |manager, world, _| {
         let terms = world.terms(world.plan(1), 1);

@@ -170,15 +170,18 @@ fn a_job_is_hurried_or_given_up_by_somebody() {
     let claimed = world.manager.claim_job(world.manager.due_jobs().unwrap()[0]).unwrap().unwrap();
     world.manager.postpone_job(&claimed, &Error::Unavailable).unwrap();
     assert_eq!(world.manager.run_next_job(), Ok(false), "it rests");
-    assert_eq!(world.manager.retry_job(&admin(), plan, JobKind::Provision), Ok(true));
-    assert_eq!(world.manager.retry_job(&admin(), plan, JobKind::Freeze), Ok(false), "there is none");
-    assert_eq!(world.manager.cancel_job(&admin(), plan, JobKind::Provision), Ok(true));
-    assert_eq!(world.manager.cancel_job(&admin(), plan, JobKind::Provision), Ok(false), "once");
+    let other = world.plan(1);
+    let (retry, cancel) = (LicenseManager::retry_jobs, LicenseManager::cancel_jobs);
+    assert_eq!(retry(&world.manager, &admin(), JobKind::Provision, &[plan]), Ok(1));
+    assert_eq!(retry(&world.manager, &admin(), JobKind::Freeze, &[plan]), Ok(0), "there is none");
+    assert_eq!(cancel(&world.manager, &admin(), JobKind::Provision, &[plan, other]), Ok(1));
+    assert_eq!(cancel(&world.manager, &admin(), JobKind::Provision, &[plan, other]), Ok(0), "once");
     run_jobs(&world);
     assert_eq!(world.counts(plan).total(), 2);
     let actions = world.store.read(|unit| unit.staff_actions().list(&StaffActionFilter::default(), ALL)).unwrap();
     let mut kinds: Vec<StaffActionKind> = actions.iter().map(|action| action.kind).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, [StaffActionKind::JobRetried, StaffActionKind::JobCanceled]);
-    assert_eq!(actions[0].subject, Some(format!("provision {plan}")));
+    assert_eq!(kinds, [StaffActionKind::JobsRetried, StaffActionKind::JobsCanceled]);
+    let retried = actions.iter().find(|action| action.kind == StaffActionKind::JobsRetried).unwrap();
+    assert_eq!((retried.subject.clone(), retried.number), (Some(format!("provision {plan}")), 1));
 }

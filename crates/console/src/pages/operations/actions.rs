@@ -79,7 +79,7 @@ fn about(action: &StaffAction) -> Markup {
             (Kind::RunRequested, Some(name)) =>
                 (RecurringOperation::from_name(name).map_or(name, |operation| schedule::words(operation).0)),
             (Kind::MessagesRetried | Kind::MessagesDropped, Some(topic)) => (topic.replace('_', " ")),
-            (Kind::JobRetried | Kind::JobCanceled, Some(job)) => (about_job(job)),
+            (Kind::JobsRetried | Kind::JobsCanceled, Some(job)) => (about_job(job)),
             (_, Some(subject)) => (subject),
             (_, None) => "–",
         }
@@ -111,7 +111,7 @@ pub(crate) fn words(kind: StaffActionKind) -> &'static str {
         Kind::PersonRetired => "Person retired",
         Kind::WebhookPinged => "Webhook pinged",
         Kind::SessionEnded => "Session ended",
-        Kind::JobRetried => "Job tried again",
-        Kind::JobCanceled => "Job canceled",
+        Kind::JobsRetried => "Jobs tried again",
+        Kind::JobsCanceled => "Jobs canceled",
     }
 }
