@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint package-crates semver unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak
+.PHONY: help build run test fmt lint package-crates semver unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak failover
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -90,3 +90,7 @@ bench-migration: ## Measure an import of a million licenses from the Django serv
 soak: ## Run servers through kills and failures, on both databases, for an hour each; PREVIOUS=BINARY runs an older one beside
 	cargo build --release --bin license-manager --bin soak
 	cargo run --release --bin soak -- $(if $(PREVIOUS),--previous $(PREVIOUS)) $(SOAK)
+
+failover: ## Kill a primary under load while its synchronous standby takes over; FAILOVER="--rounds NUMBER --clients NUMBER"
+	cargo build --release --bin license-manager --bin failover
+	cargo run --release --bin failover -- $(FAILOVER)

@@ -33,6 +33,7 @@ pub mod conformance;
 mod customer;
 mod database;
 mod django;
+pub mod failover;
 mod identity_provider;
 mod oidc_provider;
 mod person;

@@ -23,6 +23,7 @@ mod demo;
 mod doctor;
 mod enrollment_files;
 mod exports;
+mod failover;
 mod history;
 mod idempotency;
 mod imports;
