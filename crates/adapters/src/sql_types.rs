@@ -38,6 +38,16 @@ pub struct SqlDate(pub NaiveDate);
 #[diesel(postgres_type(oid = 1009, array_oid = 0), sqlite_type(name = "Text"))]
 pub struct SqlTextList(pub Vec<String>);
 
+/// A list of UUIDs, as a parameter. SQLite takes a JSON array.
+#[derive(Debug, Clone, PartialEq, Eq, SqlType, QueryId)]
+#[diesel(postgres_type(oid = 2951, array_oid = 0), sqlite_type(name = "Text"))]
+pub struct SqlUuidList(pub Vec<Uuid>);
+
+/// A list of numbers, as a parameter. SQLite takes a JSON array.
+#[derive(Debug, Clone, PartialEq, Eq, SqlType, QueryId)]
+#[diesel(postgres_type(oid = 1016, array_oid = 0), sqlite_type(name = "Text"))]
+pub struct SqlNumberList(pub Vec<i64>);
+
 impl SqlOrd for SqlUuid {}
 impl SqlOrd for SqlTimestamp {}
 
@@ -80,6 +90,8 @@ stored_as!(SqlUuid, Uuid, sql_types::Uuid);
 stored_as!(SqlTimestamp, DateTime<Utc>, sql_types::Timestamptz);
 stored_as!(SqlDate, NaiveDate, sql_types::Date);
 stored_as!(SqlTextList, Vec<String>, Array<Text>);
+stored_as!(SqlUuidList, Vec<Uuid>, Array<sql_types::Uuid>);
+stored_as!(SqlNumberList, Vec<i64>, Array<BigInt>);
 
 impl ToSql<SqlUuid, Sqlite> for Uuid {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
@@ -127,12 +139,21 @@ impl FromSql<SqlDate, Sqlite> for NaiveDate {
     }
 }
 
-impl ToSql<SqlTextList, Sqlite> for Vec<String> {
-    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(serde_json::to_string(self)?);
-        Ok(IsNull::No)
-    }
+/// Maps a list to a JSON array in SQLite.
+macro_rules! stored_as_json {
+    ($name:ty, $rust:ty) => {
+        impl ToSql<$name, Sqlite> for $rust {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+                out.set_value(serde_json::to_string(self)?);
+                Ok(IsNull::No)
+            }
+        }
+    };
 }
+
+stored_as_json!(SqlTextList, Vec<String>);
+stored_as_json!(SqlUuidList, Vec<Uuid>);
+stored_as_json!(SqlNumberList, Vec<i64>);
 
 impl FromSql<SqlTextList, Sqlite> for Vec<String> {
     fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {

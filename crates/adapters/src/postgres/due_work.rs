@@ -1,4 +1,4 @@
-//! What differs in the work of recurring operations. The repository is in [`crate::rows::due_work`].
+//! Plans that auto-apply licenses, among the work of recurring operations. The repository is in [`crate::rows::due_work`].
 
 use std::collections::HashMap;
 
@@ -6,11 +6,10 @@ use chrono::{DateTime, Utc};
 use diesel::sql_query;
 use diesel::sql_types::{Array, Text};
 use license_manager_domain::model::NotificationKind;
-use license_manager_domain::ports::PlanEnd;
 use license_manager_domain::{Error, PlanId};
 
 use super::unit::PostgresUnit;
-use crate::rows::due_work::{PlanEndRow, PlanNumberRow, SinceRow};
+use crate::rows::due_work::{PlanNumberRow, SinceRow};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// When each plan last began to auto-apply, by its history; otherwise when it was created.
@@ -24,22 +23,6 @@ const TURNED_ON: &str = "
     ) AS turned_on";
 
 impl PostgresUnit<'_> {
-    /// When plans end, and whether they have a renewal.
-    pub(crate) fn ends_of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
-        let query = sql_query(
-            "SELECT plan.uuid, agreement.enterprise_customer_uuid AS customer, plan.expiration_date,
-                    plan.expiration_processed,
-                    EXISTS (SELECT FROM subscription_plan_renewal
-                            WHERE prior_subscription_plan_uuid = plan.uuid) AS has_renewal
-             FROM subscription_plan AS plan
-             JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
-             WHERE plan.uuid = ANY ($1)
-             ORDER BY plan.uuid",
-        )
-        .bind::<Array<SqlUuid>, _>(plans.iter().map(|plan| plan.0).collect::<Vec<_>>());
-        self.list::<PlanEndRow, _>(query)
-    }
-
     /// Plans that auto-apply licenses for long enough, with when they began, if nothing was sent for them.
     pub(crate) fn plans_auto_applying(
         &mut self,

@@ -13,13 +13,14 @@ use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
 use uuid::Uuid;
 
-use super::arrays::{column, sorted_uuids};
+use super::arrays::column;
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
 use crate::prepared::prepared;
 use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
 use crate::rows::queue::{self, BacklogRow};
+use crate::rows::shared::sorted_uuids;
 use crate::schema::{outbox, outbox_words};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;

@@ -12,10 +12,10 @@ use license_manager_domain::ports::{QueueRepository, Task, TaskClaim};
 use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use uuid::Uuid;
 
-use super::arrays::{column, sorted_uuids};
+use super::arrays::column;
 use super::unit::PostgresUnit;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedTable, MessageRow, ProgressRow, QueueRow};
-use crate::rows::shared::IdRow;
+use crate::rows::shared::{IdRow, sorted_uuids};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]

@@ -7,9 +7,9 @@ use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
-use super::arrays::sorted_uuids;
 use super::unit::PostgresUnit;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
+use crate::rows::shared::sorted_uuids;
 use crate::rows::staff_actions;
 use crate::rows::users::ERASE_IMPORTED_USER;
 use crate::schema::{license, users};

@@ -9,10 +9,9 @@ use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferReposit
 use license_manager_domain::{Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
-use super::arrays::sorted_uuids;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::rows::shared::IdRow;
+use crate::rows::shared::{IdRow, sorted_uuids};
 use crate::rows::transfers::{
     HeldTwiceRow, TransferJobRow, TransferSummaryRow, matching, transfer_job, transfer_summary,
 };

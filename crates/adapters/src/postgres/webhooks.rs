@@ -10,11 +10,10 @@ use license_manager_domain::ports::{LimitOffset, WebhookDeliveryFilter, WebhookD
 use license_manager_domain::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookState};
 use license_manager_domain::{Error, WebhookId};
 
-use super::arrays::sorted_uuids;
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::rows::queue::WEBHOOK_DELIVERY;
-use crate::rows::shared::NumberRow;
+use crate::rows::shared::{NumberRow, sorted_uuids};
 use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, matching, waiting_for};
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};

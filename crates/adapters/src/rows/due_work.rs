@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::licenses::LicenseRow;
 use super::shared::{IdRow, NumberRow, following, for_both_databases};
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::{SqlTimestamp, SqlUuid, SqlUuidList};
 
 #[derive(QueryableByName)]
 struct DueRenewalRow {
@@ -24,7 +24,7 @@ struct DueRenewalRow {
 }
 
 #[derive(QueryableByName)]
-pub(crate) struct PlanEndRow {
+struct PlanEndRow {
     #[diesel(sql_type = SqlUuid)]
     uuid: Uuid,
     #[diesel(sql_type = SqlUuid)]
@@ -179,7 +179,19 @@ for_both_databases! {
         }
 
         fn plan_ends(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
-            self.ends_of_plans(plans)
+            let query = sql_query(format!(
+                "SELECT plan.uuid, agreement.enterprise_customer_uuid AS customer, plan.expiration_date,
+                        plan.expiration_processed,
+                        EXISTS (SELECT 1 FROM subscription_plan_renewal
+                                WHERE prior_subscription_plan_uuid = plan.uuid) AS has_renewal
+                 FROM subscription_plan AS plan
+                 JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+                 WHERE plan.uuid {}
+                 ORDER BY plan.uuid",
+                Self::among("$1")
+            ))
+            .bind::<SqlUuidList, _>(plans.iter().map(|plan| plan.0).collect::<Vec<_>>());
+            self.list::<PlanEndRow, _>(query)
         }
 
         fn live_licenses_after(

@@ -18,11 +18,11 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use super::shared::{IdRow, for_both_databases};
+use super::shared::{IdRow, for_both_databases, sorted_uuids};
 use crate::one_of::one_of;
 use crate::schema::subscription_plan_renewal as renewal;
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal};
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::{SqlNumberList, SqlTimestamp, SqlUuid, SqlUuidList};
 
 diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
 // The renewal that leads to a plan, where `renewal` is the one that leads from it.
@@ -175,64 +175,26 @@ pub(crate) fn renewal_link(
 }
 
 /// The condition that a license without a copy would be carried over, if its renewed plan had a license for it.
-macro_rules! waits {
-    (license_types: $types:literal, renewed_plan: $renewed:literal) => {
-        concat!(
-            "license.renewed_to_uuid IS NULL
-             AND (license.status = 'activated' AND ",
-            $types,
-            " <> 'nothing'
-                  OR license.status = 'assigned' AND ",
-            $types,
-            " = 'assigned_and_activated')
-             AND NOT EXISTS (
-                 SELECT 1 FROM license AS held
-                 WHERE held.subscription_plan_uuid = ",
-            $renewed,
-            " AND held.user_email = license.user_email
-                     AND held.status IN ('assigned', 'activated'))
-             AND NOT EXISTS (
-                 SELECT 1 FROM license AS refused
-                 WHERE refused.subscription_plan_uuid = ",
-            $renewed,
-            " AND refused.status = 'revoked' AND refused.user_email = license.user_email
-                     AND refused.renewed_from_uuid IS NULL AND refused.revoked_date >= license.assigned_date)"
-        )
-    };
+fn waits(license_types: &str, renewed_plan: &str) -> String {
+    format!(
+        "license.renewed_to_uuid IS NULL
+         AND (license.status = 'activated' AND {license_types} <> 'nothing'
+              OR license.status = 'assigned' AND {license_types} = 'assigned_and_activated')
+         AND NOT EXISTS (
+             SELECT 1 FROM license AS held
+             WHERE held.subscription_plan_uuid = {renewed_plan} AND held.user_email = license.user_email
+                 AND held.status IN ('assigned', 'activated'))
+         AND NOT EXISTS (
+             SELECT 1 FROM license AS refused
+             WHERE refused.subscription_plan_uuid = {renewed_plan} AND refused.status = 'revoked'
+                 AND refused.user_email = license.user_email AND refused.renewed_from_uuid IS NULL
+                 AND refused.revoked_date >= license.assigned_date)"
+    )
 }
-
-/// Counts what waits for each of the renewals in the list `$1`, as [`CountRow`].
-macro_rules! not_carried_over {
-    ($list:literal) => {
-        concat!(
-            "SELECT renewal.id, count(*) AS number
-             FROM subscription_plan_renewal AS renewal
-             JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
-             JOIN license ON license.subscription_plan_uuid = renewal.prior_subscription_plan_uuid
-             WHERE renewal.id ", $list, " AND renewal.processed AND renewed.start_date > $2 AND ",
-            $crate::rows::renewals::waits!(license_types: "renewal.license_types_to_copy", renewed_plan: "renewed.uuid"),
-            " GROUP BY renewal.id"
-        )
-    };
-}
-
-/// Those of the licenses in the list `$4` of the plan `$1` that wait for one of the plan `$3`, which takes `$2`.
-macro_rules! waiting_among {
-    ($list:literal) => {
-        concat!(
-            "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND ",
-            $crate::rows::renewals::waits!(license_types: "$2", renewed_plan: "$3"),
-            " AND license.uuid ",
-            $list,
-            " ORDER BY license.uuid"
-        )
-    };
-}
-pub(crate) use {not_carried_over, waiting_among, waits};
 
 /// A number for a renewal.
 #[derive(QueryableByName)]
-pub(crate) struct CountRow {
+struct CountRow {
     #[diesel(sql_type = BigInt)]
     id: i64,
     #[diesel(sql_type = BigInt)]
@@ -341,7 +303,19 @@ for_both_databases! {
             renewals: &[RenewalId],
             now: DateTime<Utc>,
         ) -> Result<HashMap<RenewalId, i64>, Error> {
-            self.count_not_carried_over(renewals, now)
+            let query = sql_query(format!(
+                "SELECT renewal.id, count(*) AS number
+                 FROM subscription_plan_renewal AS renewal
+                 JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
+                 JOIN license ON license.subscription_plan_uuid = renewal.prior_subscription_plan_uuid
+                 WHERE renewal.id {} AND renewal.processed AND renewed.start_date > $2 AND {}
+                 GROUP BY renewal.id",
+                Self::among("$1"),
+                waits("renewal.license_types_to_copy", "renewed.uuid")
+            ))
+            .bind::<SqlNumberList, _>(renewals.iter().map(|renewal| renewal.0).collect::<Vec<_>>())
+            .bind::<SqlTimestamp, _>(now);
+            Ok(self.list::<CountRow, (RenewalId, i64)>(query)?.into_iter().collect())
         }
 
         fn waiting_for(
@@ -350,10 +324,10 @@ for_both_databases! {
             following: &FollowingPlan,
             limit: i64,
         ) -> Result<Vec<LicenseId>, Error> {
-            let query = sql_query(concat!(
-                "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND ",
-                waits!(license_types: "$2", renewed_plan: "$3"),
-                " ORDER BY license.uuid LIMIT $4"
+            let query = sql_query(format!(
+                "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND {}
+                 ORDER BY license.uuid LIMIT $4",
+                waits("$2", "$3")
             ))
             .bind::<SqlUuid, _>(prior_plan.0)
             .bind::<Text, _>(following.license_types_to_copy.as_str())
@@ -368,7 +342,18 @@ for_both_databases! {
             following: &FollowingPlan,
             licenses: &[LicenseId],
         ) -> Result<Vec<LicenseId>, Error> {
-            self.those_waiting(prior_plan, following, licenses)
+            let query = sql_query(format!(
+                "SELECT license.uuid FROM license
+                 WHERE license.subscription_plan_uuid = $1 AND {} AND license.uuid {}
+                 ORDER BY license.uuid",
+                waits("$2", "$3"),
+                Self::among("$4")
+            ))
+            .bind::<SqlUuid, _>(prior_plan.0)
+            .bind::<Text, _>(following.license_types_to_copy.as_str())
+            .bind::<SqlUuid, _>(following.id.0)
+            .bind::<SqlUuidList, _>(sorted_uuids(licenses.iter().map(|license| license.0)));
+            self.list::<IdRow, _>(query)
         }
 
         fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {

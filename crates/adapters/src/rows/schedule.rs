@@ -2,19 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Nullable, Text};
-use diesel::{QueryableByName, sql_query};
+use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use license_manager_domain::Error;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation, RunOutcome};
+use license_manager_domain::ports::ScheduleRepository;
 
-use super::shared::SharedStatement;
+use super::shared::{NumberRow, for_both_databases};
 use crate::sql_types::SqlTimestamp;
 
-/// The number of imports that are repeated until they are finished.
-pub(crate) const UNFINISHED_IMPORTS: &str =
-    "SELECT count(*) AS number FROM imported_versions WHERE finished_at IS NULL";
-
 #[derive(QueryableByName)]
-pub(crate) struct ScheduleRow {
+struct ScheduleRow {
     #[diesel(sql_type = Text)]
     operation: String,
     #[diesel(sql_type = Nullable<Text>)]
@@ -41,7 +38,7 @@ pub(crate) struct ScheduleRow {
 
 impl ScheduleRow {
     /// `None` for an operation that this version does not know.
-    pub(crate) fn schedule(self) -> Result<Option<OperationSchedule>, Error> {
+    fn schedule(self) -> Result<Option<OperationSchedule>, Error> {
         let Some(operation) = RecurringOperation::from_name(&self.operation) else { return Ok(None) };
         Ok(Some(OperationSchedule {
             operation,
@@ -75,34 +72,55 @@ fn finished_run(
     Ok(Some(FinishedRun { started, finished, outcome, summary }))
 }
 
-/// The schedules, sorted by operation. Operations that this version does not know are left out.
-pub(crate) fn in_order(rows: Vec<ScheduleRow>) -> Result<Vec<OperationSchedule>, Error> {
-    let known = rows.into_iter().filter_map(|row| row.schedule().transpose());
-    let mut schedule: Vec<OperationSchedule> = known.collect::<Result<_, _>>()?;
-    schedule.sort_by_key(|schedule| schedule.operation);
-    Ok(schedule)
-}
+for_both_databases! {
+    impl ScheduleRepository for Unit {
+        fn list(&mut self) -> Result<Vec<OperationSchedule>, Error> {
+            let query = sql_query("SELECT * FROM operation_schedule");
+            let rows = self.read(|connection| query.load::<ScheduleRow>(connection))?;
+            let known = rows.into_iter().filter_map(|row| row.schedule().transpose());
+            let mut schedule: Vec<OperationSchedule> = known.collect::<Result<_, _>>()?;
+            schedule.sort_by_key(|schedule| schedule.operation);
+            Ok(schedule)
+        }
 
-/// Writes a schedule.
-pub(crate) fn save(schedule: &OperationSchedule) -> Result<impl SharedStatement + use<>, Error> {
-    let last = schedule.last_run.as_ref();
-    let summary = last.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::internal)?;
-    let statement = sql_query(
-        "UPDATE operation_schedule
-         SET expression = $1, next_run = $2, running_since = $3, started = $4, finished = $5, outcome = $6, summary = $7,
-             last_complete = $8, scheduled_since = $9, requested = $10
-         WHERE operation = $11",
-    );
-    Ok(statement
-        .bind::<Nullable<Text>, _>(schedule.expression.clone())
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.next_run)
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.running_since)
-        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.started))
-        .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.finished))
-        .bind::<Nullable<Text>, _>(last.map(|run| run.outcome.as_str()))
-        .bind::<Nullable<Text>, _>(summary)
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.last_complete)
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.scheduled_since)
-        .bind::<Nullable<SqlTimestamp>, _>(schedule.requested)
-        .bind::<Text, _>(schedule.operation.as_str()))
+        fn is_importing(&mut self) -> Result<bool, Error> {
+            // An import is repeated until it is finished.
+            let query = sql_query("SELECT count(*) AS number FROM imported_versions WHERE finished_at IS NULL");
+            Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number > 0)
+        }
+
+        fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
+            let statement = sql_query("INSERT INTO operation_schedule (operation) VALUES ($1) ON CONFLICT DO NOTHING")
+                .bind::<Text, _>(operation.as_str());
+            self.write(|connection| statement.execute(connection))?;
+            let query =
+                sql_query(format!("SELECT * FROM operation_schedule WHERE operation = $1{}", Self::FOR_UPDATE))
+                    .bind::<Text, _>(operation.as_str());
+            let row = self.write(|connection| query.get_result::<ScheduleRow>(connection))?;
+            Ok(row.schedule()?.unwrap_or_else(|| OperationSchedule::new(operation)))
+        }
+
+        fn save(&mut self, saved: &OperationSchedule) -> Result<(), Error> {
+            let last = saved.last_run.as_ref();
+            let summary = last.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::internal)?;
+            let statement = sql_query(
+                "UPDATE operation_schedule
+                 SET expression = $1, next_run = $2, running_since = $3, started = $4, finished = $5, outcome = $6,
+                     summary = $7, last_complete = $8, scheduled_since = $9, requested = $10
+                 WHERE operation = $11",
+            )
+            .bind::<Nullable<Text>, _>(saved.expression.as_deref())
+            .bind::<Nullable<SqlTimestamp>, _>(saved.next_run)
+            .bind::<Nullable<SqlTimestamp>, _>(saved.running_since)
+            .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.started))
+            .bind::<Nullable<SqlTimestamp>, _>(last.map(|run| run.finished))
+            .bind::<Nullable<Text>, _>(last.map(|run| run.outcome.as_str()))
+            .bind::<Nullable<Text>, _>(summary)
+            .bind::<Nullable<SqlTimestamp>, _>(saved.last_complete)
+            .bind::<Nullable<SqlTimestamp>, _>(saved.scheduled_since)
+            .bind::<Nullable<SqlTimestamp>, _>(saved.requested)
+            .bind::<Text, _>(saved.operation.as_str());
+            self.write_rows(1, "operations", |connection| statement.execute(connection))
+        }
+    }
 }

@@ -46,6 +46,14 @@ pub(crate) fn following(after: Option<LicenseId>) -> Uuid {
     after.map_or(Uuid::nil(), |id| id.0)
 }
 
+/// Ids in the order of locking, without duplicates.
+pub(crate) fn sorted_uuids(uuids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
+    let mut uuids: Vec<Uuid> = uuids.into_iter().collect();
+    uuids.sort_unstable();
+    uuids.dedup();
+    uuids
+}
+
 /// A query that runs on both databases.
 ///
 /// In plain SQL its parameters are `$1`, `$2` and so on, and must first appear in this order: SQLite numbers them as

@@ -1,4 +1,4 @@
-//! What differs in the work of recurring operations. The repository is in [`crate::rows::due_work`].
+//! Plans that auto-apply licenses, among the work of recurring operations. The repository is in [`crate::rows::due_work`].
 
 use std::collections::HashMap;
 
@@ -6,12 +6,11 @@ use chrono::{DateTime, Utc};
 use diesel::sql_query;
 use diesel::sql_types::Text;
 use license_manager_domain::model::NotificationKind;
-use license_manager_domain::ports::PlanEnd;
 use license_manager_domain::{Error, PlanId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::due_work::{PlanEndRow, PlanNumberRow, SinceRow};
+use crate::rows::due_work::{PlanNumberRow, SinceRow};
 use crate::sql_types::SqlTimestamp;
 
 /// When a plan last began to auto-apply, by its history; otherwise when it was created.
@@ -25,22 +24,6 @@ const TURNED_ON: &str = "
     ), plan.created)";
 
 impl SqliteUnit<'_> {
-    /// When plans end, and whether they have a renewal.
-    pub(crate) fn ends_of_plans(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
-        let query = sql_query(
-            "SELECT plan.uuid, agreement.enterprise_customer_uuid AS customer, plan.expiration_date,
-                    plan.expiration_processed,
-                    EXISTS (SELECT 1 FROM subscription_plan_renewal
-                            WHERE prior_subscription_plan_uuid = plan.uuid) AS has_renewal
-             FROM subscription_plan AS plan
-             JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
-             WHERE plan.uuid IN (SELECT value FROM json_each(?1))
-             ORDER BY plan.uuid",
-        )
-        .bind::<Text, _>(json(plans)?);
-        self.list::<PlanEndRow, _>(query)
-    }
-
     /// Plans that auto-apply licenses for long enough, with when they began, if nothing was sent for them.
     pub(crate) fn plans_auto_applying(
         &mut self,

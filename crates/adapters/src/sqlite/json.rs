@@ -6,6 +6,8 @@ use diesel::sql_types::Text;
 use license_manager_domain::Error;
 use serde::Serialize;
 
+use super::unit::SqliteUnit;
+
 /// Values as JSON: a parameter of a statement.
 pub(super) fn json(values: impl Serialize) -> Result<String, Error> {
     serde_json::to_string(&values).map_err(Error::internal)
@@ -16,4 +18,19 @@ pub(super) fn json(values: impl Serialize) -> Result<String, Error> {
 pub(super) struct Keys {
     #[diesel(sql_type = Text)]
     pub(super) keys: String,
+}
+
+impl SqliteUnit<'_> {
+    /// Only one unit of work writes at a time, so no row needs a lock.
+    pub(crate) const FOR_UPDATE: &'static str = "";
+
+    /// The rows of a list that is a parameter, with the column `value`.
+    pub(crate) fn each(parameter: &str) -> String {
+        format!("json_each({parameter}) AS input")
+    }
+
+    /// The condition that what stands before it is in a list that is a parameter.
+    pub(crate) fn among(parameter: &str) -> String {
+        format!("IN (SELECT value FROM json_each({parameter}))")
+    }
 }
