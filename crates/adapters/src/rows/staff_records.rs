@@ -3,16 +3,25 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_query;
+use diesel::sql_types::Text;
 use diesel::sqlite::Sqlite;
+use license_manager_domain::history::Change;
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
+use license_manager_domain::ports::{
+    LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
+};
 use license_manager_domain::{CustomerId, Error, LicenseEventId, LicenseId, NotificationId, PlanId};
 use uuid::Uuid;
 
+use super::shared::{for_both_databases, sorted_uuids};
+use crate::one_of::one_of;
 use crate::schema::{license_event, notification};
+use crate::sql_types::{SqlTimestamp, SqlUuidList};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = notification, check_for_backend(Pg, Sqlite))]
-pub(crate) struct NotificationRow {
+struct NotificationRow {
     id: i64,
     enterprise_customer_uuid: Uuid,
     enterprise_customer_user_id: i64,
@@ -40,7 +49,7 @@ impl TryFrom<NotificationRow> for (NotificationId, Notification) {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = license_event, check_for_backend(Pg, Sqlite))]
-pub(crate) struct LicenseEventRow {
+struct LicenseEventRow {
     id: i64,
     license_uuid: Uuid,
     event_name: String,
@@ -102,3 +111,83 @@ macro_rules! matching_events {
     }};
 }
 pub(crate) use matching_events;
+
+for_both_databases! {
+    impl NotificationRepository for Unit {
+        fn list(
+            &mut self,
+            filter: &NotificationFilter,
+            limit_offset: LimitOffset,
+        ) -> Result<Vec<(NotificationId, Notification)>, Error> {
+            let query = matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
+                .order((notification::last_sent.desc(), notification::id.desc()))
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0));
+            self.list::<NotificationRow, _>(query)
+        }
+
+        fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
+            let query = matching_notifications!(notification::table.count(), filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
+            let query = notification::table
+                .select(NotificationRow::as_select())
+                .filter(one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0)));
+            let found: Vec<(NotificationId, Notification)> = self.list::<NotificationRow, _>(query)?;
+            Ok(found.into_iter().map(|(_, notification)| notification).collect())
+        }
+
+        fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
+            self.require_write()?;
+            if notifications.is_empty() {
+                return Ok(());
+            }
+            self.save_notifications(notifications, change)
+        }
+
+        fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
+            self.delete_notifications(filter, change)
+        }
+    }
+}
+
+for_both_databases! {
+    impl LicenseEventRepository for Unit {
+        fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
+            let query = matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
+                .order(license_event::id.desc())
+                .offset(limit_offset.offset.max(0))
+                .limit(limit_offset.limit.max(0));
+            self.list::<LicenseEventRow, _>(query)
+        }
+
+        fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
+            let query = matching_events!(license_event::table.count(), filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
+            self.require_write()?;
+            if licenses.is_empty() {
+                return Ok(());
+            }
+            let statement = sql_query(format!(
+                "INSERT INTO license_event (license_uuid, event_name, created)
+                 SELECT value, $1, $2 FROM {} WHERE true
+                 ON CONFLICT (license_uuid, event_name) DO NOTHING",
+                Self::each("$3")
+            ))
+            .bind::<Text, _>(event_name)
+            .bind::<SqlTimestamp, _>(now)
+            .bind::<SqlUuidList, _>(sorted_uuids(licenses.iter().map(|license| license.0)));
+            self.write(|connection| statement.execute(connection))?;
+            Ok(())
+        }
+
+        fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
+            self.delete_events(filter, change)
+        }
+    }
+}

@@ -1,20 +1,18 @@
-//! Notifications that were sent, and events of licenses.
+//! Writes notifications that were sent, and deletes events of licenses. The repositories are in
+//! [`crate::rows::staff_records`].
 
-use chrono::{DateTime, Utc};
 use diesel::dsl::max;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::Error;
 use license_manager_domain::history::{Change, ChangeKind};
-use license_manager_domain::model::{LicenseMark, Notification};
-use license_manager_domain::ports::{
-    LicenseEventFilter, LicenseEventRepository, LimitOffset, NotificationFilter, NotificationRepository,
-};
-use license_manager_domain::{Error, LicenseId, NotificationId, PlanId};
+use license_manager_domain::model::Notification;
+use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter};
 
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
-use crate::rows::staff_records::{LicenseEventRow, NotificationRow, matching_events, matching_notifications};
+use crate::rows::staff_records::{matching_events, matching_notifications};
 use crate::schema::{LICENSE_EVENT, NOTIFICATION, license_event, notification};
 use crate::sql_types::SqlTimestamp;
 
@@ -24,35 +22,9 @@ struct Saved {
     id: i64,
 }
 
-impl NotificationRepository for SqliteUnit<'_> {
-    fn list(
-        &mut self,
-        filter: &NotificationFilter,
-        limit_offset: LimitOffset,
-    ) -> Result<Vec<(NotificationId, Notification)>, Error> {
-        let query = matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
-            .order((notification::last_sent.desc(), notification::id.desc()))
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0));
-        self.list::<NotificationRow, _>(query)
-    }
-
-    fn count(&mut self, filter: &NotificationFilter) -> Result<i64, Error> {
-        self.read(|connection| matching_notifications!(notification::table.count(), filter).get_result(connection))
-    }
-
-    fn find_by_plans(&mut self, plans: &[PlanId]) -> Result<Vec<Notification>, Error> {
-        let about = one_of(notification::subscription_plan_uuid, plans.iter().map(|plan| plan.0));
-        let query = notification::table.select(NotificationRow::as_select()).filter(about);
-        let found: Vec<(NotificationId, Notification)> = self.list::<NotificationRow, _>(query)?;
-        Ok(found.into_iter().map(|(_, notification)| notification).collect())
-    }
-
-    fn save(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
-        self.require_write()?;
-        if notifications.is_empty() {
-            return Ok(());
-        }
+impl SqliteUnit<'_> {
+    /// Adds notifications, or changes when they were sent.
+    pub(crate) fn save_notifications(&mut self, notifications: &[Notification], change: &Change) -> Result<(), Error> {
         let last: Option<i64> =
             self.write(|connection| notification::table.select(max(notification::id)).get_result(connection))?;
         let rows: Vec<_> = notifications
@@ -84,42 +56,21 @@ impl NotificationRepository for SqliteUnit<'_> {
         Ok(())
     }
 
-    fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
+    /// Deletes the notifications that match.
+    pub(crate) fn delete_notifications(
+        &mut self,
+        filter: &NotificationFilter,
+        change: &Change,
+    ) -> Result<usize, Error> {
         let query = matching_notifications!(notification::table.select(notification::id), filter);
         let ids: Vec<i64> = self.write(|connection| query.load(connection))?;
         self.record(&NOTIFICATION, &json(&ids)?, ChangeKind::Deleted, change)?;
         let statement = diesel::delete(notification::table.filter(one_of(notification::id, ids)));
         self.write(|connection| statement.execute(connection))
     }
-}
 
-impl LicenseEventRepository for SqliteUnit<'_> {
-    fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
-        let query = matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
-            .order(license_event::id.desc())
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0));
-        self.list::<LicenseEventRow, _>(query)
-    }
-
-    fn count(&mut self, filter: &LicenseEventFilter) -> Result<i64, Error> {
-        self.read(|connection| matching_events!(license_event::table.count(), filter).get_result(connection))
-    }
-
-    fn add(&mut self, licenses: &[LicenseId], event_name: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        let statement = diesel::sql_query(
-            "INSERT INTO license_event (license_uuid, event_name, created)
-             SELECT value, ?2, ?3 FROM json_each(?1) WHERE true
-             ON CONFLICT (license_uuid, event_name) DO NOTHING",
-        )
-        .bind::<Text, _>(json(licenses)?)
-        .bind::<Text, _>(event_name)
-        .bind::<SqlTimestamp, _>(now);
-        self.write(|connection| statement.execute(connection))?;
-        Ok(())
-    }
-
-    fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
+    /// Deletes the events that match.
+    pub(crate) fn delete_events(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
         let query = matching_events!(license_event::table.select(license_event::id), filter);
         let ids: Vec<i64> = self.write(|connection| query.load(connection))?;
         self.record(&LICENSE_EVENT, &json(&ids)?, ChangeKind::Deleted, change)?;
