@@ -4,11 +4,10 @@ use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use license_manager_domain::console::{AgreementRow, LicenseRow, MessageRow, PlanRow, RenewalRow};
-use license_manager_domain::{
-    AgreementId, CustomerId, Error, LicenseCounts, LicenseId, LicenseStatus, PlanId, RenewalId,
-};
+use license_manager_domain::{AgreementId, CustomerId, Error, LicenseId, LicenseStatus, PlanId, RenewalId};
 use uuid::Uuid;
 
+use crate::rows::licenses::CountsRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]
@@ -103,14 +102,8 @@ pub(super) struct PlanSqlRow {
     customer_name: Option<String>,
     #[diesel(sql_type = Bool)]
     is_renewed: bool,
-    #[diesel(sql_type = BigInt)]
-    unassigned: i64,
-    #[diesel(sql_type = BigInt)]
-    assigned: i64,
-    #[diesel(sql_type = BigInt)]
-    activated: i64,
-    #[diesel(sql_type = BigInt)]
-    revoked: i64,
+    #[diesel(embed)]
+    counts: CountsRow,
 }
 
 /// The tables of plans in lists: `plan`, `agreement` and `product`.
@@ -164,12 +157,7 @@ impl From<PlanSqlRow> for PlanRow {
             customer: CustomerId(row.customer_uuid),
             customer_name: row.customer_name,
             is_renewed: row.is_renewed,
-            counts: LicenseCounts {
-                unassigned: row.unassigned,
-                assigned: row.assigned,
-                activated: row.activated,
-                revoked: row.revoked,
-            },
+            counts: row.counts.into(),
         }
     }
 }

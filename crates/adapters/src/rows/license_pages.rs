@@ -1,7 +1,6 @@
 //! Pages of licenses, read from index ranges. See `docs/adr/0018-pages-of-licenses.md`.
 
-use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, RunQueryDsl};
+use diesel::RunQueryDsl;
 use license_manager_domain::ports::{
     LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseSearch, LimitOffset,
 };
@@ -10,27 +9,8 @@ use uuid::Uuid;
 
 use super::license_filters::{Bind, Composed, Dialect, Plans, Statement};
 use super::license_ranges::{Arm, Range, Test, Value};
-use super::licenses::LicenseRow;
+use super::licenses::{CountsRow, LicenseRow};
 use super::shared::{IdRow, NumberRow, for_both_databases};
-
-/// The numbers of licenses by state.
-#[derive(QueryableByName)]
-pub(crate) struct CountsRow {
-    #[diesel(sql_type = BigInt)]
-    unassigned: i64,
-    #[diesel(sql_type = BigInt)]
-    assigned: i64,
-    #[diesel(sql_type = BigInt)]
-    activated: i64,
-    #[diesel(sql_type = BigInt)]
-    revoked: i64,
-}
-
-impl From<CountsRow> for LicenseCounts {
-    fn from(CountsRow { unassigned, assigned, activated, revoked }: CountsRow) -> Self {
-        Self { unassigned, assigned, activated, revoked }
-    }
-}
 
 /// Licenses in an order.
 struct Asked<'a> {

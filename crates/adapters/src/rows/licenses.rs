@@ -6,7 +6,7 @@ use diesel::dsl::{AsSelect, auto_type};
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::ports::{DeletedLicense, Person};
 use license_manager_domain::{
@@ -165,6 +165,25 @@ fn forms(email: Option<&Email>) -> (Option<String>, Option<String>) {
 
 pub(crate) fn licenses(rows: impl IntoIterator<Item = LicenseRow>) -> Result<Vec<License>, Error> {
     rows.into_iter().map(License::try_from).collect()
+}
+
+/// The numbers of licenses by state.
+#[derive(QueryableByName)]
+pub(crate) struct CountsRow {
+    #[diesel(sql_type = BigInt)]
+    unassigned: i64,
+    #[diesel(sql_type = BigInt)]
+    assigned: i64,
+    #[diesel(sql_type = BigInt)]
+    activated: i64,
+    #[diesel(sql_type = BigInt)]
+    revoked: i64,
+}
+
+impl From<CountsRow> for LicenseCounts {
+    fn from(CountsRow { unassigned, assigned, activated, revoked }: CountsRow) -> Self {
+        Self { unassigned, assigned, activated, revoked }
+    }
 }
 
 /// The seats of a plan by state, as the triggers counted them.

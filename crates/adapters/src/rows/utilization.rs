@@ -5,9 +5,9 @@ use diesel::sql_types::BigInt;
 use diesel::{QueryableByName, sql_query};
 use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use license_manager_domain::ports::UtilizationRepository;
-use license_manager_domain::{Error, License, LicenseCounts, PlanId};
+use license_manager_domain::{Error, License, PlanId};
 
-use super::licenses::LicenseRow;
+use super::licenses::{CountsRow, LicenseRow};
 use super::shared::for_both_databases;
 use crate::sql_types::{SqlDate, SqlUuid};
 
@@ -15,22 +15,15 @@ use crate::sql_types::{SqlDate, SqlUuid};
 pub(crate) struct DayRow {
     #[diesel(sql_type = SqlDate)]
     day: NaiveDate,
-    #[diesel(sql_type = BigInt)]
-    unassigned: i64,
-    #[diesel(sql_type = BigInt)]
-    assigned: i64,
-    #[diesel(sql_type = BigInt)]
-    activated: i64,
-    #[diesel(sql_type = BigInt)]
-    revoked: i64,
+    #[diesel(embed)]
+    change: CountsRow,
     #[diesel(sql_type = BigInt)]
     activations: i64,
 }
 
 impl From<DayRow> for SeatChange {
     fn from(row: DayRow) -> Self {
-        let DayRow { day, unassigned, assigned, activated, revoked, activations } = row;
-        Self { day, change: LicenseCounts { unassigned, assigned, activated, revoked }, activations }
+        Self { day: row.day, change: row.change.into(), activations: row.activations }
     }
 }
 
