@@ -69,6 +69,30 @@ impl SqliteUnit<'_> {
         self.write(|connection| prepared(statement).execute(connection))?;
         Ok(())
     }
+
+    /// Stores the events among messages for the webhooks that are told of them.
+    fn add_events(&mut self, messages: &[Message]) -> Result<(), Error> {
+        let events = messages.iter().filter_map(|message| Some((message.id, message.payload.event()?)));
+        let events: Vec<_> = events.collect();
+        if events.is_empty() {
+            return Ok(());
+        }
+        let statement = sql_query(
+            "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created,
+                                           trace_parent)
+             SELECT webhook.uuid, message.uuid, event.value ->> 1, license_uuid, payload, message.created, message.created,
+                    message.created, trace_parent
+             FROM json_each(?1) AS event
+             CROSS JOIN webhook ON webhook.event_types = '[]'
+                 OR EXISTS (SELECT 1 FROM json_each(webhook.event_types) AS own WHERE own.value = event.value ->> 1)
+             CROSS JOIN outbox AS message ON message.uuid = event.value ->> 0
+                AND (webhook.enterprise_customer_uuid IS NULL
+                     OR webhook.enterprise_customer_uuid = message.enterprise_customer_uuid)",
+        )
+        .bind::<Text, _>(json(events)?);
+        self.write(|connection| prepared(statement).execute(connection))?;
+        Ok(())
+    }
 }
 
 /// The length of a message in JSON without its payload.
@@ -113,26 +137,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         .bind::<Text, _>(String::from_utf8(json_rows).map_err(Error::internal)?)
         .bind::<Nullable<Text>, _>(traces::parent());
         self.write(|connection| prepared(statement).execute(connection))?;
-        let events = messages.iter().filter_map(|message| Some((message.id, message.payload.event()?)));
-        let events: Vec<_> = events.collect();
-        if events.is_empty() {
-            return Ok(());
-        }
-        let statement = sql_query(
-            "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created,
-                                           trace_parent)
-             SELECT webhook.uuid, message.uuid, event.value ->> 1, license_uuid, payload, message.created, message.created,
-                    message.created, trace_parent
-             FROM json_each(?1) AS event
-             CROSS JOIN webhook ON webhook.event_types = '[]'
-                 OR EXISTS (SELECT 1 FROM json_each(webhook.event_types) AS own WHERE own.value = event.value ->> 1)
-             CROSS JOIN outbox AS message ON message.uuid = event.value ->> 0
-                AND (webhook.enterprise_customer_uuid IS NULL
-                     OR webhook.enterprise_customer_uuid = message.enterprise_customer_uuid)",
-        )
-        .bind::<Text, _>(json(events)?);
-        self.write(|connection| prepared(statement).execute(connection))?;
-        Ok(())
+        self.add_events(messages)
     }
 
     fn count(&mut self) -> Result<i64, Error> {

@@ -248,9 +248,7 @@ impl DjangoExport {
                 false => cells[0].unwrap_or_default().to_owned(),
             };
             if is_history {
-                let own_key = ours.get(&found_key).map(|row| own_text(row, table.own_key().1));
-                let own_key = own_key.filter(|key| !is_of_none(key));
-                if own_key.as_deref() != cells[1].map(hyphenated).as_deref() {
+                if !is_same_row(table, ours.get(&found_key).copied(), cells[1]) {
                     findings.push(refused("written_there", format!("{there} {found_key}")));
                     continue;
                 }
@@ -360,6 +358,12 @@ pub(super) fn key_literal(key: &str, is_uuid: bool, table: &Table, is_history: b
 /// Whether rows are found by a UUID.
 fn is_of_uuid(table: &Table, is_history: bool) -> bool {
     !is_history && matches!(table.own_key().2, Form::Uuid | Form::UuidOrNone)
+}
+
+/// Whether a version there is of the same row as ours, by the keys of the rows.
+fn is_same_row(table: &Table, ours: Option<&ExportedRow>, there: Option<&str>) -> bool {
+    let own_key = ours.map(|row| own_text(row, table.own_key().1)).filter(|key| !is_of_none(key));
+    own_key.as_deref() == there.map(hyphenated).as_deref()
 }
 
 /// Whether a key stands for a row that a version does not name.

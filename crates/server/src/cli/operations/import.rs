@@ -96,24 +96,15 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     let _entered = runtime.enter();
     let supervisor = CommandSupervisor::start("import")?;
     let run = &arguments.run;
-    let now = SystemClock.now();
     if arguments.verify {
-        let mut take = |finding: &Finding| report.take(finding);
-        let compared = match &target {
-            Database::Sqlite(store) => verify_sqlite(store, &mut source, now, &mut take, &supervisor)?,
-            Database::Postgres(store) => verify_postgres(store, &mut source, now, &mut take, &supervisor)?,
-        };
-        drop(supervisor);
-        report.finish()?;
-        write_compared(&compared, &report.examples, run.show.output, out)?;
-        return Ok(compared.iter().all(|table| table.differences == 0));
+        return verify(&target, &mut source, report, supervisor, run.show.output, out);
     }
     let conflicts = match (arguments.force, arguments.keep) {
         (true, _) => Conflicts::Force,
         (_, true) => Conflicts::Keep,
         _ => Conflicts::Refuse,
     };
-    let options = ImportOptions { dry_run: run.dry_run, strict: arguments.strict, conflicts, now };
+    let options = ImportOptions { dry_run: run.dry_run, strict: arguments.strict, conflicts, now: SystemClock.now() };
     let mut take = |finding: &Finding| report.take(finding);
     let result = match &target {
         Database::Sqlite(store) => import_sqlite(store, &mut source, options, &mut take, &supervisor),
@@ -133,6 +124,27 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
         SummaryFormat::Json => writeln!(out, "{}", summary.json())?,
     }
     Ok(!refused)
+}
+
+/// Compares the database with its source. Returns whether they are equal.
+fn verify(
+    target: &Database,
+    source: &mut DjangoDatabase,
+    mut report: RowReport,
+    supervisor: CommandSupervisor,
+    format: SummaryFormat,
+    out: &mut impl Write,
+) -> Result<bool, CommandError> {
+    let now = SystemClock.now();
+    let mut take = |finding: &Finding| report.take(finding);
+    let compared = match target {
+        Database::Sqlite(store) => verify_sqlite(store, source, now, &mut take, &supervisor)?,
+        Database::Postgres(store) => verify_postgres(store, source, now, &mut take, &supervisor)?,
+    };
+    drop(supervisor);
+    report.finish()?;
+    write_compared(&compared, &report.examples, format, out)?;
+    Ok(compared.iter().all(|table| table.differences == 0))
 }
 
 /// Ends the import.
