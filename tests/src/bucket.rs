@@ -1,14 +1,13 @@
 //! A fake S3-compatible service.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reqwest::Url;
 
-use crate::upstreams::{Received, lock, read_request};
+use crate::fake_service::{FREE_PORT, Received, lock, read_request, respond, serve};
 
 /// The bucket's name.
 const BUCKET: &str = "results";
@@ -31,17 +30,8 @@ struct State {
 impl FakeBucket {
     /// Starts the service.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
         let state = Arc::<State>::default();
-        let shared = state.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = shared.clone();
-                std::thread::spawn(move || answer(&state, stream));
-            }
-        });
-        Self { address, state }
+        Self { address: serve(FREE_PORT, &state, answer), state }
     }
 
     /// The service's URL.
@@ -104,14 +94,9 @@ impl State {
     }
 }
 
-fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
-    let Received { method, target, body, .. } = read_request(&stream)?;
+fn answer(state: &State, stream: &TcpStream) -> Option<()> {
+    let Received { method, target, body, .. } = read_request(stream)?;
     let url = Url::parse("http://bucket").ok()?.join(&target).ok()?;
     let (status, body) = state.answer(&method, &url, body);
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/csv\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-    .ok()
+    respond(stream, status, "Content-Type: text/csv\r\n", &body)
 }

@@ -1,8 +1,7 @@
 //! A fake OpenTelemetry collector.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -12,7 +11,7 @@ use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use prost::Message;
 
-use crate::upstreams::{Received, lock, read_request};
+use crate::fake_service::{Received, lock, read_request, respond, serve};
 
 /// A collector of spans as protobuf over HTTP. Runs until the test process ends.
 #[derive(Debug)]
@@ -70,17 +69,8 @@ impl FakeCollector {
 
     /// Starts a collector at an address.
     pub fn start_at(address: SocketAddr) -> Self {
-        let listener = TcpListener::bind(address).expect("the address is free");
-        let address = listener.local_addr().expect("a listener has an address");
         let exports = Arc::<Mutex<Vec<Export>>>::default();
-        let shared = exports.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let exports = shared.clone();
-                std::thread::spawn(move || take(&exports, stream));
-            }
-        });
-        Self { address, exports }
+        Self { address: serve(address, &exports, take), exports }
     }
 
     /// The URL for `LM_TELEMETRY__OTLP_ENDPOINT`.
@@ -112,8 +102,8 @@ impl FakeCollector {
 }
 
 /// Handles a request. Only valid ones are answered 200.
-fn take(exports: &Mutex<Vec<Export>>, mut stream: TcpStream) -> Option<()> {
-    let Received { method, target, headers, body } = read_request(&stream)?;
+fn take(exports: &Mutex<Vec<Export>>, stream: &TcpStream) -> Option<()> {
+    let Received { method, target, headers, body } = read_request(stream)?;
     let media_type = headers.get("content-type").map(String::as_str);
     let sound =
         (method.as_str(), target.as_str(), media_type) == ("POST", "/v1/traces", Some("application/x-protobuf"));
@@ -121,7 +111,7 @@ fn take(exports: &Mutex<Vec<Export>>, mut stream: TcpStream) -> Option<()> {
     if sound {
         lock(exports).push(Export { headers, body });
     }
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()
+    respond(stream, status, "", "")
 }
 
 fn spans(body: &[u8]) -> Vec<Span> {

@@ -1,9 +1,8 @@
 //! A fake provider of identities: the LMS's OAuth 2 endpoints, and an OpenID Connect provider.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::AsDer;
@@ -16,6 +15,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 
 use crate::Person;
+use crate::fake_service::{FREE_PORT, Received, lock, read_request, respond, serve};
 
 /// The client that the provider knows.
 pub const CLIENT_ID: &str = "license-manager-console";
@@ -53,17 +53,8 @@ struct Authorization {
 impl FakeIdentityProvider {
     /// Starts it.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
         let state = Arc::<Mutex<State>>::default();
-        let shared = state.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = shared.clone();
-                std::thread::spawn(move || answer(&state, &stream));
-            }
-        });
-        Self { address, state }
+        Self { address: serve(FREE_PORT, &state, answer), state }
     }
 
     /// Its URL.
@@ -73,48 +64,31 @@ impl FakeIdentityProvider {
 
     /// Signs this person in from now on; nobody with `None`.
     pub fn set_person(&self, person: Option<Person>) {
-        self.lock().person = person;
+        lock(&self.state).person = person;
     }
 
     /// Puts another nonce into identity tokens from now on.
     pub fn forge_nonce(&self) {
-        self.lock().nonce = "forged".to_owned();
+        lock(&self.state).nonce = "forged".to_owned();
     }
 
     /// Signs a token with these claims, as its identity tokens are signed.
     pub fn sign(&self, claims: &Value) -> String {
-        jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, key(&mut self.lock())).expect("a token is signed")
+        jsonwebtoken::encode(&Header::new(Algorithm::RS256), claims, key(&mut lock(&self.state)))
+            .expect("a token is signed")
     }
 
     /// How many tokens it gave.
     pub fn given(&self) -> usize {
-        self.lock().given
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state).given
     }
 }
 
-fn answer(state: &Mutex<State>, mut stream: &TcpStream) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let url = Url::parse(&format!("http://provider{path}")).ok()?;
+fn answer(state: &Mutex<State>, stream: &TcpStream) -> Option<()> {
+    let Received { target, body, .. } = read_request(stream)?;
+    let url = Url::parse(&format!("http://provider{target}")).ok()?;
     let form = Url::parse(&format!("http://provider/?{}", String::from_utf8(body).ok()?)).ok()?;
-    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = lock(state);
     let issuer = format!("http://{}", stream.local_addr().ok()?);
     let (status, headers, body) = match url.path() {
         "/oauth2/authorize" => authorize(&mut state, "user_id profile email", &fields(&url)),
@@ -146,13 +120,7 @@ fn answer(state: &Mutex<State>, mut stream: &TcpStream) -> Option<()> {
         },
         _ => (404, String::new(), Value::Null),
     };
-    let body = body.to_string();
-    write!(
-        stream,
-        "HTTP/1.1 {status} Status\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-    .ok()
+    respond(stream, &format!("{status} Status"), &headers, &body.to_string())
 }
 
 fn fields(url: &Url) -> BTreeMap<String, String> {

@@ -34,6 +34,7 @@ mod customer;
 mod database;
 mod django;
 pub mod failover;
+mod fake_service;
 mod identity_provider;
 mod oidc_provider;
 mod person;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::Url;
 use serde_json::{Value, json};
+
+use crate::fake_service::{FREE_PORT, Received, lock, read_request, respond, serve};
 
 /// Courses whose key contains this are in no catalog.
 pub const NOT_IN_CATALOG: &str = "NOT-IN-CATALOG";
@@ -61,24 +62,11 @@ struct State {
     aliases: Mutex<BTreeMap<String, bool>>,
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl FakeUpstreams {
     /// Starts the services.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
         let state = Arc::<State>::default();
-        let shared = state.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = shared.clone();
-                std::thread::spawn(move || answer(&state, stream));
-            }
-        });
-        Self { address, state }
+        Self { address: serve(FREE_PORT, &state, answer), state }
     }
 
     /// The URL for `LM_CATALOG__URL`, `LM_LMS__URL`, `LM_BRAZE__URL` and `LM_SEGMENT__URL`.
@@ -365,43 +353,13 @@ impl State {
     }
 }
 
-/// A request.
-pub(crate) struct Received {
-    pub(crate) method: String,
-    pub(crate) target: String,
-    /// Names are in lowercase.
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// Reads a request.
-pub(crate) fn read_request(stream: &TcpStream) -> Option<Received> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let mut words = line.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut headers = BTreeMap::new();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let length = headers.get("content-length").map_or(Ok(0), |length| length.parse()).ok()?;
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Received { method, target, headers, body })
-}
-
-/// Answers a request; nothing is written to a client that has disconnected.
-fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
-    let Received { method, target, mut headers, body } = read_request(&stream)?;
+fn answer(state: &State, stream: &TcpStream) -> Option<()> {
+    let Received { method, target, mut headers, body } = read_request(stream)?;
     let url = Url::parse("http://upstreams").ok()?.join(&target).ok()?;
     lock(&state.trace_parents).push((url.path().to_owned(), headers.remove("traceparent")));
     let refusing = state.refusing.load(Ordering::SeqCst);
     if refusing != 0 {
-        return write!(stream, "HTTP/1.1 {refusing} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok();
+        return respond(stream, &format!("{refusing} Refused"), "", "");
     }
     let (status, headers, body) = if method == "GET" {
         let mut query: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -428,11 +386,5 @@ fn answer(state: &State, mut stream: TcpStream) -> Option<()> {
             }
         }
     };
-    let body = body.to_string();
-    let length = body.len();
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-    )
-    .ok()
+    respond(stream, status, &format!("Content-Type: application/json\r\n{headers}"), &body.to_string())
 }

@@ -1,15 +1,16 @@
 //! A fake webhook endpoint.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
+
+use crate::fake_service::{FREE_PORT, Received, lock, read_request, respond, serve};
 
 /// An endpoint that records its requests. Runs until the test process ends.
 #[derive(Debug)]
@@ -60,17 +61,8 @@ impl Told {
 impl WebhookEndpoint {
     /// Starts an endpoint that accepts everything.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-        let address = listener.local_addr().expect("a listener has an address");
         let state = Arc::new(State { status: AtomicU16::new(204), told: Mutex::default() });
-        let shared = state.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let state = shared.clone();
-                std::thread::spawn(move || answer(&state, &stream));
-            }
-        });
-        Self { address, state }
+        Self { address: serve(FREE_PORT, &state, answer), state }
     }
 
     /// Its URL.
@@ -85,7 +77,7 @@ impl WebhookEndpoint {
 
     /// All requests, in order.
     pub fn told(&self) -> Vec<Told> {
-        self.state.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.state.told).clone()
     }
 
     /// The accepted requests.
@@ -94,27 +86,16 @@ impl WebhookEndpoint {
     }
 }
 
-fn answer(state: &State, mut stream: &TcpStream) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut headers = BTreeMap::new();
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
-    }
-    let mut body = vec![0; headers.get("content-length")?.parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
+fn answer(state: &State, stream: &TcpStream) -> Option<()> {
+    let Received { headers, body, .. } = read_request(stream)?;
     let text = String::from_utf8(body).ok()?;
     let status = state.status.load(Ordering::SeqCst);
     let told = Told { status, headers, body: serde_json::from_str(&text).unwrap_or_default(), text };
-    state.told.lock().unwrap_or_else(PoisonError::into_inner).push(told);
+    lock(&state.told).push(told);
     if status == 0 {
         // The caller times out first.
         std::thread::sleep(std::time::Duration::from_secs(60));
         return None;
     }
-    write!(stream, "HTTP/1.1 {status} Status\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()
+    respond(stream, &format!("{status} Status"), "", "")
 }
