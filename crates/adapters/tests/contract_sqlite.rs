@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::DateTime;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::Text;
 use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
 use license_manager_contract::{Database, HistoryEntry, Told, Waiting, contract_suite};
 use license_manager_domain::ports::Store;
-use license_manager_domain::{CustomerId, Email, LicenseId, LicenseStatus, LmsUserId};
+use license_manager_domain::{CustomerId, LicenseId};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 #[path = "support/traces.rs"]
 mod traces;
+#[path = "support/written.rs"]
+mod written;
+
+use written::{Outside, Row};
 
 contract_suite!(in_a_file);
 
@@ -81,44 +83,17 @@ struct Step {
     detail: String,
 }
 
-#[derive(QueryableByName)]
-struct HistoryRow {
-    #[diesel(sql_type = Text)]
-    history_type: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    history_user: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
-    history_change_reason: Option<String>,
-    #[diesel(sql_type = BigInt)]
-    history_date: i64,
-}
+impl Outside for InAFile {
+    const MICROS: &'static str = "history_date";
+    const NOW: &'static str = "0";
 
-#[derive(QueryableByName)]
-struct ToldRow {
-    #[diesel(sql_type = Text)]
-    status: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    user_email: Option<String>,
-    #[diesel(sql_type = Nullable<BigInt>)]
-    lms_user_id: Option<i64>,
-    #[diesel(sql_type = Bool)]
-    has_key: bool,
-}
+    fn rows<R: Row>(&self, query: &str) -> Vec<R> {
+        diesel::sql_query(query).load(&mut self.connection()).unwrap()
+    }
 
-#[derive(QueryableByName)]
-struct OutboxRow {
-    #[diesel(sql_type = Text)]
-    topic: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    license_uuid: Option<String>,
-    #[diesel(sql_type = Text)]
-    payload: String,
-}
-
-#[derive(QueryableByName)]
-struct SourceRow {
-    #[diesel(sql_type = Text)]
-    source_id: String,
+    fn execute(&self, statements: &str) {
+        self.connection().batch_execute(statements).unwrap();
+    }
 }
 
 impl Database for InAFile {
@@ -127,70 +102,23 @@ impl Database for InAFile {
     }
 
     fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
-        let key = match table {
-            "product" | "notification" | "license_event" | "subscription_plan_renewal" | "license_transfer_job" => "id",
-            "license_source" => "license_uuid",
-            _ => "uuid",
-        };
-        let rows: Vec<HistoryRow> =
-            diesel::sql_query(format!("SELECT * FROM {table}_history WHERE {key} = ? ORDER BY history_id"))
-                .bind::<Text, _>(id)
-                .load(&mut self.connection())
-                .unwrap();
-        rows.into_iter()
-            .map(|row| HistoryEntry {
-                kind: row.history_type.parse().unwrap(),
-                user: row.history_user,
-                reason: row.history_change_reason,
-                at: DateTime::from_timestamp_micros(row.history_date).unwrap(),
-            })
-            .collect()
+        written::history(self, table, id)
     }
 
     fn told_of(&self, license: LicenseId) -> Vec<Told> {
-        let rows: Vec<ToldRow> = diesel::sql_query(
-            "SELECT status, user_email, lms_user_id, activation_key IS NOT NULL AS has_key
-             FROM license_history WHERE uuid = ? ORDER BY history_id",
-        )
-        .bind::<Text, _>(license.to_string())
-        .load(&mut self.connection())
-        .unwrap();
-        rows.into_iter()
-            .map(|row| Told {
-                status: LicenseStatus::from_name(&row.status).unwrap(),
-                email: row.user_email.map(Email::from_storage),
-                lms_user_id: row.lms_user_id.map(LmsUserId),
-                has_key: row.has_key,
-            })
-            .collect()
+        written::told_of(self, license)
     }
 
     fn outbox(&self) -> Vec<Waiting> {
-        let rows: Vec<OutboxRow> =
-            diesel::sql_query("SELECT topic, license_uuid, payload FROM outbox ORDER BY position")
-                .load(&mut self.connection())
-                .unwrap();
-        rows.into_iter()
-            .map(|row| Waiting {
-                topic: row.topic,
-                license: row.license_uuid.map(|id| LicenseId(Uuid::parse_str(&id).unwrap())),
-                payload: row.payload,
-            })
-            .collect()
+        written::outbox(self)
     }
 
     fn words(&self) -> i64 {
-        let number = diesel::dsl::sql::<diesel::sql_types::BigInt>("(SELECT count(*) FROM outbox_words)");
-        diesel::select(number).get_result(&mut self.connection()).unwrap()
+        written::words(self)
     }
 
     fn source(&self, license: LicenseId) -> Option<String> {
-        let found: Option<SourceRow> = diesel::sql_query("SELECT source_id FROM license_source WHERE license_uuid = ?")
-            .bind::<Text, _>(license.to_string())
-            .get_result(&mut self.connection())
-            .optional()
-            .unwrap();
-        found.map(|row| row.source_id)
+        written::source(self, license)
     }
 
     fn within_a_trace(&self, work: &mut dyn FnMut()) -> Option<String> {
@@ -198,31 +126,8 @@ impl Database for InAFile {
     }
 
     fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {
-        diesel::sql_query(
-            "INSERT INTO role_assignment (username, role, enterprise_customer_uuid, created) VALUES (?, ?, ?, 0)",
-        )
-        .bind::<Text, _>(username)
-        .bind::<Text, _>(role)
-        .bind::<Nullable<Text>, _>(customer.map(|customer| customer.to_string()))
-        .execute(&mut self.connection())
-        .unwrap();
+        written::add_role(self, username, role, customer);
     }
-}
-
-/// The links of licenses and of their history, as text.
-fn links(connection: &mut SqliteConnection) -> Vec<String> {
-    #[derive(QueryableByName)]
-    struct Line {
-        #[diesel(sql_type = Text)]
-        line: String,
-    }
-    let query = "
-        SELECT concat_ws(' ', uuid, status, 'continues', renewed_from_uuid) AS line FROM license
-        UNION ALL
-        SELECT concat_ws(' ', history_id, uuid, status, 'continues', renewed_from_uuid) FROM license_history
-        ORDER BY line";
-    let lines: Vec<Line> = diesel::sql_query(query).load(connection).unwrap();
-    lines.into_iter().map(|line| line.line).collect()
 }
 
 #[test]
@@ -231,9 +136,8 @@ fn the_migration_knows_which_licenses_were_renewed() {
     const DOWN: &str = include_str!("../../../migrations/sqlite/2026-11-29-000028_renewed_from/down.sql");
     let database = in_a_file();
     license_manager_contract::following::free_licenses_go_to_who_waits(&database);
-    let mut connection = database.connection();
-    let written = links(&mut connection);
-    assert!(written.len() > 20, "{written:#?}");
-    connection.batch_execute(&format!("BEGIN; {DOWN} {UP} COMMIT")).unwrap();
-    assert_eq!(links(&mut connection), written);
+    let links = written::links(&database);
+    assert!(links.len() > 20, "{links:#?}");
+    database.execute(&format!("BEGIN; {DOWN} {UP} COMMIT"));
+    assert_eq!(written::links(&database), links);
 }
