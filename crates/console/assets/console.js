@@ -11,7 +11,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 // A box that selects all boxes of its form, and the number of those that are selected.
-for (const all of document.querySelectorAll("[data-selects-all]")) {
+function selectAll(all) {
   const form = all.closest("form");
   const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
   const told = form.querySelector("[data-selected]");
@@ -34,11 +34,13 @@ for (const all of document.querySelectorAll("[data-selects-all]")) {
   form.addEventListener("change", tell);
   tell();
 }
+for (const all of document.querySelectorAll("[data-selects-all]")) selectAll(all);
 
 // What is still going on, such as licenses that are being added: looked at again until it is over.
 const going = () => document.querySelector("[data-going]");
 if (going()) {
   const again = setInterval(async () => {
+    if (going().contains(document.activeElement)) return;
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
     if (!answer?.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -68,10 +70,12 @@ for (const chooser of document.querySelectorAll("input[type=file][data-into]")) 
   });
 }
 
-// A part of the page that is loaded again every few seconds while something goes on in it.
+// A part of the page that is loaded again every few seconds while something goes on in it, but not while somebody selects
+// something there.
 function keepLive(part) {
   if (!part || !part.hasAttribute("data-live")) return;
   setTimeout(async () => {
+    if (part.querySelector("input:checked") || part.contains(document.activeElement)) return keepLive(part);
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (answer.ok && !answer.redirected) {
@@ -79,6 +83,7 @@ function keepLive(part) {
         const next = page.getElementById(part.id);
         if (next) {
           part.replaceWith(next);
+          for (const all of next.querySelectorAll("[data-selects-all]")) selectAll(all);
           return keepLive(next);
         }
       }

@@ -186,8 +186,12 @@ fn several_plans_are_acted_on_at_once(database: Database) {
     assert_eq!(visit.post(act, &select("burn", "&all=yes")).status, 400);
 
     let page = sent(&mut visit, act, &select("freeze", "&all=yes&confirmed=yes&reason=unused"));
-    assert!(page.contains("2 plans were changed.") && page.contains("Frozen; 3 licenses were deleted."), "{page}");
-    let frozen = visit.page("/console/plans/?frozen=yes");
+    assert!(page.contains("“Freeze” was asked for, for 2 plans."), "{page}");
+    let frozen = poll(PATIENCE, || {
+        let page = visit.page("/console/plans/?job=yes");
+        page.contains("what was asked for is done").then(|| visit.page("/console/plans/?frozen=yes"))
+    });
+    let frozen = frozen.expect("jobs freeze them");
     assert!(
         frozen.contains("Freezable 1") && frozen.contains("Freezable 2") && !frozen.contains(&scene.plan.uuid),
         "{frozen}"
@@ -442,9 +446,16 @@ fn a_provisioner_works_in_a_browser(database: Database) {
     browser.fill("#reason", "unused");
     browser.picture("freeze");
     browser.click("button[name=confirmed]");
-    browser.reads("1 plan was changed.");
-    browser.reads("Frozen; 6 licenses were deleted.");
+    browser.reads("“Freeze” was asked for, for 1 plan.");
+    // The page tells by itself that it is done.
+    browser.reads("No job goes on in such a plan: what was asked for is done.");
     browser.picture("frozen");
+    browser.press("Show all plans");
+    browser.press("Chemistry");
+    browser.reads("Frozen");
+    assert_eq!(browser.text().matches("unused").count(), 0, "the reason is in the history");
+    browser.press("History");
+    browser.reads("unused");
 
     // The customer's page, and the message on expired plans.
     browser.press("Customers");

@@ -37,7 +37,7 @@ fn a_renewal_is_looked_at_before_it_is_saved(database: Database) {
     assert!(choice.contains(&format!("?plan={plan}")), "{choice}");
     let page = visit.page(&format!("{path}?plan={plan}"));
     assert!(page.contains("value=\"2100-01-01T00:00:00\""), "it begins when the plan ends: {page}");
-    assert!(page.contains("The 1 assigned and activated licenses"), "{page}");
+    assert!(page.contains("Assigned and activated licenses: 1"), "{page}");
 
     // Everything that is wrong is told at once; rules about several fields, too.
     let wrong = sent(&mut visit, path, &format!("form_token={token}&plan={plan}&number_of_licenses=many"));

@@ -23,7 +23,7 @@ on_both_databases!(
 );
 
 /// A demo that delivers nothing, and runs no operation but those that are asked for.
-fn quiet(database: &Database, more: &[(&str, &str)]) -> Server {
+pub(super) fn quiet(database: &Database, more: &[(&str, &str)]) -> Server {
     let mut settings = vec![("LM_WORKER__ENABLED", "false")];
     settings.extend_from_slice(more);
     let server = Server::start_demo_with(database.url(), &settings);
@@ -55,7 +55,7 @@ fn give_up(database: &Database) -> usize {
     database.texts("SELECT CAST(uuid AS text) AS text FROM outbox").len()
 }
 
-fn open(browser: &Browser, server: &Server, path: &str) {
+pub(super) fn open(browser: &Browser, server: &Server, path: &str) {
     browser.open(&format!("{}/console/{path}", server.base()));
 }
 

@@ -12,6 +12,7 @@ mod checks;
 mod concurrency;
 mod conformance;
 mod console;
+mod console_jobs;
 mod console_plans;
 mod console_renewals;
 mod console_rights;

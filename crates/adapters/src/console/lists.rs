@@ -83,7 +83,7 @@ fn json<T: Serialize>(named: Option<&Vec<T>>) -> Result<Option<String>, Error> {
 }
 
 /// Patterns for a text: in lowercase, and as typed.
-fn patterns(text: Option<&str>) -> (Option<String>, Option<String>) {
+pub(super) fn patterns(text: Option<&str>) -> (Option<String>, Option<String>) {
     (text.map(|text| containing(&text.to_lowercase())), text.map(containing))
 }
 
@@ -115,12 +115,14 @@ pub(super) mod plan_list {
              AND ($11 IS NULL OR plan.product_id = $11)
              AND ($12 IS NULL OR {})
              AND ($13 IS NULL OR $13 = EXISTS (SELECT 1 FROM subscription_plan_renewal AS renewal
-                                               WHERE renewal.prior_subscription_plan_uuid = plan.uuid))",
+                                               WHERE renewal.prior_subscription_plan_uuid = plan.uuid))
+             AND ($14 IS NULL OR $14 = EXISTS (SELECT 1 FROM plan_job AS job
+                                               WHERE job.subscription_plan_uuid = plan.uuid))",
             dialect.in_scope(&filters.scope, "$1"),
             contains("plan.title", "$3", "$4"),
             dialect.is_one_of("plan.uuid", "$12"),
         );
-        List { is_wide: true, ..List::new(PLANS_SHOWN, PLAN_TABLES, key, "plan.uuid", sorting, conditions, "$14") }
+        List { is_wide: true, ..List::new(PLANS_SHOWN, PLAN_TABLES, key, "plan.uuid", sorting, conditions, "$15") }
     }
 
     pub(in crate::console) fn bound<R: ListedRow>(
@@ -145,6 +147,7 @@ pub(super) mod plan_list {
             .bind::<Nullable<Integer>, _>(filters.product)
             .bind::<Nullable<Text>, _>(json(ids.as_ref())?)
             .bind::<Nullable<Bool>, _>(filters.is_renewed)
+            .bind::<Nullable<Bool>, _>(filters.has_job)
             .bind::<Nullable<SqlUuid>, _>(after.map(|after| after.0)))
     }
 }

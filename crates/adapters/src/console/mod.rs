@@ -19,18 +19,22 @@ pub(crate) struct Dialect {
     texts: &'static str,
     /// The numbers of a parameter with a JSON list, likewise.
     numbers: &'static str,
+    /// The id of the bulk enrollment that a message is about.
+    enrollment: &'static str,
 }
 
 const POSTGRES: Dialect = Dialect {
     ids: "(SELECT value::uuid FROM json_array_elements_text({}::json) AS value)",
     texts: "(SELECT value FROM json_array_elements_text({}::json) AS value)",
     numbers: "(SELECT value::bigint FROM json_array_elements_text({}::json) AS value)",
+    enrollment: "(payload::json ->> 'job_uuid')::uuid",
 };
 
 const SQLITE: Dialect = Dialect {
     ids: "(SELECT value FROM json_each({}))",
     texts: "(SELECT value FROM json_each({}))",
     numbers: "(SELECT value FROM json_each({}))",
+    enrollment: "json_extract(payload, '$.job_uuid')",
 };
 
 /// Implements a port for both stores.
@@ -73,6 +77,17 @@ impl Dialect {
             CustomerScope::All => format!("{parameter} IS NOT NULL"),
             CustomerScope::Only(_) => self.is_one_of("agreement.enterprise_customer_uuid", parameter),
         }
+    }
+}
+
+/// The condition of a filter that is given. Otherwise, one that is true: its parameters are null, and stand there because
+/// a statement must have each of its parameters.
+///
+/// A condition such as `$1 IS NULL OR column = $1` would keep SQLite from using an index.
+fn if_given(is_given: bool, parameters: &[&str], condition: &str) -> String {
+    match is_given {
+        true => condition.to_owned(),
+        false => parameters.iter().map(|parameter| format!("{parameter} IS NULL")).collect::<Vec<_>>().join(" AND "),
     }
 }
 

@@ -4,18 +4,21 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use license_manager_domain::console::{
-    ConsoleOperations, EnrollmentRow, JobRow, LicenseRow, ListPage, MOST_COUNTED, MessageFilters, PlanRow, Slice,
-    TransferFilters, TransferRow,
+    ConsoleOperations, EnrollmentFilters, EnrollmentRow, EnrollmentTry, JobFilters, JobRow, LicenseRow, ListPage,
+    MOST_COUNTED, MessageFilters, PlanRow, Slice, TransferFilters, TransferRow,
 };
 use license_manager_domain::model::{EnrollmentNumbers, JobKind};
 use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::ports::CustomerScope;
-use license_manager_domain::{AgreementId, CustomerId, EnrollmentJobId, Error, LicenseId, PlanId, TransferJobId};
+use license_manager_domain::{
+    AgreementId, CustomerId, EnrollmentJobId, Error, LicenseCounts, LicenseId, MessageId, PlanId, TransferJobId,
+};
 use uuid::Uuid;
 
+use super::lists::{ListedRow, patterns};
 use super::queries::{converted, number};
 use super::rows::{LICENSES, LicenseSqlRow, PLANS_SHOWN, PlanSqlRow};
-use super::{Dialect, customers, for_both_stores};
+use super::{Dialect, contains, customers, for_both_stores, if_given, named};
 use crate::rows::outbox::WaitingRow;
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -77,6 +80,68 @@ where
         .bind::<Nullable<Bool>, _>(filters.is_completed)
 }
 
+/// The tables of jobs in lists.
+const JOB_TABLES: &str =
+    "FROM plan_job AS job JOIN subscription_plan AS plan ON plan.uuid = job.subscription_plan_uuid";
+
+/// Which jobs match. The parameters are bound by [`jobs`]; the first one is the time.
+fn matching_jobs(dialect: &Dialect, filters: &JobFilters) -> String {
+    let plans = match filters.plans {
+        Some(_) => dialect.is_one_of("plan.uuid", "$2"),
+        None => "$2 IS NOT NULL".to_owned(),
+    };
+    let state = match filters.has_failed {
+        Some(true) => "job.attempts > 0",
+        Some(false) => "job.attempts = 0",
+        None => "job.attempts >= 0",
+    };
+    format!(
+        "WHERE $1 IS NOT NULL AND {plans} AND {} AND {} AND {state}",
+        if_given(filters.kind.is_some(), &["$3"], "job.kind = $3"),
+        if_given(filters.title.is_some(), &["$4", "$5"], &contains("plan.title", "$4", "$5"))
+    )
+}
+
+fn jobs<R: ListedRow>(
+    text: String,
+    filters: &JobFilters,
+    now: DateTime<Utc>,
+) -> Result<impl SharedQuery<R> + use<R>, Error> {
+    let plans: Vec<Uuid> = filters.plans.iter().flatten().map(|plan| plan.0).collect();
+    let (lowered, typed) = patterns(filters.title.as_deref());
+    Ok(sql_query(text)
+        .bind::<SqlTimestamp, _>(now)
+        .bind::<Text, _>(serde_json::to_string(&plans).map_err(Error::internal)?)
+        .bind::<Nullable<Text>, _>(filters.kind.map(|kind| kind.as_str().to_owned()))
+        .bind::<Nullable<Text>, _>(lowered)
+        .bind::<Nullable<Text>, _>(typed))
+}
+
+/// The bulk enrollments that match. Their parameters are bound by [`enrollments`].
+fn matching_enrollments(filters: &EnrollmentFilters) -> String {
+    let state = match filters.is_unfinished {
+        Some(true) => "job.stage IN ('enrolling', 'filing')",
+        Some(false) => "job.stage NOT IN ('enrolling', 'filing')",
+        None => "job.stage IS NOT NULL",
+    };
+    format!(
+        "FROM bulk_enrollment_job AS job
+         LEFT JOIN customer_agreement AS agreement
+             ON agreement.enterprise_customer_uuid = job.enterprise_customer_uuid
+         WHERE {} AND {} AND {state}",
+        if_given(filters.id.is_some(), &["$1"], "job.uuid = $1"),
+        if_given(filters.customer.is_some(), &["$2", "$3"], &named("$2", "$3"))
+    )
+}
+
+fn enrollments<R: ListedRow>(text: String, filters: &EnrollmentFilters) -> impl SharedQuery<R> + use<R> {
+    let (lowered, typed) = patterns(filters.customer.as_deref());
+    sql_query(text)
+        .bind::<Nullable<SqlUuid>, _>(filters.id.map(|id| id.0))
+        .bind::<Nullable<Text>, _>(lowered)
+        .bind::<Nullable<Text>, _>(typed)
+}
+
 #[derive(QueryableByName)]
 struct JobSqlRow {
     #[diesel(sql_type = SqlUuid)]
@@ -89,6 +154,8 @@ struct JobSqlRow {
     requested_by: Option<String>,
     #[diesel(sql_type = SqlTimestamp)]
     requested_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    reason: Option<String>,
     #[diesel(sql_type = SqlTimestamp)]
     not_before: DateTime<Utc>,
     #[diesel(sql_type = Bool)]
@@ -100,9 +167,13 @@ struct JobSqlRow {
     #[diesel(sql_type = Nullable<Integer>)]
     desired_num_licenses: Option<i32>,
     #[diesel(sql_type = BigInt)]
-    total: i64,
+    unassigned: i64,
     #[diesel(sql_type = BigInt)]
-    live: i64,
+    assigned: i64,
+    #[diesel(sql_type = BigInt)]
+    activated: i64,
+    #[diesel(sql_type = BigInt)]
+    revoked: i64,
 }
 
 impl From<JobSqlRow> for JobRow {
@@ -113,13 +184,18 @@ impl From<JobSqlRow> for JobRow {
             kind: JobKind::from_name(&row.kind),
             requested_by: row.requested_by,
             requested_at: row.requested_at,
+            reason: row.reason,
             not_before: row.not_before,
             is_claimed: row.is_claimed,
             attempts: row.attempts,
             last_error: row.last_error,
             desired: row.desired_num_licenses,
-            total: row.total,
-            live: row.live,
+            counts: LicenseCounts {
+                unassigned: row.unassigned,
+                assigned: row.assigned,
+                activated: row.activated,
+                revoked: row.revoked,
+            },
         }
     }
 }
@@ -142,6 +218,16 @@ struct EnrollmentSqlRow {
     pending: i64,
     #[diesel(sql_type = BigInt)]
     failures: i64,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    message: Option<Uuid>,
+    #[diesel(sql_type = Integer)]
+    attempts: i32,
+    #[diesel(sql_type = SqlTimestamp)]
+    not_before: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<Text>)]
+    last_error: Option<String>,
+    #[diesel(sql_type = Nullable<SqlTimestamp>)]
+    parked_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = SqlTimestamp)]
     created: DateTime<Utc>,
     #[diesel(sql_type = SqlTimestamp)]
@@ -159,6 +245,13 @@ impl TryFrom<EnrollmentSqlRow> for EnrollmentRow {
             stage: row.stage,
             enrollment: serde_json::from_str(&row.parameters).map_err(Error::internal)?,
             numbers: EnrollmentNumbers { successes: row.successes, pending: row.pending, failures: row.failures },
+            waiting: row.message.map(|message| EnrollmentTry {
+                message: MessageId(message),
+                attempts: row.attempts,
+                not_before: row.not_before,
+                last_error: row.last_error,
+                given_up: row.parked_at,
+            }),
             created: row.created,
             modified: row.modified,
         })
@@ -261,46 +354,60 @@ for_both_stores! {
             Ok(rows.into_iter().map(|row| (row.topic, row.number)).collect())
         }
 
-        fn job_rows(&self, now: DateTime<Utc>, slice: Slice) -> Result<ListPage<JobRow>, Error> {
-            let list = sql_query(format!(
+        fn job_rows(&self, filters: &JobFilters, now: DateTime<Utc>, slice: Slice) -> Result<ListPage<JobRow>, Error> {
+            let conditions = matching_jobs(&Self::DIALECT, filters);
+            let list = format!(
                 "WITH used AS (
-                     SELECT subscription_plan_uuid AS uuid, sum(unassigned) + sum(assigned) + sum(activated) AS total,
-                            sum(assigned) + sum(activated) AS live
+                     SELECT subscription_plan_uuid AS uuid, sum(unassigned) AS unassigned, sum(assigned) AS assigned,
+                            sum(activated) AS activated, sum(revoked) AS revoked
                      FROM seat_change WHERE subscription_plan_uuid IN (SELECT subscription_plan_uuid FROM plan_job)
                      GROUP BY subscription_plan_uuid
                  )
-                 SELECT plan.uuid AS plan_uuid, plan.title, job.kind, job.requested_by, job.requested_at, job.not_before,
-                        (job.claimed_by IS NOT NULL AND job.not_before > $1) AS is_claimed,
+                 SELECT plan.uuid AS plan_uuid, plan.title, job.kind, job.requested_by, job.requested_at, job.reason,
+                        job.not_before, (job.claimed_by IS NOT NULL AND job.not_before > $1) AS is_claimed,
                         CAST(job.attempts AS integer) AS attempts, job.last_error, plan.desired_num_licenses,
-                        coalesce(used.total, 0) AS total, coalesce(used.live, 0) AS live
-                 FROM plan_job AS job
-                 JOIN subscription_plan AS plan ON plan.uuid = job.subscription_plan_uuid
-                 LEFT JOIN used ON used.uuid = plan.uuid
-                 ORDER BY job.not_before, plan.uuid, job.kind {}",
+                        coalesce(used.unassigned, 0) AS unassigned, coalesce(used.assigned, 0) AS assigned,
+                        coalesce(used.activated, 0) AS activated, coalesce(used.revoked, 0) AS revoked
+                 {JOB_TABLES} LEFT JOIN used ON used.uuid = plan.uuid
+                 {conditions} ORDER BY job.not_before, plan.uuid, job.kind {}",
                 part(slice)
-            ))
-            .bind::<SqlTimestamp, _>(now);
+            );
+            let all = counted(&format!("{JOB_TABLES} {conditions}"));
             Ok(ListPage {
-                total: number(self.rows::<NumberRow>(sql_query(counted("FROM plan_job")))?),
-                rows: converted(self.rows::<JobSqlRow>(list)?)?,
+                total: number(self.rows::<NumberRow>(jobs(all, filters, now)?)?),
+                rows: converted(self.rows::<JobSqlRow>(jobs(list, filters, now)?)?)?,
             })
         }
 
-        fn enrollment_rows(&self, only_unfinished: bool, slice: Slice) -> Result<ListPage<EnrollmentRow>, Error> {
-            let condition = if only_unfinished { "job.stage IN ('enrolling', 'filing')" } else { "job.stage IS NOT NULL" };
-            let rows = format!("FROM bulk_enrollment_job AS job WHERE {condition}");
-            let list = sql_query(format!(
-                "SELECT job.uuid, job.enterprise_customer_uuid AS customer_uuid, {CUSTOMER_NAME} AS customer_name,
-                        job.stage, job.parameters, job.successes, job.pending, job.failures, job.created, job.modified
-                 FROM bulk_enrollment_job AS job
-                 LEFT JOIN customer_agreement AS agreement
-                     ON agreement.enterprise_customer_uuid = job.enterprise_customer_uuid
-                 WHERE {condition} ORDER BY job.created DESC, job.uuid {}",
+        fn enrollment_rows(&self, filters: &EnrollmentFilters, slice: Slice) -> Result<ListPage<EnrollmentRow>, Error> {
+            let rows = matching_enrollments(filters);
+            let about = Self::DIALECT.enrollment;
+            let list = format!(
+                "WITH waiting AS (
+                     SELECT uuid, {about} AS job, position, attempts, not_before, last_error, parked_at FROM outbox
+                     WHERE parked_at IS NULL AND lane = 'enrollment'
+                     UNION ALL
+                     SELECT uuid, {about} AS job, position, attempts, not_before, last_error, parked_at FROM outbox
+                     WHERE parked_at IS NOT NULL AND topic IN ('bulk_enrollment', 'enrollment_results_file')
+                 ), shown AS (
+                     SELECT job.*, {CUSTOMER_NAME} AS customer_name {rows}
+                     ORDER BY job.created DESC, job.uuid {}
+                 )
+                 SELECT shown.uuid, shown.enterprise_customer_uuid AS customer_uuid, shown.customer_name, shown.stage,
+                        shown.parameters, shown.successes, shown.pending, shown.failures, waiting.uuid AS message,
+                        CAST(coalesce(waiting.attempts, 0) AS integer) AS attempts,
+                        coalesce(waiting.not_before, shown.modified) AS not_before, waiting.last_error,
+                        waiting.parked_at, shown.created, shown.modified
+                 FROM shown
+                 LEFT JOIN waiting ON waiting.uuid = (
+                     SELECT uuid FROM waiting AS own WHERE own.job = shown.uuid ORDER BY own.position LIMIT 1
+                 )
+                 ORDER BY shown.created DESC, shown.uuid",
                 part(slice)
-            ));
+            );
             Ok(ListPage {
-                total: number(self.rows::<NumberRow>(sql_query(counted(&rows)))?),
-                rows: converted(self.rows::<EnrollmentSqlRow>(list)?)?,
+                total: number(self.rows::<NumberRow>(enrollments(counted(&rows), filters))?),
+                rows: converted(self.rows::<EnrollmentSqlRow>(enrollments(list, filters))?)?,
             })
         }
 

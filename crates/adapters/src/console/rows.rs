@@ -92,6 +92,10 @@ pub(super) struct PlanSqlRow {
     desired_num_licenses: Option<i32>,
     #[diesel(sql_type = Bool)]
     is_growing: bool,
+    #[diesel(sql_type = Bool)]
+    has_job: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    job_problem: Option<String>,
     #[diesel(sql_type = Text)]
     product: String,
     #[diesel(sql_type = SqlUuid)]
@@ -119,6 +123,9 @@ pub(super) const PLANS_SHOWN: &str = "
            plan.desired_num_licenses,
            EXISTS (SELECT 1 FROM plan_job AS job
                    WHERE job.subscription_plan_uuid = plan.uuid AND job.kind = 'provision') AS is_growing,
+           EXISTS (SELECT 1 FROM plan_job AS job WHERE job.subscription_plan_uuid = plan.uuid) AS has_job,
+           (SELECT min(job.last_error) FROM plan_job AS job
+            WHERE job.subscription_plan_uuid = plan.uuid AND job.attempts > 0) AS job_problem,
            product.name AS product,
            agreement.uuid AS agreement_uuid, agreement.enterprise_customer_uuid AS customer_uuid,
            coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug) AS customer_name,
@@ -152,6 +159,8 @@ impl From<PlanSqlRow> for PlanRow {
             can_freeze: row.can_freeze,
             desired_num_licenses: row.desired_num_licenses,
             is_growing: row.is_growing,
+            has_job: row.has_job,
+            job_problem: row.job_problem,
             product: row.product,
             agreement: AgreementId(row.agreement_uuid),
             customer: CustomerId(row.customer_uuid),

@@ -8,7 +8,8 @@ use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
 use license_manager_domain::{
-    Actor, AgreementId, ChangeReason, CustomerId, LicenseSelection, LicenseTypesToCopy, PlanChanges, PlanId, RenewalId,
+    Actor, AgreementId, ChangeReason, CustomerId, Error, LicenseSelection, LicenseTypesToCopy, PlanChanges, PlanId,
+    RenewalId,
 };
 use uuid::Uuid;
 
@@ -92,6 +93,7 @@ fn plans_tell_what_can_be_done_with_them(scene: &Scene) {
     assert_eq!((before.counts.assigned, before.counts.unassigned, before.counts.revoked), (1, 2, 1));
     assert_eq!((before.desired_num_licenses, before.can_freeze), (Some(3), false));
     assert_eq!((before.is_renewed, before.is_frozen, before.is_growing), (false, false, false));
+    assert_eq!((before.has_job, before.job_problem), (false, None));
     assert_eq!(before.customer_name.as_deref(), Some("Acme"));
     // More licenses than a request adds itself.
     let permitted = PlanChanges {
@@ -102,6 +104,14 @@ fn plans_tell_what_can_be_done_with_them(scene: &Scene) {
     scene.manager.update_plan(&Actor::user("amy"), ChangeReason::Other, plan, permitted).unwrap();
     let growing = row();
     assert_eq!((growing.desired_num_licenses, growing.can_freeze, growing.is_growing), (Some(60_000), true, true));
+    let with_job = |has_job| {
+        let filters = PlanFilters { has_job: Some(has_job), ..everything() };
+        plans(scene, &filters, Sorting::ascending(PlanOrder::Title))
+    };
+    assert_eq!((growing.has_job, with_job(true), with_job(false)), (true, vec![plan], Vec::new()));
+    let claimed = scene.manager.claim_job(scene.manager.due_jobs().unwrap()[0]).unwrap().unwrap();
+    scene.manager.postpone_job(&claimed, &Error::Unavailable).unwrap();
+    assert_eq!(row().job_problem, Some(Error::Unavailable.to_string()));
     scene.manager.freeze(&Actor::user("amy"), plan).unwrap();
     assert!(row().is_frozen);
 }

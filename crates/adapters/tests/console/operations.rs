@@ -1,10 +1,10 @@
 //! The lists of operators.
 
-use license_manager_domain::console::{MessageFilters, Slice, TransferFilters};
+use license_manager_domain::console::{EnrollmentFilters, JobFilters, MessageFilters, Slice, TransferFilters};
 use license_manager_domain::model::{BulkEnrollment, Enrollees, JobKind, TransferOrder, TransferredLicenses};
 use license_manager_domain::outbox::OutboxSelection;
 use license_manager_domain::ports::{CustomerScope, OutboxFilter};
-use license_manager_domain::{Actor, CustomerId, Email, LicenseId, Settings};
+use license_manager_domain::{Actor, CustomerId, Email, Error, LicenseCounts, LicenseId, Settings};
 use uuid::Uuid;
 
 use crate::{NOW, Scene};
@@ -61,36 +61,78 @@ fn jobs_show_how_far_they_are(scene: &Scene) {
     let agreement = scene.agreement(1, "Acme");
     let manager = scene.manager.clone().with_settings(small);
     let plan = crate::plan_of(&manager, agreement, "Large", 5, 30);
-    let jobs = scene.console.job_rows(NOW, ALL).unwrap();
-    let [job] = &jobs.rows[..] else { panic!("one job waits: {jobs:?}") };
-    assert_eq!((jobs.total, job.plan, job.plan_title.as_str(), job.kind), (1, plan, "Large", Some(JobKind::Provision)));
-    assert_eq!((job.desired, job.total, job.live, job.is_claimed, job.attempts), (Some(5), 0, 0, false, 0));
+    let listed = |filters: &JobFilters| {
+        let page = scene.console.job_rows(filters, NOW, ALL).unwrap();
+        assert_eq!(page.total, page.rows.len() as i64);
+        page.rows
+    };
+    let all = JobFilters::default();
+    let jobs = listed(&all);
+    let [job] = &jobs[..] else { panic!("one job waits: {jobs:?}") };
+    assert_eq!((job.plan, job.plan_title.as_str(), job.kind), (plan, "Large", Some(JobKind::Provision)));
+    assert_eq!((job.desired, job.counts, job.is_claimed, job.attempts), (Some(5), LicenseCounts::default(), false, 0));
     assert_eq!(job.requested_by.as_deref(), Some("amy"));
-    let queue = manager.due_jobs().unwrap()[0];
-    let claimed = manager.claim_job(queue).unwrap().expect("it is due");
-    assert!(scene.console.job_rows(NOW, ALL).unwrap().rows[0].is_claimed);
+    let claimed = manager.claim_job(manager.due_jobs().unwrap()[0]).unwrap().expect("it is due");
+    assert!(listed(&all)[0].is_claimed);
+    manager.postpone_job(&claimed, &Error::Unavailable).unwrap();
+    let failed = &listed(&JobFilters { has_failed: Some(true), ..all.clone() })[0];
+    assert_eq!((failed.attempts, failed.last_error.clone()), (1, Some(Error::Unavailable.to_string())));
+    assert!(!failed.is_claimed && failed.not_before > NOW);
+    for (filters, number) in [
+        (JobFilters { has_failed: Some(false), ..all.clone() }, 0),
+        (JobFilters { title: Some("LAR".to_owned()), ..all.clone() }, 1),
+        (JobFilters { title: Some("small".to_owned()), ..all.clone() }, 0),
+        (JobFilters { kind: Some(JobKind::Provision), ..all.clone() }, 1),
+        (JobFilters { kind: Some(JobKind::Freeze), ..all.clone() }, 0),
+        (JobFilters { plans: Some(vec![plan]), ..all.clone() }, 1),
+        (JobFilters { plans: Some(Vec::new()), ..all.clone() }, 0),
+    ] {
+        assert_eq!(listed(&filters).len(), number, "{filters:?}");
+    }
+    manager.retry_jobs(&Actor::user("zoe"), JobKind::Provision, &[plan]).unwrap();
+    let claimed = manager.claim_job(manager.due_jobs().unwrap()[0]).unwrap().expect("it is due");
     manager.run_job(&claimed).unwrap();
-    assert_eq!(scene.console.job_rows(NOW, ALL).unwrap().total, 0);
+    assert_eq!(listed(&all), []);
 }
 
 fn bulk_enrollments_are_listed_latest_first(scene: &Scene) {
     scene.agreement(1, "Acme");
-    let ask = |learners: Enrollees| {
+    scene.agreement(2, "Books");
+    let ask = |customer: u128| {
         let enrollment = BulkEnrollment {
-            learners,
+            learners: Enrollees::Emails(vec!["amy@example.com".parse().unwrap()]),
             plan: None,
             course_run_keys: vec!["course-v1:edX+Demo+T1".to_owned()],
             notify: true,
         };
-        scene.manager.request_enrollment(CustomerId(Uuid::from_u128(1)), None, enrollment).unwrap()
+        scene.manager.request_enrollment(CustomerId(Uuid::from_u128(customer)), None, enrollment).unwrap()
     };
-    let first = ask(Enrollees::Emails(vec!["amy@example.com".parse().unwrap()]));
-    let found = scene.console.enrollment_rows(false, ALL).unwrap();
-    assert_eq!((found.total, found.rows[0].id), (1, first));
-    let row = &found.rows[0];
-    assert_eq!((row.customer_name.as_deref(), row.stage.as_str()), (Some("Acme"), "enrolling"));
+    let (first, second) = (ask(1), ask(2));
+    let listed = |filters: EnrollmentFilters| {
+        let page = scene.console.enrollment_rows(&filters, ALL).unwrap();
+        assert_eq!(page.total, page.rows.len() as i64);
+        page.rows
+    };
+    let all = EnrollmentFilters::default();
+    let mut ids: Vec<_> = listed(all.clone()).into_iter().map(|row| row.id).collect();
+    ids.sort_unstable();
+    let mut expected = vec![first, second];
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    let row = listed(EnrollmentFilters { customer: Some("ACM".to_owned()), ..all.clone() }).remove(0);
+    assert_eq!((row.id, row.customer_name.as_deref(), row.stage.as_str()), (first, Some("Acme"), "enrolling"));
     assert_eq!(row.enrollment.course_run_keys.len(), 1);
-    assert_eq!(scene.console.enrollment_rows(true, ALL).unwrap().total, 1);
+    assert_eq!(listed(EnrollmentFilters { is_unfinished: Some(true), ..all.clone() }).len(), 2);
+    assert_eq!(listed(EnrollmentFilters { is_unfinished: Some(false), ..all.clone() }), []);
+
+    // What is still to be delivered for it.
+    let waiting = row.waiting.expect("a message carries it out");
+    assert_eq!((waiting.attempts, waiting.given_up, waiting.last_error), (0, None, None));
+    let drop = OutboxSelection::Messages(vec![waiting.message]);
+    assert_eq!(scene.manager.discard_messages(&Actor::user("zoe"), &drop), Ok(1));
+    let by_id = |id| listed(EnrollmentFilters { id: Some(id), ..all.clone() }).remove(0);
+    assert_eq!(by_id(first).waiting, None);
+    assert_ne!(by_id(second).waiting.map(|waiting| waiting.message), Some(waiting.message));
 }
 
 fn transfers_are_filtered_with_their_plans(scene: &Scene) {

@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::console::{
-    JobRow, MOST_COUNTED, Part, PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, Slice,
-    Sorting,
+    JobFilters, JobRow, MOST_COUNTED, Part, PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow,
+    Slice, Sorting,
 };
 use license_manager_domain::operations::{OperationSchedule, RunOutcome};
 use license_manager_domain::permissions::Action;
@@ -67,7 +67,7 @@ pub(crate) async fn home(visitor: Visitor) -> Result<HttpResponse, PageError> {
             let operations = match operates {
                 true => {
                     let backlog = console.manager.backlog(MOST_COUNTED)?;
-                    let jobs = console.store.job_rows(now, slice)?;
+                    let jobs = console.store.job_rows(&JobFilters::default(), now, slice)?;
                     Some(Operations {
                         dead_letters: backlog.iter().map(|(_, backlog)| backlog.dead_lettered).sum(),
                         waiting: backlog.iter().map(|(_, backlog)| backlog.waiting).sum(),

@@ -168,6 +168,8 @@ pub(crate) fn plan_chips(row: &PlanRow) -> Markup {
         @if row.is_frozen { " " span.chip { "Frozen" } }
         @if row.is_renewed { " " span.chip { "Has a renewal" } }
         @if row.is_growing { " " span.chip { "Licenses are being added" } }
+        @else if row.has_job { " " span.chip { "A job goes on" } }
+        @if let Some(problem) = &row.job_problem { br; span.wrong { "It failed, and is tried again: " (problem) } }
     }
 }
 
@@ -287,9 +289,13 @@ pub(crate) fn after<Id: FromStr>(fields: &Fields) -> Option<Id> {
     fields.text("after")?.parse().ok()
 }
 
+/// Fields that tell once what a form has done.
+pub(crate) const TOLD: [&str; 7] = ["done", "number", "saved", "deleted", "act", "asked", "left"];
+
 /// The address of this page with another value of one field, from the first row.
 fn with_field(fields: &Fields, name: &str, value: &str) -> String {
-    let kept = |(known, text): &(&str, &str)| ![name, "after"].contains(known) && !text.is_empty();
+    let kept =
+        |(known, text): &(&str, &str)| ![name, "after"].contains(known) && !TOLD.contains(known) && !text.is_empty();
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(fields.iter().filter(kept)).append_pair(name, value);
     format!("?{}", query.finish())
@@ -299,7 +305,8 @@ fn with_field(fields: &Fields, name: &str, value: &str) -> String {
 pub(crate) fn pages(fields: &Fields, last: Option<String>) -> Markup {
     let first = || {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(fields.iter().filter(|(name, text)| *name != "after" && !text.is_empty()));
+        let kept = |(name, text): &(&str, &str)| *name != "after" && !TOLD.contains(name) && !text.is_empty();
+        query.extend_pairs(fields.iter().filter(kept));
         format!("?{}", query.finish())
     };
     html! {
@@ -372,6 +379,8 @@ mod tests {
             "{links}"
         );
         assert_eq!(pages(&Fields::parse(b"title=data"), None).into_string(), "");
+        let told = pages(&Fields::parse(b"job=yes&act=freeze&asked=60"), Some("9".to_owned())).into_string();
+        assert!(told.contains("?job=yes&amp;after=9\""), "what was done is told once: {told}");
     }
 
     #[test]

@@ -93,6 +93,7 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/plans/{plan}/csv/", web::get().to(csv::csv))
         .route("/plans/{plan}/utilization/", web::get().to(plan::utilization))
         .route("/plans/{plan}/history/", web::get().to(plan::history))
+        .route("/jobs/act/", web::post().to(operations::job_actions::act))
         .route("/renewals/", web::get().to(renewals::list::list))
         .route("/renewals/new/", web::get().to(renewals::form::new))
         .route("/renewals/new/", web::post().to(renewals::form::create))

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::lists::{ROWS, number};
+use super::lists::{ROWS, TOLD, number};
 use crate::form::Fields;
 
 /// The page of a list that was asked for, from 1.
@@ -21,7 +21,8 @@ pub(crate) fn pages(path: &str, fields: &Fields, page: i64, total: i64) -> Marku
     let last = (total - 1).max(0) / ROWS + 1;
     let address = |page: i64| {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(fields.iter().filter(|(name, value)| *name != "page" && !value.is_empty()));
+        let kept = |(name, value): &(&str, &str)| *name != "page" && !TOLD.contains(name) && !value.is_empty();
+        query.extend_pairs(fields.iter().filter(kept));
         query.append_pair("page", &page.to_string());
         format!("{path}?{}", query.finish())
     };

@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
+use license_manager_domain::console::{JobFilters, JobRow, Slice};
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{JobKind, License, SeatDay};
 use license_manager_domain::permissions::Action;
@@ -17,6 +18,7 @@ use uuid::Uuid;
 use super::chart;
 use super::history::timeline_with;
 use super::lists::{self, ROWS, choice, counted, customer_name, number, person_link, state};
+use super::operations::{job_actions, jobs};
 use super::plan_actions::{self, Act};
 use super::sign_in::redirect;
 use crate::dates::{day, maybe_day};
@@ -36,8 +38,8 @@ pub(crate) struct Shown {
     pub(crate) now: DateTime<Utc>,
     /// Its renewal.
     renewal: Option<RenewalId>,
-    /// Whether a job is adding licenses.
-    is_growing: bool,
+    /// The jobs that go on.
+    jobs: Vec<JobRow>,
 }
 
 impl Shown {
@@ -66,13 +68,12 @@ pub(crate) async fn find(visitor: &Visitor, path: &str, action: Action) -> Resul
         .read(move |console| {
             let overview = console.manager.plan(id)?;
             let agreement = overview.details.plan.agreement;
-            let (agreement, job) = console
-                .manager
-                .store()
-                .read(|unit| Ok((unit.agreements().find(agreement)?, unit.jobs().find(id, JobKind::Provision)?)))?;
+            let agreement = console.manager.store().read(|unit| unit.agreements().find(agreement))?;
+            let jobs = JobFilters { plans: Some(vec![id]), ..JobFilters::default() };
+            let slice = Slice { offset: 0, limit: ROWS };
             Ok(Shown {
                 renewal: overview.chains.renewal_of(id).map(|link| link.id),
-                is_growing: job.is_some(),
+                jobs: console.store.job_rows(&jobs, overview.now, slice)?.rows,
                 agreement: agreement.ok_or(Error::NotFound(Entity::Agreement))?,
                 plan: overview.details.plan,
                 counts: overview.counts,
@@ -102,7 +103,7 @@ pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
         }
         section.card aria-label="Licenses" {
             (lists::seats(counts))
-            (growing(shown))
+            (work(visitor, shown))
             p.quiet {
                 (day(plan.start_date)) " – " (day(plan.expiration_date)) ", "
                 @if days >= 0 { (counted(days, "day", "days")) " left" } @else { "ended " (counted(-days, "day", "days")) " ago" }
@@ -129,15 +130,16 @@ fn actions(visitor: &Visitor, shown: &Shown) -> Markup {
     let (supports, provisions) = (visitor.rights.may(Action::Support), visitor.rights.may(Action::Provision));
     let is_frozen = plan.last_freeze_timestamp.is_some();
     // Only such a plan can be deleted.
-    let is_unused = counts.allocated() + counts.revoked == 0 && shown.renewal.is_none() && !shown.is_growing;
+    let is_unused = counts.allocated() + counts.revoked == 0 && shown.renewal.is_none() && shown.jobs.is_empty();
+    let goes_on = |kind| shown.jobs.iter().any(|job| job.kind == Some(kind));
     let mut acts = Vec::new();
-    if plan.licenses_to_provision(counts) > 0 && !shown.is_growing {
+    if plan.licenses_to_provision(counts) > 0 && !goes_on(JobKind::Provision) {
         acts.push(Act::Provision);
     }
-    if plan.can_freeze_unused_licenses && (!is_frozen || counts.unassigned > 0) {
+    if plan.can_freeze_unused_licenses && (!is_frozen || counts.unassigned > 0) && !goes_on(JobKind::Freeze) {
         acts.push(Act::Freeze);
     }
-    if counts.revoked > 0 {
+    if counts.revoked > 0 && !goes_on(JobKind::DeleteRevoked) {
         acts.push(Act::DeleteRevoked);
     }
     html! {
@@ -170,17 +172,17 @@ fn actions(visitor: &Visitor, shown: &Shown) -> Markup {
     }
 }
 
-/// How far a job is that adds licenses. Browsers with scripts look again by themselves.
-fn growing(shown: &Shown) -> Markup {
-    let (present, wanted) = (shown.counts.total(), shown.plan.desired_num_licenses.map_or(0, i64::from));
+/// The jobs that go on, and how far they are. Browsers with scripts look again by themselves.
+fn work(visitor: &Visitor, shown: &Shown) -> Markup {
     html! {
-        @if shown.is_growing {
+        @if !shown.jobs.is_empty() {
             div.growing data-going="" role="status" {
-                label for="growth" {
-                    "Licenses are being added: " b { (number(present)) } " of " (number(wanted))
-                    ". You can leave this page; " a href=(shown.address("")) { "look again" } "."
+                @for job in &shown.jobs {
+                    div { b { (jobs::kind(job.kind)) ": " } (jobs::progress(job)) }
+                    @if job.attempts > 0 { p.wrong { "It " (jobs::failure(job)) "." } }
+                    @if visitor.rights.may(Action::Support) { (job_actions::of_plan(visitor, job)) }
                 }
-                progress #growth value=(present) max=(wanted.max(present).max(1)) {}
+                p { "You can leave this page; " a href=(shown.address("")) { "look again" } "." }
             }
         }
     }
@@ -235,9 +237,8 @@ pub(crate) async fn licenses(
     licenses.truncate(ROWS as usize);
     let next = licenses.last().filter(|_| more).map(|license| {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
-        pairs.extend_pairs(
-            query.iter().filter(|(name, value)| !["after", "done", "number"].contains(name) && !value.is_empty()),
-        );
+        let kept = |(name, value): &(&str, &str)| *name != "after" && !lists::TOLD.contains(name) && !value.is_empty();
+        pairs.extend_pairs(query.iter().filter(kept));
         pairs.append_pair("after", &position_text(&LicensePosition::from(license)));
         format!("{}?{}", shown.address(""), pairs.finish())
     });
@@ -317,6 +318,8 @@ fn done(query: &Fields) -> Markup {
             "frozen" => ("free license was", "free licenses were", "deleted. The plan is frozen."),
             "deleted" => ("revoked license was", "revoked licenses were", "deleted."),
             "reverted" => ("license was", "licenses were", "set back."),
+            "retry" => ("job is", "jobs are", "being tried again."),
+            "cancel" => ("job was", "jobs were", "canceled. What was done stays."),
             _ => return None,
         };
         Some(format!("{} {rest}", counted(count.into(), one, many)))

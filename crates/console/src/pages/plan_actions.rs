@@ -3,6 +3,7 @@
 
 use actix_web::HttpResponse;
 use license_manager_domain::console::{Part, PlanFilters, PlanOrder, PlanRow, Sorting};
+use license_manager_domain::model::JobKind;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::use_cases::PlanUpkeep;
@@ -19,7 +20,7 @@ use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::session::Visitor;
 
-/// The most plans of one action. Each is a transaction of its own.
+/// The most plans of one action: so many its page can show.
 const MOST: i64 = 200;
 
 /// What is done to a plan's licenses.
@@ -33,6 +34,11 @@ pub(super) enum Act {
 impl Act {
     pub(super) const ALL: [Self; 3] = [Self::Provision, Self::Freeze, Self::DeleteRevoked];
 
+    /// The act with this value in forms.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|act| act.name() == name)
+    }
+
     /// Its value in forms.
     fn name(self) -> &'static str {
         match self {
@@ -42,8 +48,17 @@ impl Act {
         }
     }
 
+    /// The job that does it to one of several plans.
+    fn job(self) -> JobKind {
+        match self {
+            Self::Provision => JobKind::Provision,
+            Self::Freeze => JobKind::Freeze,
+            Self::DeleteRevoked => JobKind::DeleteRevoked,
+        }
+    }
+
     /// What its button says.
-    fn button(self) -> &'static str {
+    pub(super) fn button(self) -> &'static str {
         match self {
             Self::Provision => "Add missing licenses",
             Self::Freeze => "Freeze",
@@ -109,20 +124,6 @@ impl Act {
         }
     }
 
-    /// What it did, in words.
-    fn past(self, done: &PlanUpkeep) -> String {
-        match self {
-            Self::Provision if done.pending > 0 => {
-                format!("{} being added.", counted(done.pending, "license is", "licenses are"))
-            }
-            Self::Provision => format!("{} added.", counted(done.added, "license was", "licenses were")),
-            Self::Freeze => format!("Frozen; {} deleted.", counted(done.deleted, "license was", "licenses were")),
-            Self::DeleteRevoked => {
-                format!("{} deleted.", counted(done.deleted, "revoked license was", "revoked licenses were"))
-            }
-        }
-    }
-
     fn work(self) -> fn(&LicenseManager, &Actor, PlanId) -> Result<PlanUpkeep, Error> {
         match self {
             Self::Provision => LicenseManager::provision_plan,
@@ -144,8 +145,7 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
     if !visitor.rights.may(Action::Support) {
         return Err(PageError::Forbidden);
     }
-    let asked = fields.text("act").unwrap_or_default();
-    let Some(act) = Act::ALL.into_iter().find(|act| act.name() == asked) else {
+    let Some(act) = fields.text("act").and_then(|name| Act::named(&name)) else {
         return Err(PageError::BadForm("Say what to do with the plans."));
     };
     let selection = match fields.has("all") {
@@ -228,6 +228,7 @@ impl Page<'_> {
                     b { (counted(willing, "plan", "plans")) ": " (self.act.words(licenses)) }
                     @if self.act == Act::DeleteRevoked { " A learner who lost a license cannot get it back by reverting." }
                     @if self.act == Act::Freeze { " Licenses that learners have stay as they are." }
+                    @if !self.is_single() { " A job does it to one plan after another; you see how far it is, and can leave." }
                 }
             }
             @if !too_many && self.total > 0 { (self.rows(&outlooks)) }
@@ -277,45 +278,39 @@ impl Page<'_> {
         }
     }
 
-    /// Acts on each plan that permits it, in a transaction of its own, and shows what came of it.
+    /// Whether this is the action of a plan's own page, which is done at once.
+    fn is_single(&self) -> bool {
+        self.plans.len() == 1 && self.fields.has("from_plan")
+    }
+
+    /// Acts on the plan at once, or asks for jobs on the plans that permit it: so the number of statements does not
+    /// depend on the number of plans.
     async fn perform(&self) -> Result<HttpResponse, PageError> {
-        let (actor, work) = (self.visitor.actor(self.fields.text("reason").as_deref()), self.act.work());
-        let mut results: Vec<(&PlanRow, Result<PlanUpkeep, String>)> = Vec::new();
-        for plan in self.plans.iter().filter(|plan| self.act.outlook(plan).is_ok()) {
-            let (actor, id) = (actor.clone(), plan.id);
-            let done = self.visitor.write(move |console| work(&console.manager, &actor, id)).await;
-            results.push((plan, done.map_err(|error| error.told())));
+        let actor = self.visitor.actor(self.fields.text("reason").as_deref());
+        let ids: Vec<PlanId> =
+            self.plans.iter().filter(|plan| self.act.outlook(plan).is_ok()).map(|plan| plan.id).collect();
+        if let (&[plan], true) = (ids.as_slice(), self.is_single()) {
+            return self.perform_at_once(actor, plan).await;
         }
+        let (kind, number) = (self.act.job(), ids.len());
+        let asked = self.visitor.write(move |console| console.manager.request_jobs(&actor, kind, &ids)).await?.len();
         self.visitor.console.host.wake_jobs();
-        if let ([(plan, Ok(done))], true) = (results.as_slice(), self.fields.has("from_plan")) {
-            let told = match self.act {
-                Act::Provision if done.pending > 0 => "growing",
-                Act::Provision => "added",
-                Act::Freeze => "frozen",
-                Act::DeleteRevoked => "deleted",
-            };
-            let number = done.added + done.pending + done.deleted;
-            return Ok(redirect(&format!("/console/plans/{}/?done={told}&number={number}", plan.id)));
-        }
-        let good = results.iter().filter(|(_, done)| done.is_ok()).count();
-        let title = format!("{}: done", self.act.button());
-        let content = html! {
-            (self.head(&title))
-            p.note.good role="status" { (counted(good as i64, "plan was", "plans were")) " changed." }
-            div.card.wide { table {
-                thead { tr { th { "Plan" } th { "Customer" } th { "What happened" } } }
-                tbody { @for (plan, done) in &results { tr {
-                    (self.name(plan))
-                    td.long {
-                        @match done {
-                            Ok(done) => { (self.act.past(done)) }
-                            Err(why) => { span.wrong { "Refused. " } (why) }
-                        }
-                    }
-                } } }
-            } }
+        let (act, left) = (self.act.name(), number - asked);
+        Ok(redirect(&format!("/console/plans/?job=yes&act={act}&asked={asked}&left={left}")))
+    }
+
+    async fn perform_at_once(&self, actor: Actor, plan: PlanId) -> Result<HttpResponse, PageError> {
+        let work = self.act.work();
+        let done = self.visitor.write(move |console| work(&console.manager, &actor, plan)).await?;
+        self.visitor.console.host.wake_jobs();
+        let told = match self.act {
+            Act::Provision if done.pending > 0 => "growing",
+            Act::Provision => "added",
+            Act::Freeze => "frozen",
+            Act::DeleteRevoked => "deleted",
         };
-        Ok(layout::page(self.visitor, Section::Plans, &title, &content))
+        let number = done.added + done.pending + done.deleted;
+        Ok(redirect(&format!("/console/plans/{plan}/?done={told}&number={number}")))
     }
 }
 
@@ -339,6 +334,8 @@ mod tests {
             can_freeze: true,
             desired_num_licenses: Some(10),
             is_growing: false,
+            has_job: false,
+            job_problem: None,
             product: "B2B Paid".to_owned(),
             agreement: AgreementId(Uuid::nil()),
             customer: CustomerId(Uuid::nil()),

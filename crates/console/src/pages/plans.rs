@@ -9,7 +9,7 @@ use license_manager_domain::ports::{CustomerScope, StoreExt};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::lists::{self, ROWS, Shape, Sorted, choice, number};
+use super::lists::{self, ROWS, Shape, Sorted, choice, counted, number};
 use super::plan_actions::{self, Act};
 use crate::error::PageError;
 use crate::form::Fields;
@@ -24,8 +24,8 @@ const ENDING: [(&str, &str); 4] =
 const PAST: Duration = Duration::days(30 * 365);
 
 /// The fields of the filters.
-pub(super) const FILTERS: [&str; 8] =
-    ["title", "active", "current", "ending", "internal", "frozen", "renewed", "product"];
+pub(super) const FILTERS: [&str; 9] =
+    ["title", "active", "current", "ending", "internal", "frozen", "renewed", "product", "job"];
 
 /// The plans that the fields ask for.
 pub(super) fn filters(scope: CustomerScope, fields: &Fields, now: DateTime<Utc>) -> PlanFilters {
@@ -44,6 +44,7 @@ pub(super) fn filters(scope: CustomerScope, fields: &Fields, now: DateTime<Utc>)
         is_internal: yes_or_no("internal"),
         is_frozen: yes_or_no("frozen"),
         is_renewed: yes_or_no("renewed"),
+        has_job: yes_or_no("job"),
         product: fields.text("product").and_then(|text| text.parse().ok()),
         ..PlanFilters::of(scope)
     }
@@ -78,9 +79,12 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         products.into_iter().map(|product| (product.id.to_string(), product.name)).collect();
     let mut product_choices = vec![("", "Every product")];
     product_choices.extend(products.iter().map(|(id, name)| (id.as_str(), name.as_str())));
-    let selectable = visitor.rights.may(Action::Support);
+    // Where work goes on, the list is looked at again and again, so nothing is selected in it.
+    let shows_work = query.text("job").as_deref() == Some("yes");
+    let selectable = visitor.rights.may(Action::Support) && !shows_work;
     let shape = Shape { sorted: Some(sorted), selectable };
     let content = html! {
+        (asked(&query))
         div.title {
             h1 { "Plans" } span.quiet { (number(plans.total)) }
             @if visitor.rights.may(Action::Provision) {
@@ -96,31 +100,54 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             (choice(&query, "frozen", "Frozen", &[("", "Frozen or not"), ("yes", "Frozen"), ("no", "Not frozen")]))
             (choice(&query, "renewed", "Renewed", &[("", "With a renewal or not"), ("yes", "With a renewal"), ("no", "Without a renewal")]))
             (choice(&query, "product", "Product", &product_choices))
+            (choice(&query, "job", "Job", &[("", "With a job or not"), ("yes", "A job goes on"), ("no", "No job goes on")]))
             (lists::hidden(&query, &["order"]))
             button { "Show" }
         }
-        @if plans.rows.is_empty() {
-            (nothing(&query, &visitor))
-        } @else if selectable {
-            form method="post" action="/console/plans/act/" {
-                (token(&visitor))
-                (lists::hidden(&query, &FILTERS))
+        section #plans data-live[shows_work && !plans.rows.is_empty()] {
+            @if plans.rows.is_empty() {
+                (nothing(&query, &visitor))
+            } @else if selectable {
+                form method="post" action="/console/plans/act/" {
+                    (token(&visitor))
+                    (lists::hidden(&query, &FILTERS))
+                    (lists::plans_in(&plans.rows, shape))
+                    (lists::selected_bar("plans", plans.total, &plan_actions::buttons(&Act::ALL)))
+                }
+            } @else {
                 (lists::plans_in(&plans.rows, shape))
-                (lists::selected_bar("plans", plans.total, &plan_actions::buttons(&Act::ALL)))
             }
-        } @else {
-            (lists::plans_in(&plans.rows, shape))
         }
         (lists::pages(&query, last))
     };
     Ok(layout::page(&visitor, Section::Plans, "Plans", &content))
 }
 
+/// What an action on several plans has asked for.
+fn asked(query: &Fields) -> Markup {
+    let act = query.text("act").and_then(|name| Act::named(&name));
+    let number = |name: &str| query.text(name).and_then(|text| text.parse::<i64>().ok());
+    html! {
+        @if let (Some(act), Some(asked)) = (act, number("asked")) {
+            p.note.good role="status" {
+                b { "“" (act.button()) "” was asked for, for " (counted(asked, "plan", "plans")) ". " }
+                "The work goes on with one plan after another, and shows here as long as it does. You can leave this page."
+                @if let Some(left @ 1..) = number("left") {
+                    " " (counted(left, "plan needs nothing any more, and stays", "plans need nothing any more, and stay"))
+                    " as " @if left == 1 { "it is." } @else { "they are." }
+                }
+            }
+        }
+    }
+}
+
 /// What to do where the list is empty.
 fn nothing(query: &Fields, visitor: &Visitor) -> Markup {
     html! {
         p.note {
-            @if FILTERS.iter().any(|name| query.has(name)) || query.has("after") {
+            @if query.text("job").as_deref() == Some("yes") && !query.has("after") {
+                "No job goes on in such a plan: what was asked for is done. " a href="/console/plans/" { "Show all plans" }
+            } @else if FILTERS.iter().any(|name| query.has(name)) || query.has("after") {
                 "No plan matches. " a href="/console/plans/" { "Show all plans" }
             } @else if visitor.rights.may(Action::Provision) {
                 "There is no plan yet. " a href="/console/plans/new/" { "Make the first one" }

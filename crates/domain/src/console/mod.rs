@@ -9,7 +9,10 @@ mod records;
 mod search;
 mod sessions;
 
-pub use operations::{ConsoleOperations, EnrollmentRow, JobRow, MessageFilters, Slice, TransferFilters, TransferRow};
+pub use operations::{
+    ConsoleOperations, EnrollmentFilters, EnrollmentRow, EnrollmentTry, JobFilters, JobRow, MessageFilters, Slice,
+    TransferFilters, TransferRow,
+};
 pub use queries::{
     AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow, Part,
     PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, Sorting,

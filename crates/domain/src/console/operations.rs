@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::model::enrollment::{BulkEnrollment, EnrollmentNumbers};
 use crate::model::ids::{AgreementId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId, TransferJobId};
 use crate::model::jobs::JobKind;
+use crate::model::plan::LicenseCounts;
 use crate::outbox::WaitingMessage;
 use crate::ports::CustomerScope;
 
@@ -32,6 +33,19 @@ pub struct MessageFilters {
     pub queue: Option<String>,
 }
 
+/// Which jobs on plans to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobFilters {
+    /// Only of these plans.
+    pub plans: Option<Vec<PlanId>>,
+    /// Of plans whose title contains this, in any case.
+    pub title: Option<String>,
+    /// Of this kind.
+    pub kind: Option<JobKind>,
+    /// Those whose last batch failed, or others.
+    pub has_failed: Option<bool>,
+}
+
 /// A job on a plan in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobRow {
@@ -45,6 +59,8 @@ pub struct JobRow {
     pub requested_by: Option<String>,
     /// When.
     pub requested_at: DateTime<Utc>,
+    /// Why, if they said so.
+    pub reason: Option<String>,
     /// When it is due, or until when it is worked on.
     pub not_before: DateTime<Utc>,
     /// Whether somebody works on it.
@@ -55,10 +71,34 @@ pub struct JobRow {
     pub last_error: Option<String>,
     /// The number of licenses that the plan should have.
     pub desired: Option<i32>,
-    /// The number of licenses that it has, revoked ones left out.
-    pub total: i64,
-    /// The number of these that are assigned or activated.
-    pub live: i64,
+    /// The numbers of its licenses.
+    pub counts: LicenseCounts,
+}
+
+/// Which bulk enrollments to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EnrollmentFilters {
+    /// Only this one.
+    pub id: Option<EnrollmentJobId>,
+    /// Of customers whose name or slug contains this, in any case.
+    pub customer: Option<String>,
+    /// Those whose enrollments or file are still to be done, or others.
+    pub is_unfinished: Option<bool>,
+}
+
+/// The message that carries out a bulk enrollment, while it waits or after it was given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrollmentTry {
+    /// Its id.
+    pub message: MessageId,
+    /// The failed attempts.
+    pub attempts: i32,
+    /// When it is tried next.
+    pub not_before: DateTime<Utc>,
+    /// Why it failed last.
+    pub last_error: Option<String>,
+    /// When it was given up.
+    pub given_up: Option<DateTime<Utc>>,
 }
 
 /// A bulk enrollment in a list.
@@ -76,6 +116,8 @@ pub struct EnrollmentRow {
     pub enrollment: BulkEnrollment,
     /// The results so far.
     pub numbers: EnrollmentNumbers,
+    /// What is still to be delivered for it.
+    pub waiting: Option<EnrollmentTry>,
     /// When it was asked for.
     pub created: DateTime<Utc>,
     /// When it was last written.
@@ -131,10 +173,10 @@ pub trait ConsoleOperations: Send + Sync {
     fn message_topics(&self, filters: &MessageFilters) -> Result<Vec<(String, i64)>, Error>;
 
     /// Jobs on plans, longest due first.
-    fn job_rows(&self, now: DateTime<Utc>, slice: Slice) -> Result<ListPage<JobRow>, Error>;
+    fn job_rows(&self, filters: &JobFilters, now: DateTime<Utc>, slice: Slice) -> Result<ListPage<JobRow>, Error>;
 
-    /// Bulk enrollments, or only those that are not done, latest first.
-    fn enrollment_rows(&self, only_unfinished: bool, slice: Slice) -> Result<ListPage<EnrollmentRow>, Error>;
+    /// Bulk enrollments, latest first.
+    fn enrollment_rows(&self, filters: &EnrollmentFilters, slice: Slice) -> Result<ListPage<EnrollmentRow>, Error>;
 
     /// Transfer jobs, latest first.
     fn transfer_rows(&self, filters: &TransferFilters, slice: Slice) -> Result<ListPage<TransferRow>, Error>;

@@ -62,6 +62,10 @@ pub struct PlanRow {
     pub desired_num_licenses: Option<i32>,
     /// Whether a job is adding licenses.
     pub is_growing: bool,
+    /// Whether a job of any kind goes on.
+    pub has_job: bool,
+    /// Why its job failed, while it waits to be tried again.
+    pub job_problem: Option<String>,
     /// The name of its product.
     pub product: String,
     /// Its agreement.
@@ -177,6 +181,8 @@ pub struct PlanFilters {
     pub product: Option<i32>,
     /// Those with a renewal, or without.
     pub is_renewed: Option<bool>,
+    /// Those with a job that goes on, or without.
+    pub has_job: Option<bool>,
 }
 
 impl PlanFilters {
@@ -194,6 +200,7 @@ impl PlanFilters {
             is_frozen: None,
             product: None,
             is_renewed: None,
+            has_job: None,
         }
     }
 }

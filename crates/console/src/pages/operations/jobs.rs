@@ -1,60 +1,119 @@
-//! Jobs on whole plans, and bulk enrollments.
+//! Jobs on whole plans.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::{EnrollmentRow, JobRow, Slice};
-use license_manager_domain::model::{Enrollees, JobKind};
+use license_manager_domain::console::{JobFilters, JobRow, Slice};
+use license_manager_domain::model::JobKind;
 use maud::{Markup, html};
 
 use super::messages::total;
-use super::{PATH, head, require};
+use super::{PATH, head, job_actions, require};
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Fields;
-use crate::layout::{self, Section};
-use crate::pages::lists::{ROWS, choice, counted, customer_name, number};
+use crate::layout::{self, Section, token};
+use crate::pages::lists::{ROWS, choice, counted, number};
 use crate::pages::paging::{page_number, pages};
 use crate::session::Visitor;
+
+/// The fields of the filters.
+const FILTERS: [&str; 3] = ["title", "kind", "state"];
+
+/// What the list shows.
+fn filters(fields: &Fields) -> JobFilters {
+    JobFilters {
+        title: fields.text("title"),
+        kind: fields.text("kind").and_then(|name| JobKind::from_name(&name)),
+        has_failed: match fields.text("state").as_deref() {
+            Some("failed") => Some(true),
+            Some("going") => Some(false),
+            _ => None,
+        },
+        plans: None,
+    }
+}
 
 /// `GET /console/operations/jobs/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
     require(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let jobs = visitor.read(move |console| console.store.job_rows(console.manager.now(), slice)).await?;
+    let (filters, slice) = (filters(&query), Slice { offset: (page - 1) * ROWS, limit: ROWS });
+    let jobs = visitor.read(move |console| console.store.job_rows(&filters, console.manager.now(), slice)).await?;
+    let mut kinds: Vec<(&str, &str)> = JobKind::ALL.into_iter().map(|of| (of.as_str(), kind(Some(of)))).collect();
+    kinds.insert(0, ("", "Every job"));
+    let path = format!("{PATH}jobs/");
     let content = html! {
+        (job_actions::done(&query))
         (head("jobs/"))
+        form.filters {
+            input type="search" name="title" aria-label="Plan's title" placeholder="Plan's title" value=(query.text("title").unwrap_or_default());
+            (choice(&query, "kind", "Job", &kinds))
+            (choice(&query, "state", "State", &[("", "Failed or not"), ("failed", "Failed"), ("going", "Not failed")]))
+            button { "Show" }
+            span.quiet { (total(jobs.total)) }
+        }
         section #jobs data-live[!jobs.rows.is_empty()] {
             @if jobs.rows.is_empty() {
-                p.note.good { "No job runs or waits. Large additions of licenses, and revoking all of a large plan, show here while they go on." }
+                p.note.good {
+                    @if FILTERS.iter().any(|name| query.has(name)) { "No such job goes on. " a href=(path) { "Show all" } }
+                    @else { "No job runs or waits. Large additions of licenses, revoking all of a large plan, and actions on several plans show here while they go on." }
+                }
             } @else {
-                div.card.wide { table {
-                    thead { tr {
-                        th { "Plan" } th { "Job" } th { "Progress" } th { "State" } th { "Asked for" } th { "Last error" }
-                    } }
-                    tbody { @for job in &jobs.rows { (row(job)) } }
-                } }
+                form method="post" action=(job_actions::PATH) {
+                    (token(&visitor))
+                    (table(&jobs.rows))
+                    div.selected {
+                        b data-selected="" role="status" { "Select jobs" }
+                        (job_actions::buttons())
+                    }
+                }
             }
-            (pages(&format!("{PATH}jobs/"), &query, page, jobs.total))
         }
+        (pages(&path, &query, page, jobs.total))
     };
     Ok(layout::page(&visitor, Section::Operations, "Jobs", &content))
+}
+
+fn table(jobs: &[JobRow]) -> Markup {
+    html! {
+        div.card.wide tabindex="0" role="region" aria-label="Jobs" { table {
+            thead { tr {
+                th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                th { "Plan" } th { "Job" } th { "Progress" } th { "State" } th { "Asked for" } th { "Reason" }
+            } }
+            tbody { @for job in jobs { (row(job)) } }
+        } }
+    }
 }
 
 fn row(job: &JobRow) -> Markup {
     html! {
         tr {
+            td {
+                @if let Some(known) = job.kind {
+                    input type="checkbox" name="item" value=(job_actions::item(known, job.plan))
+                        aria-label={ "Select: " (kind(job.kind)) ", " (job.plan_title) };
+                }
+            }
             td.long { a href={ "/console/plans/" (job.plan) "/" } { (job.plan_title) } }
             td { (kind(job.kind)) }
             td { (progress(job)) }
-            td {
+            td.long {
                 @if job.is_claimed { span.state.assigned { "running" } }
-                @else if job.attempts > 0 { span.state.revoked { "failed " (counted(job.attempts.into(), "time", "times")) ", next try " (moment(job.not_before)) } }
+                @else if job.attempts > 0 { span.state.revoked { (failure(job)) } }
                 @else { span.state { "waiting" } }
             }
             td { (moment(job.requested_at)) " by " (job.requested_by.as_deref().unwrap_or("the service")) }
-            td.long { (job.last_error.as_deref().unwrap_or("–")) }
+            td.long { (job.reason.as_deref().unwrap_or("–")) }
         }
+    }
+}
+
+/// How often a job failed, why, and when it goes on.
+pub(crate) fn failure(job: &JobRow) -> Markup {
+    html! {
+        "failed " (counted(job.attempts.into(), "time", "times")) ", next try " (moment(job.not_before)) " UTC"
+        @if let Some(error) = &job.last_error { ": " (error) }
     }
 }
 
@@ -71,84 +130,18 @@ pub(crate) fn kind(kind: Option<JobKind>) -> &'static str {
 
 /// How far a job is.
 pub(crate) fn progress(job: &JobRow) -> Markup {
+    let left = |licenses: i64, words: &str| html! { (number(licenses)) " " (words) };
     match (job.kind, job.desired) {
         (Some(JobKind::Provision), Some(desired)) => {
-            let desired = i64::from(desired);
+            let (total, desired) = (job.counts.total(), i64::from(desired));
             html! {
-                progress max=(desired.max(1)) value=(job.total.min(desired)) aria-label="Licenses added" {}
-                " " (number(job.total)) " of " (number(desired))
+                progress max=(desired.max(1)) value=(total.min(desired)) aria-label="Licenses added" {}
+                " " (number(total)) " of " (number(desired))
             }
         }
-        (Some(JobKind::RevokeAll), _) => html! { (number(job.live)) " left to revoke" },
+        (Some(JobKind::RevokeAll), _) => left(job.counts.allocated(), "left to revoke"),
+        (Some(JobKind::Freeze), _) => left(job.counts.unassigned, "left to delete"),
+        (Some(JobKind::DeleteRevoked), _) => left(job.counts.revoked, "left to delete"),
         _ => html! { span.quiet { "–" } },
-    }
-}
-
-/// `GET /console/operations/enrollments/`.
-pub(crate) async fn enrollments(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
-    let query = Fields::of_query(&request);
-    let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
-    let only_unfinished = query.has("unfinished");
-    let found = visitor.read(move |console| console.store.enrollment_rows(only_unfinished, slice)).await?;
-    let goes_on = found.rows.iter().any(|row| !is_done(row));
-    let path = format!("{PATH}enrollments/");
-    let content = html! {
-        (head("enrollments/"))
-        form.filters {
-            (choice(&query, "unfinished", "State", &[("", "All bulk enrollments"), ("yes", "Not finished")]))
-            button { "Show" }
-            span.quiet { (total(found.total)) }
-        }
-        section #enrollments data-live[goes_on] {
-            @if found.rows.is_empty() {
-                p.note {
-                    @if only_unfinished { "Every bulk enrollment is finished. " a href=(path) { "Show all" } }
-                    @else { "Nobody has asked for a bulk enrollment yet. Admins do that in their portal." }
-                }
-            } @else {
-                div.card.wide tabindex="0" role="region" aria-label="Bulk enrollments" { table {
-                    thead { tr {
-                        th { "Customer" } th { "Asked for" } th.number { "Courses" } th.number { "Learners" } th { "State" }
-                        th.number { "Enrolled" } th.number { "Pending" } th.number { "Failed" } th { "Last change" }
-                    } }
-                    tbody { @for row in &found.rows { (enrollment(row)) } }
-                } }
-            }
-        }
-        p.quiet { "A bulk enrollment that was given up is a " a href={ (PATH) "?topic=bulk_enrollment" } { "dead letter" } ": try it again there." }
-        (pages(&path, &query, page, found.total))
-    };
-    Ok(layout::page(&visitor, Section::Operations, "Bulk enrollments", &content))
-}
-
-fn is_done(row: &EnrollmentRow) -> bool {
-    matches!(row.stage.as_str(), "done" | "filed")
-}
-
-fn enrollment(row: &EnrollmentRow) -> Markup {
-    let (class, state) = match row.stage.as_str() {
-        "enrolling" => ("state assigned", "enrolling"),
-        "filing" => ("state assigned", "writing the results"),
-        _ => ("state activated", "done"),
-    };
-    html! {
-        tr {
-            td.long { (customer_name(row.customer_name.as_deref())) }
-            td { (moment(row.created)) }
-            td.number { (row.enrollment.course_run_keys.len()) }
-            td.number {
-                @match &row.enrollment.learners {
-                    Enrollees::Emails(emails) => (number(emails.len() as i64)),
-                    Enrollees::Holders => "all of a plan",
-                }
-            }
-            td { span class=(class) { (state) } }
-            td.number { (number(row.numbers.successes)) }
-            td.number { (number(row.numbers.pending)) }
-            td.number { (number(row.numbers.failures)) }
-            td { (moment(row.modified)) }
-        }
     }
 }

@@ -180,6 +180,12 @@ fn selected(fields: &Fields) -> Selected {
     Selected { selection: OutboxSelection::Messages(ids), filters }
 }
 
+/// The page of the bulk enrollment that the form came from.
+fn enrollment(fields: &Fields) -> Option<String> {
+    let id = Uuid::parse_str(&fields.text("enrollment")?).ok()?;
+    Some(format!("{PATH}enrollments/{id}/"))
+}
+
 /// `POST /console/operations/messages/act/`: shows what will happen, or does it once that was confirmed.
 pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<HttpResponse, PageError> {
     require(&visitor)?;
@@ -197,8 +203,12 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
                 true => console.manager.discard_messages(&actor, &selection),
                 false => console.manager.retry_messages(&actor, &selection),
             });
+            let count = count.await?;
+            if let Some(enrollment) = enrollment(&fields) {
+                return Ok(redirect(&enrollment));
+            }
             let (what, state) = (if drops { "drop" } else { "retry" }, fields.text("state").unwrap_or_default());
-            return Ok(redirect(&format!("{PATH}?state={state}&done={what}&number={}", count.await?)));
+            return Ok(redirect(&format!("{PATH}?state={state}&done={what}&number={count}")));
         }
         Ok(false) => FieldErrors::default(),
         Err(errors) => errors,
@@ -234,7 +244,7 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
             title,
             told,
             action: &format!("{PATH}messages/act/"),
-            back: PATH,
+            back: &enrollment(&fields).unwrap_or_else(|| PATH.to_owned()),
             button,
             why,
             refused: None,

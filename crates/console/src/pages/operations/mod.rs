@@ -2,6 +2,8 @@
 
 pub(crate) mod actions;
 pub(crate) mod deliveries;
+pub(crate) mod enrollments;
+pub(crate) mod job_actions;
 pub(crate) mod jobs;
 pub(crate) mod messages;
 pub(crate) mod schedule;
@@ -37,7 +39,9 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/schedule/", web::get().to(schedule::list))
         .route("/schedule/run/", web::post().to(schedule::run))
         .route("/jobs/", web::get().to(jobs::list))
-        .route("/enrollments/", web::get().to(jobs::enrollments))
+        .route("/enrollments/", web::get().to(enrollments::list))
+        .route("/enrollments/{job}/", web::get().to(enrollments::enrollment))
+        .route("/enrollments/{job}/csv/", web::get().to(enrollments::csv))
         .route("/actions/", web::get().to(actions::list));
 }
 

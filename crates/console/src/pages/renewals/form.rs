@@ -358,11 +358,12 @@ fn carried_over(fields: &Fields, errors: &FieldErrors, counts: &LicenseCounts) -
             @for kind in types {
                 label {
                     input type="radio" name="license_types_to_copy" value=(kind.as_str()) checked[chosen.as_deref() == Some(kind.as_str())];
-                    @if kind == LicenseTypesToCopy::Nothing {
-                        " Nothing: every license of the renewed plan is free"
-                    } @else {
-                        " The " (number(counts.only(kind.statuses()).all())) " " (copied_words(kind))
+                    @match kind {
+                        LicenseTypesToCopy::AssignedAndActivated => " Assigned and activated licenses: ",
+                        LicenseTypesToCopy::Activated => " Activated licenses only: ",
+                        LicenseTypesToCopy::Nothing => " Nothing: every license of the renewed plan is free",
                     }
+                    @if kind != LicenseTypesToCopy::Nothing { (number(counts.only(kind.statuses()).all())) }
                 }
             }
             @for (_, messages) in errors.iter().filter(|(name, _)| *name == "license_types_to_copy") {
