@@ -12,8 +12,8 @@ use license_manager_domain::ports::{
     CustomerScope, FixedClock, LimitOffset, SequentialIds, StaffActionFilter, Store, StoreExt,
 };
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Email, LicenseManager,
-    LicenseSelection, LicenseStatus, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, Settings,
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Edit, Email,
+    LicenseManager, LicenseSelection, LicenseStatus, LmsUserId, NewAgreement, NewPlan, PlanChanges, PlanId, Settings,
 };
 use uuid::Uuid;
 
@@ -90,9 +90,9 @@ impl Scene {
 
     fn agreement(&self, customer: u128, name: &str) -> AgreementId {
         let changes = AgreementChanges {
-            customer_name: Some(Some(name.to_owned())),
-            customer_slug: Some(Some(name.to_lowercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-"))),
-            default_catalog: Some(Some(CatalogId(Uuid::from_u128(1)))),
+            customer_name: Edit::Set(name.to_owned()),
+            customer_slug: Edit::Set(name.to_lowercase().replace(|letter: char| !letter.is_ascii_alphanumeric(), "-")),
+            default_catalog: Edit::Set(CatalogId(Uuid::from_u128(1))),
             ..AgreementChanges::default()
         };
         let new = NewAgreement { customer: CustomerId(Uuid::from_u128(customer)), changes };
@@ -151,8 +151,8 @@ fn plan_of(manager: &LicenseManager, agreement: AgreementId, title: &str, licens
         expiration_date: NOW + Duration::days(ends_in),
         changes: PlanChanges {
             is_active: Some(true),
-            desired_num_licenses: Some(Some(licenses)),
-            salesforce_opportunity_line_item: Some(Some("00kDEMO00000000001".to_owned())),
+            desired_num_licenses: Edit::Set(licenses),
+            salesforce_opportunity_line_item: Edit::Set("00kDEMO00000000001".to_owned()),
             ..PlanChanges::default()
         },
     };
@@ -302,7 +302,7 @@ fn a_person_has_every_license_that_names_or_named_them(scene: &Scene) {
     let license = scene.console.licenses_of_person(&CustomerScope::All, &emails, None, 1).unwrap()[0].id;
     let edit = license_manager_domain::use_cases::LicenseEdit {
         user_email: Some("cleo@example.com".parse().unwrap()),
-        lms_user_id: Some(Some(LmsUserId(7))),
+        lms_user_id: Edit::Set(LmsUserId(7)),
         ..Default::default()
     };
     scene.manager.edit_license(&Actor::user("admin"), license, edit).unwrap();

@@ -179,7 +179,7 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     emails.dedup();
     assert_eq!(emails.len(), 17);
     assert_eq!(db.outbox().len(), 34, "an event and a mail for each");
-    let four: Assignees = (100..104).map(|number| (email(&format!("late{number}@example.com")), None)).collect();
+    let four: Assignees = (100..104).map(|number| email(&format!("late{number}@example.com"))).collect();
     let refused = manager.assign(&Actor::user("admin"), plan_id(1), &four, &AssignmentMail::default());
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
 }

@@ -51,7 +51,7 @@ impl Plans {
 
     /// Assigns licenses of plan 1.
     fn assign(&self, names: &[&str]) -> usize {
-        let learners: Assignees = names.iter().map(|name| (address(name), None)).collect();
+        let learners: Assignees = names.iter().map(|name| address(name)).collect();
         let assigned = self.manager.assign(&admin(), plan_id(1), &learners, &AssignmentMail::default()).unwrap();
         assigned.not_carried_over
     }

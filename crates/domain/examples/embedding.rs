@@ -26,7 +26,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A customer agrees, and buys three seats for a year.
     let customer = CustomerId(uuid::Uuid::from_u128(1));
     let catalog = CatalogId(uuid::Uuid::from_u128(2));
-    let changes = AgreementChanges { default_catalog: Some(Some(catalog)), ..AgreementChanges::default() };
+    let changes = AgreementChanges { default_catalog: Edit::Set(catalog), ..AgreementChanges::default() };
     let agreement = manager.create_agreement(&admin, NewAgreement { customer, changes })?.details.agreement.id;
     let year = Duration::days(365);
     let seats = |title: &str, seats| NewPlan {
@@ -36,8 +36,8 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
         expiration_date: beginning + year,
         changes: PlanChanges {
             is_active: Some(true),
-            desired_num_licenses: Some(Some(seats)),
-            salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
+            desired_num_licenses: Edit::Set(seats),
+            salesforce_opportunity_line_item: Edit::Set("00k000000000000001".to_owned()),
             ..PlanChanges::default()
         },
     };

@@ -189,7 +189,7 @@ pub enum Refusal {
     #[error("The filters match more than {most} licenses. Name fewer, or revoke the whole plan. Nothing was revoked.")]
     TooManyMatches { most: i64 },
     /// More licenses were written since than one request reverts.
-    #[error("More than {most} licenses were written since. Name some of them as license_uuids. Nothing was set back.")]
+    #[error("More than {most} licenses were written since. Name some of them. Nothing was set back.")]
     TooManyToRevert { most: u32 },
     /// The plan has too few unassigned licenses to delete for the revoked ones that a revert brings back.
     #[error(
@@ -225,7 +225,7 @@ pub enum Refusal {
     #[error("Every license of the plan is taken.")]
     NoLicenseLeft,
     /// The plan does not allow freezing.
-    #[error("The unused licenses of this plan cannot be frozen: can_freeze_unused_licenses is not set.")]
+    #[error("The unused licenses of this plan cannot be frozen: the plan does not allow it.")]
     NotFreezable,
     /// The license continues one of the prior plan, whose holder it has.
     #[error(

@@ -35,15 +35,15 @@
 //!     changes: PlanChanges {
 //!         catalog: Some(catalog),
 //!         is_active: Some(true),
-//!         desired_num_licenses: Some(Some(3)),
-//!         salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
+//!         desired_num_licenses: Edit::Set(3),
+//!         salesforce_opportunity_line_item: Edit::Set("00k000000000000001".to_owned()),
 //!         ..PlanChanges::default()
 //!     },
 //! })?.details.plan.id;
 //!
 //! // … an admin assigns one to a learner …
 //! let email: Email = "amy@example.com".parse()?;
-//! let learners: Assignees = [(email.clone(), None)].into_iter().collect();
+//! let learners: Assignees = [email.clone()].into_iter().collect();
 //! manager.assign(&admin, plan, &learners, &AssignmentMail::default())?;
 //!
 //! // … and the learner activates it with the key from the mail.
@@ -153,10 +153,10 @@ pub use error::{Conflict, Entity, Error, FieldErrors, Refusal, Upstream};
 pub use history::Actor;
 pub use model::{
     ActivationKey, AgreementId, AutoScaling, BulkEnrollment, CatalogId, ChangeReason, CustomerAgreement, CustomerId,
-    Email, EnrollmentJobId, ExpirationMessage, InvalidEmail, License, LicenseColumns, LicenseCounts, LicenseEventId,
-    LicenseId, LicenseState, LicenseStatus, LicenseTransferJob, LicenseTypesToCopy, LmsUserId, MailWordsId, MessageId,
-    NotificationId, PlanDetails, PlanId, PlanType, PlanTypeId, Product, ProductId, RenewalId, RoleAssignmentId,
-    SubscriptionPlan, SubscriptionPlanRenewal, TransferJobId, WebhookId,
+    Edit, Email, EnrollmentJobId, ExpirationMessage, InvalidEmail, License, LicenseColumns, LicenseCounts,
+    LicenseEventId, LicenseId, LicenseState, LicenseStatus, LicenseTransferJob, LicenseTypesToCopy, LmsUserId,
+    MailWordsId, MessageId, NotificationId, PlanDetails, PlanId, PlanType, PlanTypeId, Product, ProductId, RenewalId,
+    RoleAssignmentId, SubscriptionPlan, SubscriptionPlanRenewal, TransferJobId, WebhookId,
 };
 pub use outbox::{AssignmentMail, ReminderMail};
 pub use use_cases::{

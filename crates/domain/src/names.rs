@@ -21,11 +21,9 @@ macro_rules! names {
     };
 }
 
-/// Sets the fields for which changes have a new value.
+/// Edits the fields by the changes of the same names.
 macro_rules! set_fields {
     ($target:ident, $changes:ident: $($field:ident),+) => {
-        $(if let Some(value) = $changes.$field {
-            $target.$field = value;
-        })+
+        $($crate::model::edit::FieldEdit::edit($changes.$field, &mut $target.$field);)+
     };
 }

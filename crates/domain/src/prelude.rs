@@ -5,8 +5,8 @@
 
 pub use crate::history::Actor;
 pub use crate::model::{
-    ActivationKey, AgreementId, CatalogId, ChangeReason, CustomerAgreement, CustomerId, Email, License, LicenseCounts,
-    LicenseId, LicenseStatus, LmsUserId, PlanDetails, PlanId, SubscriptionPlan,
+    ActivationKey, AgreementId, CatalogId, ChangeReason, CustomerAgreement, CustomerId, Edit, Email, License,
+    LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanDetails, PlanId, SubscriptionPlan,
 };
 pub use crate::outbox::{AssignmentMail, ReminderMail};
 pub use crate::ports::{

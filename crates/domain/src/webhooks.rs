@@ -216,6 +216,7 @@ pub struct WebhookDelivery {
 
 /// Why an address cannot be used for a webhook.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidUrl {
     /// It is not a URL.
     #[error("This must be a URL such as https://hooks.example.com/licenses.")]

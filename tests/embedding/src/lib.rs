@@ -29,7 +29,7 @@ impl Seats {
     pub async fn assign(&self, admin: &str, email: &Email) -> Result<Option<ActivationKey>, Error> {
         let (plan, admin, email) = (self.plan, Actor::user(admin), email.clone());
         self.blocking(move |manager| {
-            let learners: Assignees = [(email.clone(), None)].into_iter().collect();
+            let learners: Assignees = [email.clone()].into_iter().collect();
             manager.assign(&admin, plan, &learners, &AssignmentMail::default())?;
             let person = Person { email: Some(email.clone()), lms_user_id: None };
             let held = manager.store().write(|unit| unit.licenses().lock_all_by_person(&person))?;

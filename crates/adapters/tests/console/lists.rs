@@ -8,8 +8,8 @@ use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
 use license_manager_domain::{
-    Actor, AgreementId, ChangeReason, CustomerId, Error, LicenseSelection, LicenseTypesToCopy, PlanChanges, PlanId,
-    RenewalId,
+    Actor, AgreementId, ChangeReason, CustomerId, Edit, Error, LicenseSelection, LicenseTypesToCopy, PlanChanges,
+    PlanId, RenewalId,
 };
 use uuid::Uuid;
 
@@ -98,7 +98,7 @@ fn plans_tell_what_can_be_done_with_them(scene: &Scene) {
     // More licenses than a request adds itself.
     let permitted = PlanChanges {
         can_freeze_unused_licenses: Some(true),
-        desired_num_licenses: Some(Some(60_000)),
+        desired_num_licenses: Edit::Set(60_000),
         ..PlanChanges::default()
     };
     scene.manager.update_plan(&Actor::user("amy"), ChangeReason::Other, plan, permitted).unwrap();

@@ -7,7 +7,7 @@ use license_manager_domain::console::{
 use license_manager_domain::model::{Notification, NotificationKind};
 use license_manager_domain::ports::{CustomerScope, RoleAssignment, StoreExt};
 use license_manager_domain::use_cases::LicenseEdit;
-use license_manager_domain::{Actor, CustomerId, Email, LicenseId, LmsUserId};
+use license_manager_domain::{Actor, CustomerId, Edit, Email, LicenseId, LmsUserId};
 use uuid::Uuid;
 
 use crate::{NOW, Scene};
@@ -61,7 +61,7 @@ fn what_a_user_changed_is_one_entry_for_each_moment(scene: &Scene) {
     let plan = scene.plan(scene.agreement(1, "Acme"), "Languages", 3, 30);
     scene.assign(plan, &["amy@example.com", "bob@example.com"]);
     let license = licenses(scene, "bob@example.com")[0];
-    let edit = LicenseEdit { lms_user_id: Some(Some(LmsUserId(7))), ..LicenseEdit::default() };
+    let edit = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(7)), ..LicenseEdit::default() };
     let zoe = Actor::user("zoe").because(Some("merged accounts".to_owned()));
     scene.manager.edit_license(&zoe, license, edit).unwrap();
     let of = |name: &str| scene.console.changes_of_user(name, 100).unwrap();

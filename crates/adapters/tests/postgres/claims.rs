@@ -203,7 +203,7 @@ fn sixteen_assignments_of_overlapping_groups_are_all_served() {
                 let (manager, start) = (&manager, &start);
                 scope.spawn(move || {
                     // Thirty learners in a row of a ring of one hundred.
-                    let learners: Assignees = (0..30).map(|step| (email((thread * 7 + step) % 100), None)).collect();
+                    let learners: Assignees = (0..30).map(|step| email((thread * 7 + step) % 100)).collect();
                     start.wait();
                     let outcome =
                         manager.assign(&Actor::user("admin"), PLAN, &learners, &AssignmentMail::default()).unwrap();

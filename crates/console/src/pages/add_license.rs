@@ -35,7 +35,7 @@ pub(crate) async fn add(
 ) -> Result<HttpResponse, PageError> {
     let shown = permitted(&visitor, &path).await?;
     let mut errors = reason_errors(&fields);
-    let mut edit = LicenseEdit { source: fields.text("source").map(Some), ..LicenseEdit::default() };
+    let mut edit = LicenseEdit { source: fields.text("source").into(), ..LicenseEdit::default() };
     if let Some(text) = fields.text("user_email") {
         edit.status = Some(LicenseStatus::Assigned);
         match text.parse::<Email>() {

@@ -7,7 +7,7 @@ use license_manager_domain::model::ExpirationMessageChanges;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
-use license_manager_domain::{AgreementId, Error, ExpirationMessage, FieldErrors, PlanId};
+use license_manager_domain::{AgreementId, Edit, Error, ExpirationMessage, FieldErrors, PlanId};
 use maud::{Markup, PreEscaped, html};
 use uuid::Uuid;
 
@@ -178,11 +178,11 @@ fn read(settings: &AgreementSettings, fields: &Fields) -> Result<AgreementSettin
         license_duration_before_purge: Some(Duration::days(days.into())),
         disable_onboarding_notifications: Some(!fields.has("onboarding")),
         auto_scaling_enabled: Some(fields.has("auto_scaling")),
-        auto_scaling_max_licenses: Some(max_licenses),
-        auto_scaling_threshold_percentage: Some(threshold),
-        auto_scaling_increment_percentage: Some(increment),
+        auto_scaling_max_licenses: max_licenses.into(),
+        auto_scaling_threshold_percentage: threshold.into(),
+        auto_scaling_increment_percentage: increment.into(),
         expiration_message: message(fields),
-        auto_applied_plan: (chosen != settings.auto_applied_plan).then_some(chosen),
+        auto_applied_plan: Edit::between(&settings.auto_applied_plan, chosen),
     };
     if errors.iter().next().is_some() { Err(errors) } else { Ok(changes) }
 }
@@ -264,7 +264,7 @@ mod tests {
         pairs.extend_pairs(fields.iter()).append_pair("reason", "asked for");
         fields = Fields::parse(pairs.finish().as_bytes());
         let changes = read(&settings, &fields).unwrap();
-        assert_eq!(changes.auto_applied_plan, None, "it stays");
+        assert_eq!(changes.auto_applied_plan, Edit::Keep, "it stays");
         assert_eq!(changes.license_duration_before_purge, Some(CustomerAgreement::DEFAULT_DURATION_BEFORE_PURGE));
         assert_eq!(changes.disable_onboarding_notifications, Some(false));
         assert_eq!(changes.expiration_message.enabled, Some(false));

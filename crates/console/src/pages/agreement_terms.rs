@@ -133,9 +133,9 @@ fn read(fields: &Fields, errors: &mut FieldErrors) -> AgreementChanges {
     }
     AgreementChanges {
         customer: None,
-        customer_slug: Some(fields.text("enterprise_customer_slug")),
-        customer_name: Some(fields.text("enterprise_customer_name")),
-        default_catalog: Some(catalog.and_then(Result::ok).map(CatalogId)),
+        customer_slug: fields.text("enterprise_customer_slug").into(),
+        customer_name: fields.text("enterprise_customer_name").into(),
+        default_catalog: catalog.and_then(Result::ok).map(CatalogId).into(),
         disable_expiration_notifications: Some(fields.has("hides_expiration")),
         enable_auto_applied_subscriptions_with_universal_link: Some(fields.has("universal_link")),
     }

@@ -133,7 +133,7 @@ async fn confirmed(
         greeting: fields.text("greeting").unwrap_or_default(),
         closing: fields.text("closing").unwrap_or_default(),
     };
-    let learners: Assignees = emails.iter().cloned().map(|email| (email, None)).collect();
+    let learners: Assignees = emails.iter().cloned().collect();
     let (actor, plan) = (visitor.actor(None), shown.plan.id);
     let done = visitor.write(move |console| console.manager.assign(&actor, plan, &learners, &mail)).await;
     match done {

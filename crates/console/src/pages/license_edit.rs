@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::use_cases::LicenseEdit;
-use license_manager_domain::{Email, Error, FieldErrors, LicenseStatus, LmsUserId};
+use license_manager_domain::{Edit, Email, Error, FieldErrors, LicenseStatus, LmsUserId};
 use maud::{Markup, html};
 
 use super::license::{Shown, find};
@@ -81,15 +81,12 @@ fn edit(shown: &Shown, fields: &Fields) -> Result<LicenseEdit, FieldErrors> {
     let typed = fields.text("lms_user_id");
     if typed != shown.row.lms_user_id.map(|id| id.to_string()) {
         match typed.as_deref().map(|text| text.parse().ok().and_then(LmsUserId::known)) {
-            Some(Some(id)) => edit.lms_user_id = Some(Some(id)),
+            Some(Some(id)) => edit.lms_user_id = Edit::Set(id),
             Some(None) => errors.add("lms_user_id", "An LMS user id is a whole number above 0."),
-            None => edit.lms_user_id = Some(None),
+            None => edit.lms_user_id = Edit::Clear,
         }
     }
-    let source = fields.text("source");
-    if source != shown.record.source {
-        edit.source = Some(source);
-    }
+    edit.source = Edit::between(&shown.record.source, fields.text("source"));
     if errors.iter().next().is_some() { Err(errors) } else { Ok(edit) }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use license_manager_domain::model::{ChangeReason, Product};
-use license_manager_domain::{CatalogId, FieldErrors, PlanChanges, ProductId, SubscriptionPlan};
+use license_manager_domain::{CatalogId, Edit, FieldErrors, PlanChanges, ProductId, SubscriptionPlan};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -76,7 +76,7 @@ pub(super) fn read(plan: &SubscriptionPlan, fields: &Fields) -> Result<(ChangeRe
     let desired = number("desired_num_licenses").map(|number| i32::try_from(number).unwrap_or(i32::MAX));
     let percentage = number("revoke_max_percentage").map(|number| i16::try_from(number).unwrap_or(i16::MAX));
     let product = number("product").map(|number| ProductId(i32::try_from(number).unwrap_or(0)));
-    changes.desired_num_licenses = (desired != plan.desired_num_licenses).then_some(desired);
+    changes.desired_num_licenses = Edit::between(&plan.desired_num_licenses, desired);
     changes.revoke_max_percentage = percentage.filter(|percentage| *percentage != plan.revoke_max_percentage);
     changes.product = product.filter(|product| *product != plan.product);
     match fields.text("enterprise_catalog_uuid").map(|text| Uuid::parse_str(&text)) {
@@ -85,14 +85,14 @@ pub(super) fn read(plan: &SubscriptionPlan, fields: &Fields) -> Result<(ChangeRe
         Some(Err(_)) => errors.add("enterprise_catalog_uuid", "A catalog is named by its UUID."),
     }
     let item = fields.text("salesforce_opportunity_line_item");
-    changes.salesforce_opportunity_line_item = (item != plan.salesforce_opportunity_line_item).then_some(item);
+    changes.salesforce_opportunity_line_item = Edit::between(&plan.salesforce_opportunity_line_item, item);
     let flag = |name: &str, now: bool| Some(fields.has(name)).filter(|flag| *flag != now);
     changes.is_active = flag("is_active", plan.is_active);
     changes.is_revocation_cap_enabled = flag("is_revocation_cap_enabled", plan.is_revocation_cap_enabled);
     changes.can_freeze_unused_licenses = flag("can_freeze_unused_licenses", plan.can_freeze_unused_licenses);
     changes.for_internal_use_only = flag("for_internal_use_only", plan.for_internal_use_only);
     let auto_apply = fields.text("should_auto_apply_licenses").map(|value| value == "yes");
-    changes.should_auto_apply_licenses = (auto_apply != plan.should_auto_apply_licenses).then_some(auto_apply);
+    changes.should_auto_apply_licenses = Edit::between(&plan.should_auto_apply_licenses, auto_apply);
     match reason {
         Some(reason) if errors.iter().next().is_none() => Ok((reason, changes)),
         _ => Err(errors),

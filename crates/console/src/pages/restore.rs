@@ -194,7 +194,7 @@ fn agreement_page(
 
 /// What restoring a version would change, and what would stay.
 fn compared(earlier: &EarlierVersion) -> Markup {
-    let EarlierVersion { version, changes, kept } = earlier;
+    let EarlierVersion { version, changes, kept, .. } = earlier;
     html! {
         p.quiet {
             "The version of " (moment(version.at)) " UTC, by " (version.by.as_deref().unwrap_or("the service"))

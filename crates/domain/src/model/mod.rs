@@ -2,6 +2,7 @@
 
 pub(crate) mod agreement;
 mod domain_names;
+pub(crate) mod edit;
 pub(crate) mod email;
 pub(crate) mod enrollment;
 pub(crate) mod expiration_message;
@@ -21,6 +22,7 @@ pub(crate) mod transfer;
 pub(crate) mod utilization;
 
 pub use agreement::{AutoScaling, CustomerAgreement};
+pub use edit::Edit;
 pub use email::{Email, InvalidEmail};
 #[cfg(feature = "csv")]
 pub use enrollment::results_with_normal_addresses;

@@ -9,6 +9,7 @@ use crate::use_cases::plan_upkeep::PlanUpkeep;
 
 /// The licenses that a transfer would move.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TransferPreview {
     /// The licenses, in the order of their ids.
     pub licenses: Vec<LicenseId>,

@@ -13,6 +13,7 @@ use crate::outbox::CustomMessage;
 
 /// Why a delivery failed. The texts are for operators and name no person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Undelivered {
     /// The service did not answer, or is temporarily unable: "answered 502 Bad Gateway". A retry may succeed.
     #[error("{0}")]

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Duration, Utc};
 
-use super::agreements::{NewAgreement, set};
+use super::agreements::NewAgreement;
 use super::manager::{LicenseManager, find_agreement};
 use crate::error::{Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::agreement::CustomerAgreement;
+use crate::model::edit::{Edit, FieldEdit};
 use crate::model::expiration_message::ExpirationMessageChanges;
 use crate::model::ids::{AgreementId, CustomerId, PlanId};
 use crate::ports::{EnterpriseCustomer, StoreExt, UnitOfWork};
@@ -20,19 +21,19 @@ pub struct AgreementSettings {
     pub auto_applied_plan: Option<PlanId>,
 }
 
-/// Changes of an agreement's settings. `None` keeps a field, `Some(None)` empties it.
+/// Changes of an agreement's settings. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in CustomerAgreement or AutoScaling
 pub struct AgreementSettingsChanges {
     pub license_duration_before_purge: Option<Duration>,
     pub disable_onboarding_notifications: Option<bool>,
     pub auto_scaling_enabled: Option<bool>,
-    pub auto_scaling_max_licenses: Option<Option<i32>>,
-    pub auto_scaling_threshold_percentage: Option<Option<i32>>,
-    pub auto_scaling_increment_percentage: Option<Option<i32>>,
+    pub auto_scaling_max_licenses: Edit<i32>,
+    pub auto_scaling_threshold_percentage: Edit<i32>,
+    pub auto_scaling_increment_percentage: Edit<i32>,
     pub expiration_message: ExpirationMessageChanges,
-    /// The only plan of the agreement that auto-applies its licenses; `Some(None)` for none.
-    pub auto_applied_plan: Option<Option<PlanId>>,
+    /// The only plan of the agreement that auto-applies its licenses; [`Edit::Clear`] for none.
+    pub auto_applied_plan: Edit<PlanId>,
 }
 
 impl AgreementSettingsChanges {
@@ -42,12 +43,12 @@ impl AgreementSettingsChanges {
             CustomerAgreement::check_duration_before_purge(kept, &mut errors);
             agreement.license_duration_before_purge = kept;
         }
-        set(&mut agreement.disable_onboarding_notifications, self.disable_onboarding_notifications);
+        set_fields! { agreement, self: disable_onboarding_notifications }
         let scaling = &mut agreement.auto_scaling;
-        set(&mut scaling.enabled, self.auto_scaling_enabled);
-        set(&mut scaling.max_licenses, self.auto_scaling_max_licenses);
-        set(&mut scaling.threshold_percentage, self.auto_scaling_threshold_percentage);
-        set(&mut scaling.increment_percentage, self.auto_scaling_increment_percentage);
+        self.auto_scaling_enabled.edit(&mut scaling.enabled);
+        self.auto_scaling_max_licenses.apply(&mut scaling.max_licenses);
+        self.auto_scaling_threshold_percentage.apply(&mut scaling.threshold_percentage);
+        self.auto_scaling_increment_percentage.apply(&mut scaling.increment_percentage);
         scaling.check(&mut errors);
         agreement.expiration_message = self.expiration_message.apply(agreement.expiration_message.take(), &mut errors);
         errors.into_result()
@@ -88,17 +89,16 @@ impl LicenseManager {
             agreement.modified = now;
             let change = actor.change(now);
             unit.agreements().save(&agreement, &change)?;
-            if let Some(chosen) = changes.auto_applied_plan {
-                if let Some(plan) = chosen {
-                    let found = unit.plans().find(plan)?;
-                    if found.is_none_or(|details| details.plan.agreement != id) {
-                        return Err(Error::UnknownReference {
-                            field: "auto_applied_subscription",
-                            entity: Entity::Plan,
-                        });
+            match changes.auto_applied_plan {
+                Edit::Keep => {}
+                Edit::Clear => unit.plans().auto_apply_only(id, None, &change)?,
+                Edit::Set(plan) => {
+                    if unit.plans().find(plan)?.is_none_or(|details| details.plan.agreement != id) {
+                        let field = "auto_applied_subscription";
+                        return Err(Error::UnknownReference { field, entity: Entity::Plan });
                     }
+                    unit.plans().auto_apply_only(id, Some(plan), &change)?;
                 }
-                unit.plans().auto_apply_only(id, chosen, &change)?;
             }
             with_auto_applied_plan(unit, agreement)
         })
@@ -122,17 +122,17 @@ impl LicenseManager {
     pub async fn name_customer(&self, mut new: NewAgreement) -> NewAgreement {
         let changes = &mut new.changes;
         let (slug, name) = (&mut changes.customer_slug, &mut changes.customer_name);
-        let unnamed = |text: &Option<Option<String>>| text.as_ref().is_none_or(Option::is_none);
+        let unnamed = |text: &Edit<String>| !matches!(text, Edit::Set(_));
         if !self.directory.is_configured() || !(unnamed(slug) || unnamed(name)) {
             return new;
         }
         match self.look_customer_up(new.customer).await {
             Ok(known) => {
                 if unnamed(slug) {
-                    *slug = Some(Some(known.slug));
+                    *slug = Edit::Set(known.slug);
                 }
                 if unnamed(name) {
-                    *name = Some(Some(known.name));
+                    *name = Edit::Set(known.name);
                 }
             }
             Err(error) => tracing::warn!(customer = %new.customer, %error, "a new agreement's customer stays unnamed"),

@@ -10,6 +10,7 @@ use super::page::Page;
 use crate::error::{Conflict, Error, Refusal};
 use crate::history::Actor;
 use crate::model::agreement::CustomerAgreement;
+use crate::model::edit::Edit;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::model::renewal::RenewalChains;
@@ -23,15 +24,15 @@ pub struct NewAgreement {
     pub changes: AgreementChanges,
 }
 
-/// Changes of an agreement. `None` keeps a field, `Some(None)` empties it.
+/// Changes of an agreement. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in CustomerAgreement
 pub struct AgreementChanges {
     /// The customer cannot change: another one is refused.
     pub customer: Option<CustomerId>,
-    pub customer_slug: Option<Option<String>>,
-    pub customer_name: Option<Option<String>>,
-    pub default_catalog: Option<Option<CatalogId>>,
+    pub customer_slug: Edit<String>,
+    pub customer_name: Edit<String>,
+    pub default_catalog: Edit<CatalogId>,
     pub disable_expiration_notifications: Option<bool>,
     pub enable_auto_applied_subscriptions_with_universal_link: Option<bool>,
 }
@@ -49,15 +50,9 @@ impl AgreementChanges {
     }
 }
 
-/// Sets a new value if there is one.
-pub(crate) fn set<T>(target: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *target = value;
-    }
-}
-
 /// An agreement with all its plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AgreementDetails {
     /// The agreement.
     pub agreement: CustomerAgreement,
@@ -100,6 +95,7 @@ impl AgreementDetails {
 
 /// An agreement, its plans and the numbers of their licenses.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AgreementOverview {
     /// The agreement and its plans.
     pub details: AgreementDetails,
@@ -115,7 +111,7 @@ impl LicenseManager {
     /// or a catalog of another customer; [`Error::UnknownCatalogOwner`] until its owner is known.
     pub fn create_agreement(&self, actor: &Actor, new: NewAgreement) -> Result<AgreementOverview, Error> {
         let now = self.now();
-        if let Some(catalog) = new.changes.default_catalog.flatten() {
+        if let Edit::Set(catalog) = new.changes.default_catalog {
             self.check_catalog("default_enterprise_catalog_uuid", new.customer, catalog)?;
         }
         let mut agreement = CustomerAgreement::new(AgreementId(self.ids.next()), new.customer, now);
@@ -144,7 +140,7 @@ impl LicenseManager {
             let now = self.now();
             unit.agreements().lock(id)?;
             let mut agreement = find_agreement(unit, id)?;
-            if let Some(catalog) = changes.default_catalog.flatten()
+            if let Edit::Set(catalog) = changes.default_catalog
                 && agreement.default_catalog != Some(catalog)
             {
                 self.check_catalog("default_enterprise_catalog_uuid", agreement.customer, catalog)?;

@@ -13,6 +13,15 @@ use crate::outbox::{AssignmentMail, OutboxBuilder, SLICE};
 use crate::ports::StoreExt;
 
 /// The learners of an assignment, without duplicates, each with a Salesforce opportunity if known.
+///
+/// ```
+/// use license_manager_domain::{Assignees, Email};
+///
+/// let emails = ["amy@example.com", "bob@example.com", "Amy@Example.com"];
+/// let learners = emails.into_iter().map(str::parse::<Email>).collect::<Result<Assignees, _>>()?;
+/// assert_eq!(learners.len(), 2);
+/// # Ok::<(), license_manager_domain::InvalidEmail>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Assignees(BTreeMap<Email, Option<String>>);
 
@@ -39,8 +48,16 @@ impl FromIterator<(Email, Option<String>)> for Assignees {
     }
 }
 
+impl FromIterator<Email> for Assignees {
+    /// Learners without a Salesforce opportunity.
+    fn from_iter<T: IntoIterator<Item = Email>>(learners: T) -> Self {
+        learners.into_iter().map(|email| (email, None)).collect()
+    }
+}
+
 /// The result of an assignment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Assignments {
     /// The learners and their new licenses.
     pub assigned: Vec<(Email, LicenseId)>,

@@ -15,6 +15,7 @@ use crate::ports::{Person, StoreExt, UnitOfWork};
 
 /// The result of an auto-apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AutoApplied {
     /// The person's license.
     pub held: LearnerLicense,

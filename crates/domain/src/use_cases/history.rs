@@ -11,6 +11,7 @@ use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
 
 /// One change of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HistoricChange {
     /// The row after the change.
     pub version: Version,

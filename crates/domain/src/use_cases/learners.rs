@@ -27,6 +27,7 @@ pub struct LearnerLicenseFilter {
 
 /// A license with its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LearnerLicense {
     /// The license.
     pub license: License,
@@ -38,6 +39,7 @@ pub struct LearnerLicense {
 
 /// A learner's licenses of one customer.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LearnerView {
     /// The customer's agreement, if it has one.
     pub agreement: Option<Arc<AgreementDetails>>,

@@ -6,6 +6,7 @@ use super::learners::lock_person;
 use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors, Refusal};
 use crate::history::Actor;
+use crate::model::edit::Edit;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{ImpossibleTransition, License, LicenseStatus};
@@ -14,7 +15,7 @@ use crate::model::transfer::HeldTwice;
 use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::{Person, StoreExt, UnitOfWork};
 
-/// Changes of a license. `None` keeps a field, `Some(None)` empties it.
+/// Changes of a license. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LicenseEdit {
     /// The new status, if a transition leads there.
@@ -22,21 +23,22 @@ pub struct LicenseEdit {
     /// The new holder's email address.
     pub user_email: Option<Email>,
     /// The new LMS user id.
-    pub lms_user_id: Option<Option<LmsUserId>>,
+    pub lms_user_id: Edit<LmsUserId>,
     /// When it was assigned.
-    pub assigned_date: Option<Option<DateTime<Utc>>>,
+    pub assigned_date: Edit<DateTime<Utc>>,
     /// When it was activated.
-    pub activation_date: Option<Option<DateTime<Utc>>>,
+    pub activation_date: Edit<DateTime<Utc>>,
     /// When its learner was last reminded.
-    pub last_remind_date: Option<Option<DateTime<Utc>>>,
+    pub last_remind_date: Edit<DateTime<Utc>>,
     /// When it was revoked.
-    pub revoked_date: Option<Option<DateTime<Utc>>>,
+    pub revoked_date: Edit<DateTime<Utc>>,
     /// The Salesforce opportunity that it was assigned from.
-    pub source: Option<Option<String>>,
+    pub source: Edit<String>,
 }
 
 /// A license, and the Salesforce opportunity that it was assigned from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LicenseRecord {
     /// The license.
     pub license: License,
@@ -149,20 +151,20 @@ impl LicenseManager {
         let followed = self.follow(unit, &details, &[id], &change)?;
         let edited = if followed.copies > 0 { find_license(unit, id)? } else { edited };
         let known = with_source(unit, edited)?;
-        match &edit.source {
-            Some(source) if *source != known.source => {
-                match source {
-                    Some(source) if !is_salesforce_id(source) => {
-                        let message = "A Salesforce id has 18 letters and digits.";
-                        return Err(Error::Invalid(FieldErrors::one("source_id", message)));
-                    }
-                    Some(source) => unit.licenses().set_sources(&[(id, source.clone())], &change)?,
-                    None => unit.licenses().remove_sources(&[id], &change)?,
-                }
-                Ok(LicenseRecord { source: source.clone(), ..known })
-            }
-            _ => Ok(known),
+        let mut source = known.source.clone();
+        edit.source.clone().apply(&mut source);
+        if source == known.source {
+            return Ok(known);
         }
+        match &source {
+            Some(source) if !is_salesforce_id(source) => {
+                let message = "A Salesforce id has 18 letters and digits.";
+                return Err(Error::Invalid(FieldErrors::one("source_id", message)));
+            }
+            Some(source) => unit.licenses().set_sources(&[(id, source.clone())], &change)?,
+            None => unit.licenses().remove_sources(&[id], &change)?,
+        }
+        Ok(LicenseRecord { source, ..known })
     }
 
     /// The license with its new holder and status, and the status if it is new. The caller revokes it.
@@ -187,7 +189,9 @@ impl LicenseManager {
         if let Some(email) = edit.user_email.clone().filter(|email| license.holder_email() != Some(email)) {
             license = license.with_email(email, now);
         }
-        if let Some(user) = edit.lms_user_id.filter(|user| license.lms_user_id() != *user) {
+        let mut user = license.lms_user_id();
+        edit.lms_user_id.apply(&mut user);
+        if user != license.lms_user_id() {
             license = license.with_lms_user_id(user, now);
         }
         let license = match step.filter(|status| *status != license.status()) {
@@ -236,7 +240,7 @@ fn check_fields(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
         if edit.user_email.is_some() {
             errors.add("user_email", message);
         }
-        if edit.lms_user_id.flatten().is_some() {
+        if matches!(edit.lms_user_id, Edit::Set(_)) {
             errors.add("lms_user_id", message);
         }
     }
@@ -247,10 +251,10 @@ fn check_fields(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
         ("revoked_date", edit.revoked_date, &[Revoked], status == Revoked),
     ] {
         match date {
-            Some(None) if needed_by.contains(&status) => {
+            Edit::Clear if needed_by.contains(&status) => {
                 errors.add(field, format!("A license that is {status} needs this date."));
             }
-            Some(Some(_)) if !possible => errors.add(field, format!("A license that is {status} has no such date.")),
+            Edit::Set(_) if !possible => errors.add(field, format!("A license that is {status} has no such date.")),
             _ => {}
         }
     }

@@ -22,6 +22,7 @@ const FOUND_AT_ONCE: i64 = 20_000;
 
 /// A license of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PersonalLicense {
     /// The license.
     pub license: License,
@@ -33,6 +34,7 @@ pub struct PersonalLicense {
 
 /// The licenses of a person.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PersonalLicenses {
     /// The licenses, latest assigned first.
     pub licenses: Vec<PersonalLicense>,

@@ -11,6 +11,7 @@ use crate::ports::{StoreExt, UnitOfWork};
 
 /// The result of an upkeep.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlanUpkeep {
     /// The plan.
     pub plan: SubscriptionPlan,

@@ -9,6 +9,7 @@ use super::page::Page;
 use super::renewals::RenewedBy;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
+use crate::model::edit::Edit;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
 use crate::model::jobs::{Job, JobKind};
 use crate::model::plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan};
@@ -28,7 +29,7 @@ pub struct NewPlan {
     pub changes: PlanChanges,
 }
 
-/// Changes of a plan. `None` keeps a field, `Some(None)` empties it.
+/// Changes of a plan. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in SubscriptionPlan
 pub struct PlanChanges {
@@ -41,12 +42,12 @@ pub struct PlanChanges {
     pub is_active: Option<bool>,
     pub is_revocation_cap_enabled: Option<bool>,
     pub revoke_max_percentage: Option<i16>,
-    pub salesforce_opportunity_line_item: Option<Option<String>>,
+    pub salesforce_opportunity_line_item: Edit<String>,
     pub product: Option<ProductId>,
     pub for_internal_use_only: Option<bool>,
     pub can_freeze_unused_licenses: Option<bool>,
-    pub should_auto_apply_licenses: Option<Option<bool>>,
-    pub desired_num_licenses: Option<Option<i32>>,
+    pub should_auto_apply_licenses: Edit<bool>,
+    pub desired_num_licenses: Edit<i32>,
 }
 
 impl PlanChanges {
@@ -65,6 +66,7 @@ impl PlanChanges {
 
 /// A plan and the numbers of its licenses.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlanOverview {
     /// The plan, its customer and its plan type.
     pub details: PlanDetails,

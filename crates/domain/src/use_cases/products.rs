@@ -4,19 +4,20 @@ use super::manager::LicenseManager;
 use super::staff_actions::Done;
 use crate::error::{Entity, Error, FieldErrors};
 use crate::history::Actor;
+use crate::model::edit::Edit;
 use crate::model::ids::{PlanTypeId, ProductId};
 use crate::model::product::{PlanType, Product};
 use crate::model::staff_action::StaffActionKind;
 use crate::ports::{StoreExt, UnitOfWork};
 
-/// Changes of a product. `None` keeps a field, `Some(None)` empties it.
+/// Changes of a product. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in Product
 pub struct ProductChanges {
     pub name: Option<String>,
     pub description: Option<String>,
-    pub netsuite_id: Option<Option<i32>>,
-    pub salesforce_product_id: Option<Option<String>>,
+    pub netsuite_id: Edit<i32>,
+    pub salesforce_product_id: Edit<String>,
     pub plan_type: Option<PlanTypeId>,
 }
 

@@ -12,6 +12,7 @@ use crate::ports::{AgreementFilter, CustomerScope, LimitOffset, RenewalFilter, S
 
 /// What processing would do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RenewalOutlook {
     /// The title of the renewed plan.
     pub title: String,
@@ -27,6 +28,7 @@ pub struct RenewalOutlook {
 
 /// What would come of terms that are not saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RenewalPreview {
     /// What processing would do.
     pub outlook: RenewalOutlook,

@@ -4,6 +4,7 @@ use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, 
 use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
+use crate::model::edit::Edit;
 use crate::model::following_plan::LicenseTypesToCopy;
 use crate::model::ids::{PlanId, RenewalId};
 use crate::model::license::License;
@@ -12,16 +13,16 @@ use crate::model::renewal::{RenewalDetails, RenewalTerms};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
 
-/// Changes of a renewal. `None` keeps a field, `Some(None)` empties it.
+/// Changes of a renewal. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in RenewalTerms
 pub struct RenewalChanges {
-    pub renewed_plan: Option<Option<PlanId>>,
-    pub salesforce_opportunity_id: Option<Option<String>>,
+    pub renewed_plan: Edit<PlanId>,
+    pub salesforce_opportunity_id: Edit<String>,
     pub number_of_licenses: Option<i32>,
     pub effective_date: Option<chrono::DateTime<chrono::Utc>>,
     pub renewed_expiration_date: Option<chrono::DateTime<chrono::Utc>>,
-    pub renewed_plan_title: Option<Option<String>>,
+    pub renewed_plan_title: Edit<String>,
     pub license_types_to_copy: Option<LicenseTypesToCopy>,
     pub disable_auto_apply_licenses: Option<bool>,
     pub exempt_from_batch_processing: Option<bool>,
@@ -58,6 +59,7 @@ pub enum RenewedBy {
 
 /// A processed renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProcessedRenewal {
     /// The renewal.
     pub details: RenewalDetails,

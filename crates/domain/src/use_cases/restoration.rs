@@ -10,6 +10,7 @@ use super::plans::{PlanChanges, PlanOverview};
 use crate::error::{Error, FieldErrors};
 use crate::history::{Actor, ChangeKind, EntityRef, FieldChange, Row, Version};
 use crate::model::agreement::CustomerAgreement;
+use crate::model::edit::Edit;
 use crate::model::ids::{AgreementId, CatalogId, PlanId, ProductId};
 use crate::model::plan::ChangeReason;
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
@@ -29,6 +30,7 @@ const KEPT_OF_AGREEMENTS: [&str; 3] = ["uuid", "enterprise_customer_uuid", "crea
 
 /// An earlier version, compared with the present one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EarlierVersion {
     /// The version.
     pub version: Version,
@@ -92,7 +94,7 @@ impl LicenseManager {
             let mut agreement = find_agreement(unit, id)?;
             let row = earlier(unit, EntityRef::Agreement(id), number, &KEPT_OF_AGREEMENTS)?.version.row;
             let (changes, settings) = agreement_changes(&row)?;
-            if let Some(catalog) = changes.default_catalog.flatten()
+            if let Edit::Set(catalog) = changes.default_catalog
                 && agreement.default_catalog != Some(catalog)
             {
                 self.check_catalog("default_enterprise_catalog_uuid", agreement.customer, catalog)?;
@@ -129,6 +131,7 @@ fn small<T: TryFrom<i64>>(row: &Row, field: &str) -> Option<T> {
 
 fn plan_changes(row: &Row) -> Result<PlanChanges, Error> {
     let flag = |field| required(field, row.flag(field)).map(Some);
+    let text = |field| Edit::from(row.text(field).map(str::to_owned));
     Ok(PlanChanges {
         agreement: None,
         title: Some(required("title", row.text("title"))?.to_owned()),
@@ -138,24 +141,24 @@ fn plan_changes(row: &Row) -> Result<PlanChanges, Error> {
         is_active: flag("is_active")?,
         is_revocation_cap_enabled: flag("is_revocation_cap_enabled")?,
         revoke_max_percentage: Some(required("revoke_max_percentage", small(row, "revoke_max_percentage"))?),
-        salesforce_opportunity_line_item: Some(row.text("salesforce_opportunity_line_item").map(str::to_owned)),
+        salesforce_opportunity_line_item: text("salesforce_opportunity_line_item"),
         product: Some(ProductId(required("product", small(row, "product_id"))?)),
         for_internal_use_only: flag("for_internal_use_only")?,
         can_freeze_unused_licenses: flag("can_freeze_unused_licenses")?,
-        should_auto_apply_licenses: Some(row.flag("should_auto_apply_licenses")),
-        desired_num_licenses: Some(small(row, "desired_num_licenses")),
+        should_auto_apply_licenses: row.flag("should_auto_apply_licenses").into(),
+        desired_num_licenses: small(row, "desired_num_licenses").into(),
     })
 }
 
 fn agreement_changes(row: &Row) -> Result<(AgreementChanges, AgreementSettingsChanges), Error> {
     let flag = |field| required(field, row.flag(field)).map(Some);
-    let text = |field| Some(row.text(field).map(str::to_owned));
+    let text = |field| Edit::from(row.text(field).map(str::to_owned));
     let kept = "license_duration_before_purge_seconds";
     let changes = AgreementChanges {
         customer: None,
         customer_slug: text("enterprise_customer_slug"),
         customer_name: text("enterprise_customer_name"),
-        default_catalog: Some(row.uuid("default_enterprise_catalog_uuid").map(CatalogId)),
+        default_catalog: row.uuid("default_enterprise_catalog_uuid").map(CatalogId).into(),
         disable_expiration_notifications: flag("disable_expiration_notifications")?,
         enable_auto_applied_subscriptions_with_universal_link: flag(
             "enable_auto_applied_subscriptions_with_universal_link",
@@ -165,9 +168,9 @@ fn agreement_changes(row: &Row) -> Result<(AgreementChanges, AgreementSettingsCh
         license_duration_before_purge: Some(Duration::seconds(required(kept, row.number(kept))?)),
         disable_onboarding_notifications: flag("disable_onboarding_notifications")?,
         auto_scaling_enabled: flag("enable_auto_scaling_of_current_plan")?,
-        auto_scaling_max_licenses: Some(small(row, "auto_scaling_max_licenses")),
-        auto_scaling_threshold_percentage: Some(small(row, "auto_scaling_threshold_percentage")),
-        auto_scaling_increment_percentage: Some(small(row, "auto_scaling_increment_percentage")),
+        auto_scaling_max_licenses: small(row, "auto_scaling_max_licenses").into(),
+        auto_scaling_threshold_percentage: small(row, "auto_scaling_threshold_percentage").into(),
+        auto_scaling_increment_percentage: small(row, "auto_scaling_increment_percentage").into(),
         ..AgreementSettingsChanges::default()
     };
     Ok((changes, settings))

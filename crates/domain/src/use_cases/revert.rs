@@ -31,6 +31,7 @@ pub struct RevertRequest {
 
 /// The result of a revert.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reverted {
     /// The changed licenses and their changed fields, in the order of their ids.
     pub changed: Vec<(LicenseId, Vec<FieldChange>)>,

@@ -17,6 +17,7 @@ use crate::ports::{LicenseFilter, StoreExt, UnitOfWork};
 
 /// A revoked license.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Revoked {
     /// The license.
     pub license: LicenseId,
@@ -28,6 +29,7 @@ pub struct Revoked {
 
 /// The result of a revocation.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Revocations {
     /// The revoked licenses.
     pub revoked: Vec<Revoked>,

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::manager::{LicenseManager, find_plan, ids, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors};
 use crate::history::Actor;
+use crate::model::edit::Edit;
 use crate::model::email::Email;
 use crate::model::ids::{AgreementId, LicenseId, PlanId, TransferJobId};
 use crate::model::license::License;
@@ -14,7 +15,7 @@ use crate::model::plan::PlanDetails;
 use crate::model::transfer::{HeldTwice, LicenseTransferJob, TransferOrder, TransferRun, TransferredLicenses};
 use crate::ports::{StoreExt, UnitOfWork};
 
-/// Changes to a transfer job. `None` leaves a field as it is.
+/// Changes to a transfer job. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransferChanges {
     /// The agreement of both plans.
@@ -24,7 +25,7 @@ pub struct TransferChanges {
     /// The plan to move them to.
     pub new_plan: Option<PlanId>,
     /// Staff's notes.
-    pub notes: Option<Option<String>>,
+    pub notes: Edit<String>,
     /// Whether a run only reports what it would move.
     pub is_dry_run: Option<bool>,
     /// Whether all licenses move. If not, the job must name some.
@@ -52,11 +53,7 @@ impl TransferChanges {
     }
 
     fn apply(self, order: &mut TransferOrder) {
-        order.agreement = self.agreement.unwrap_or(order.agreement);
-        order.old_plan = self.old_plan.unwrap_or(order.old_plan);
-        order.new_plan = self.new_plan.unwrap_or(order.new_plan);
-        order.notes = self.notes.unwrap_or(order.notes.take());
-        order.is_dry_run = self.is_dry_run.unwrap_or(order.is_dry_run);
+        set_fields! { order, self: agreement, old_plan, new_plan, notes, is_dry_run }
         match (self.transfer_all, self.licenses) {
             (Some(true), _) => order.licenses = TransferredLicenses::All,
             (_, Some(licenses)) => order.licenses = TransferredLicenses::Named(licenses),
@@ -217,7 +214,7 @@ pub(crate) fn check(unit: &mut dyn UnitOfWork, order: &TransferOrder) -> Result<
         errors.add("new_subscription_plan", "The licenses are in this plan already.");
     }
     if matches!(&order.licenses, TransferredLicenses::Named(ids) if ids.is_empty()) {
-        errors.add("license_uuids", "Name the licenses to move, or set transfer_all.");
+        errors.add("license_uuids", "Name the licenses to move, or choose all of the plan.");
     }
     errors.into_result()
 }

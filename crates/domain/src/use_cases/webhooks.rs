@@ -9,6 +9,7 @@ use super::staff_actions::Done;
 use crate::error::FieldErrors;
 use crate::error::{Entity, Error};
 use crate::history::Actor;
+use crate::model::edit::Edit;
 use crate::model::ids::{CustomerId, MessageId, WebhookId};
 use crate::model::staff_action::StaffActionKind;
 use crate::outbox::EventName;
@@ -21,14 +22,14 @@ use crate::webhooks::{
 /// The most deliveries removed in one transaction.
 const REMOVED_AT_ONCE: i64 = 1_000;
 
-/// Changes of a webhook. `None` keeps a field.
+/// Changes of a webhook. `None` and [`Edit::Keep`] keep a field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in Webhook
 pub struct WebhookChanges {
     pub url: Option<String>,
     pub secret: Option<WebhookSecret>,
     pub event_types: Option<Vec<EventName>>,
-    pub customer: Option<Option<CustomerId>>,
+    pub customer: Edit<CustomerId>,
     pub is_active: Option<bool>,
 }
 
@@ -40,15 +41,10 @@ impl WebhookChanges {
         if let Some(is_active) = self.is_active {
             webhook = webhook.switched((!is_active).then_some(OffReason::Requested), now);
         }
-        let mut event_types = self.event_types.unwrap_or(webhook.event_types);
-        event_types.sort_unstable();
-        event_types.dedup();
-        Webhook {
-            url: self.url.unwrap_or(webhook.url),
-            event_types,
-            customer: self.customer.unwrap_or(webhook.customer),
-            ..webhook
-        }
+        set_fields! { webhook, self: url, event_types, customer }
+        webhook.event_types.sort_unstable();
+        webhook.event_types.dedup();
+        webhook
     }
 }
 

@@ -58,7 +58,7 @@ fn without_an_address_that_we_accept_a_learner_is_known_by_lms_user_id() {
     let activate = |user| world.manager.activate(&Actor::user("amy"), key, &unnamed(user));
     assert_eq!(activate(7).err(), Some(Error::NotFound(Entity::License)), "the license names nobody by id");
     let license = world.license_of(plan, "amy@example.com").id;
-    let noted = LicenseEdit { lms_user_id: Some(Some(LmsUserId(7))), ..LicenseEdit::default() };
+    let noted = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(7)), ..LicenseEdit::default() };
     world.manager.edit_license(&admin(), license, noted).unwrap();
     assert_eq!(activate(8).err(), Some(Error::NotFound(Entity::License)));
     assert_eq!(activate(7).unwrap().license.status(), LicenseStatus::Activated);
@@ -71,7 +71,7 @@ fn the_lms_user_id_of_whoever_activates_wins() {
         let world = World::new();
         let (plan, key) = assigned(&world);
         let license = world.license_of(plan, "amy@example.com").id;
-        let noted = LicenseEdit { lms_user_id: Some(Some(LmsUserId(9))), ..LicenseEdit::default() };
+        let noted = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(9)), ..LicenseEdit::default() };
         world.manager.edit_license(&admin(), license, noted).unwrap();
         let amy = Person { email: Some(email("amy@example.com")), lms_user_id: user.map(LmsUserId) };
         world.manager.activate(&Actor::user("amy"), key, &amy).unwrap();

@@ -72,25 +72,25 @@ fn auto_scaling_that_is_on_needs_all_its_numbers() {
     let world = World::new();
     let on = AgreementSettingsChanges {
         auto_scaling_enabled: Some(true),
-        auto_scaling_max_licenses: Some(Some(100)),
-        auto_scaling_threshold_percentage: Some(Some(0)),
+        auto_scaling_max_licenses: Edit::Set(100),
+        auto_scaling_threshold_percentage: Edit::Set(0),
         ..Default::default()
     };
     let at_fault = fields_at_fault(change(&world, on.clone()));
     assert_eq!(at_fault, ["auto_scaling_increment_percentage", "auto_scaling_threshold_percentage"]);
     let too_much = AgreementSettingsChanges {
-        auto_scaling_threshold_percentage: Some(Some(101)),
-        auto_scaling_increment_percentage: Some(Some(101)),
+        auto_scaling_threshold_percentage: Edit::Set(101),
+        auto_scaling_increment_percentage: Edit::Set(101),
         ..on.clone()
     };
     assert_eq!(fields_at_fault(change(&world, too_much)), at_fault, "more than a whole");
     let complete = AgreementSettingsChanges {
-        auto_scaling_threshold_percentage: Some(Some(100)),
-        auto_scaling_increment_percentage: Some(Some(1)),
+        auto_scaling_threshold_percentage: Edit::Set(100),
+        auto_scaling_increment_percentage: Edit::Set(1),
         ..on
     };
     change(&world, complete).unwrap();
-    let emptied = AgreementSettingsChanges { auto_scaling_max_licenses: Some(None), ..Default::default() };
+    let emptied = AgreementSettingsChanges { auto_scaling_max_licenses: Edit::Clear, ..Default::default() };
     assert_eq!(fields_at_fault(change(&world, emptied.clone())), ["auto_scaling_max_licenses"]);
     change(&world, AgreementSettingsChanges { auto_scaling_enabled: Some(false), ..emptied }).unwrap();
 }
@@ -143,18 +143,18 @@ impl EnterpriseDirectory for Directory {
 #[test]
 fn the_lms_names_a_customer_only_where_nobody_did() {
     let manager = World::new().manager.with_directory(Arc::new(Directory));
-    let text = |text: &str| Some(Some(text.to_owned()));
+    let text = |text: &str| Edit::Set(text.to_owned());
     let [slug, name] = [text("named"), text("Named")];
-    let named = |customer_slug: &Option<Option<String>>, customer_name: &Option<Option<String>>| {
+    let named = |customer_slug: &Edit<String>, customer_name: &Edit<String>| {
         let (customer_slug, customer_name) = (customer_slug.clone(), customer_name.clone());
         let changes = AgreementChanges { customer_slug, customer_name, ..AgreementChanges::default() };
         let changes = at_once(manager.name_customer(NewAgreement { customer: customer(), changes })).changes;
         (changes.customer_slug, changes.customer_name)
     };
-    assert_eq!(named(&slug, &None), (slug.clone(), text("From the LMS")));
-    assert_eq!(named(&None, &name), (text("from-the-lms"), name.clone()));
+    assert_eq!(named(&slug, &Edit::Keep), (slug.clone(), text("From the LMS")));
+    assert_eq!(named(&Edit::Keep, &name), (text("from-the-lms"), name.clone()));
     assert_eq!(named(&slug, &name), (slug.clone(), name));
-    assert_eq!(named(&Some(None), &None), (text("from-the-lms"), text("From the LMS")), "emptied is not named");
+    assert_eq!(named(&Edit::Clear, &Edit::Keep), (text("from-the-lms"), text("From the LMS")), "emptied is not named");
 }
 
 #[test]

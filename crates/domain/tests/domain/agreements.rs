@@ -9,7 +9,7 @@ use license_manager_domain::*;
 use uuid::Uuid;
 
 fn new_agreement(number: u128, slug: Option<&str>) -> NewAgreement {
-    let changes = AgreementChanges { customer_slug: Some(slug.map(str::to_owned)), ..Default::default() };
+    let changes = AgreementChanges { customer_slug: slug.map(str::to_owned).into(), ..Default::default() };
     NewAgreement { customer: CustomerId(Uuid::from_u128(number)), changes }
 }
 
@@ -36,7 +36,7 @@ fn a_customer_has_one_agreement_and_a_slug_one_customer() {
     assert_eq!(create(new_agreement(1, None)), Err(Conflict::AgreementOfCustomer.into()));
     create(new_agreement(5, Some("acme"))).unwrap();
     assert_eq!(create(new_agreement(6, Some("acme"))), Err(Conflict::AgreementSlug.into()));
-    let taken = AgreementChanges { customer_slug: Some(Some("acme".to_owned())), ..Default::default() };
+    let taken = AgreementChanges { customer_slug: Edit::Set("acme".to_owned()), ..Default::default() };
     let updated = world.manager.update_agreement(&admin(), world.agreement, taken).map(drop);
     assert_eq!(updated, Err(Conflict::AgreementSlug.into()));
 }
@@ -56,8 +56,8 @@ fn an_edit_changes_what_it_names() {
     let world = World::new();
     world.clock.advance(Duration::hours(1));
     let changes = AgreementChanges {
-        customer_name: Some(Some("Acme".to_owned())),
-        default_catalog: Some(None),
+        customer_name: Edit::Set("Acme".to_owned()),
+        default_catalog: Edit::Clear,
         disable_expiration_notifications: Some(true),
         ..Default::default()
     };
@@ -77,8 +77,8 @@ fn an_edit_changes_what_it_names() {
 fn names_that_are_too_long_are_refused_each_by_its_field() {
     let world = World::new();
     let named = |slug: usize, name: usize| AgreementChanges {
-        customer_slug: Some(Some("s".repeat(slug))),
-        customer_name: Some(Some("é".repeat(name))),
+        customer_slug: Edit::Set("s".repeat(slug)),
+        customer_name: Edit::Set("é".repeat(name)),
         ..Default::default()
     };
     world.manager.update_agreement(&admin(), world.agreement, named(128, 255)).unwrap();
@@ -93,7 +93,7 @@ fn names_that_are_too_long_are_refused_each_by_its_field() {
 fn a_slug_is_made_for_links() {
     let world = World::new();
     let named = |slug: &str| {
-        let changes = AgreementChanges { customer_slug: Some(Some(slug.to_owned())), ..Default::default() };
+        let changes = AgreementChanges { customer_slug: Edit::Set(slug.to_owned()), ..Default::default() };
         world.manager.update_agreement(&admin(), world.agreement, changes)
     };
     for slug in ["", " ", "acme inc", "acme/inc", "acmé"] {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// A plan that hands out so many licenses by itself.
 fn handing_out(world: &World, seats: i32) -> PlanId {
     let mut new = world.new_plan(&format!("Hands out {seats}"), seats);
-    new.changes.should_auto_apply_licenses = Some(Some(true));
+    new.changes.should_auto_apply_licenses = Edit::Set(true);
     world.create(new).unwrap()
 }
 
@@ -121,7 +121,7 @@ fn of_several_plans_the_one_that_started_last_hands_out_its_licenses() {
     world.clock.advance(Duration::days(10));
     let mut new = world.new_plan("Newer", 1);
     new.start_date = beginning() + Duration::days(9);
-    new.changes.should_auto_apply_licenses = Some(Some(true));
+    new.changes.should_auto_apply_licenses = Edit::Set(true);
     let newer = world.create(new).unwrap();
     assert_eq!(come(&world, "amy@example.com", 7).unwrap().plan, newer);
     assert_eq!(

@@ -72,7 +72,7 @@ fn of_plan(catalog: CatalogId) -> PlanChanges {
 }
 
 fn of_agreement(catalog: Option<CatalogId>) -> AgreementChanges {
-    AgreementChanges { default_catalog: Some(catalog), ..AgreementChanges::default() }
+    AgreementChanges { default_catalog: catalog.into(), ..AgreementChanges::default() }
 }
 
 /// What is said of these catalogs in turn: our own, somebody else's, nobody's, and one of which nothing is known now.

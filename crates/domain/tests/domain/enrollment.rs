@@ -84,7 +84,7 @@ fn the_plan_must_be_the_customers() {
     let world = World::new();
     let other = NewAgreement {
         customer: CustomerId(Uuid::from_u128(9)),
-        changes: AgreementChanges { default_catalog: Some(Some(catalog())), ..AgreementChanges::default() },
+        changes: AgreementChanges { default_catalog: Edit::Set(catalog()), ..AgreementChanges::default() },
     };
     let agreement = world.manager.create_agreement(&admin(), other).unwrap().details.agreement.id;
     let foreign = world.create(NewPlan { agreement, ..world.new_plan("Foreign", 1) }).unwrap();

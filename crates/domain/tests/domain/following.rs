@@ -159,7 +159,7 @@ fn who_is_assigned_late_is_carried_over_while_there_is_room() {
     assert_in_line(&world, plans, 3);
     assert_eq!(waiting(&world, prior), 0);
     assert_eq!(world.assign(prior, &learners(["eve@example.com"])).unwrap().not_carried_over, 1);
-    world.change(following, PlanChanges { desired_num_licenses: Some(Some(4)), ..PlanChanges::default() }).unwrap();
+    world.change(following, PlanChanges { desired_num_licenses: Edit::Set(4), ..PlanChanges::default() }).unwrap();
     assert_in_line(&world, plans, 4);
 }
 
@@ -297,7 +297,7 @@ fn what_staff_correct_is_corrected_in_both_plans() {
     let world = World::new();
     let plans @ (prior, following) = followed(&world, 5);
     let new = "bob.new@example.com";
-    let id = Some(Some(LmsUserId(80)));
+    let id = Edit::Set(LmsUserId(80));
     edit(&world, prior, BOB, LicenseEdit { user_email: Some(email(new)), lms_user_id: id, ..LicenseEdit::default() });
     assert_in_line(&world, plans, 5);
     assert_eq!(names(&world, following), [AMY, new]);

@@ -92,7 +92,7 @@ fn a_new_address_is_taken_over_by_all_licenses_of_the_person() {
 fn an_address_that_an_older_version_stored_is_found_and_gets_its_normal_form() {
     let world = World::new();
     let mut new = world.new_plan("Hands out", 3);
-    new.changes.should_auto_apply_licenses = Some(Some(true));
+    new.changes.should_auto_apply_licenses = Edit::Set(true);
     let plan = world.create(new).unwrap();
     let stored = Email::from_storage("amy@xn--mnchen-3ya.de".to_owned());
     world.assign(plan, &[(stored.clone(), None)].into_iter().collect()).unwrap();

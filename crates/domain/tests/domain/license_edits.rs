@@ -32,7 +32,7 @@ fn a_misspelt_holder_is_corrected() {
     world.activate(plan, "ammy@example.com", 7);
     let before = world.license_of(plan, "ammy@example.com");
     let owed = world.newly_owed(|| {
-        let corrected = LicenseEdit { lms_user_id: Some(Some(LmsUserId(8))), ..holder("amy@example.com") };
+        let corrected = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(8)), ..holder("amy@example.com") };
         edit(&world, before.id, corrected).unwrap();
     });
     assert_eq!(topics(&owed), [], "nobody is mailed");
@@ -42,7 +42,7 @@ fn a_misspelt_holder_is_corrected() {
     assert_eq!(world.license_of(plan, "amy@example.com").columns(), expected);
     let last = world.store.history().pop().unwrap();
     assert_eq!((last.id, last.change.by.as_deref()), (before.id.to_string(), Some("staff")));
-    edit(&world, before.id, LicenseEdit { lms_user_id: Some(None), ..LicenseEdit::default() }).unwrap();
+    edit(&world, before.id, LicenseEdit { lms_user_id: Edit::Clear, ..LicenseEdit::default() }).unwrap();
     assert_eq!(world.license_of(plan, "amy@example.com").lms_user_id(), None);
 }
 
@@ -90,7 +90,7 @@ fn a_license_takes_the_steps_of_its_life_and_owes_what_they_owe() {
     edit(&world, license, status(LicenseStatus::Unassigned)).unwrap();
     assert_eq!(world.licenses(plan)[0].columns(), LicenseColumns::default());
 
-    edit(&world, license, LicenseEdit { lms_user_id: Some(Some(LmsUserId(7))), ..assigned }).unwrap();
+    edit(&world, license, LicenseEdit { lms_user_id: Edit::Set(LmsUserId(7)), ..assigned }).unwrap();
     let owed = world.newly_owed(|| drop(edit(&world, license, status(LicenseStatus::Revoked)).unwrap()));
     assert_eq!(topics(&owed), [Topic::LicenseEvent], "a license that was never in use paid for no enrollments");
     assert_eq!(world.counts(plan), LicenseCounts { unassigned: 1, revoked: 1, ..Default::default() });
@@ -103,7 +103,7 @@ fn a_license_can_be_activated_for_a_learner_at_once() {
     let license = world.licenses(plan)[0].id;
     let activated = LicenseEdit {
         status: Some(LicenseStatus::Activated),
-        lms_user_id: Some(Some(LmsUserId(7))),
+        lms_user_id: Edit::Set(LmsUserId(7)),
         ..holder("amy@example.com")
     };
     edit(&world, license, activated).unwrap();
@@ -141,7 +141,7 @@ fn the_fields_have_to_fit_the_status() {
     let plan = world.plan(1);
     let free = world.licenses(plan)[0].id;
     assert_eq!(wrong_fields(edit(&world, free, status(LicenseStatus::Assigned))), ["user_email"]);
-    let somebody = LicenseEdit { lms_user_id: Some(Some(LmsUserId(7))), ..holder("amy@example.com") };
+    let somebody = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(7)), ..holder("amy@example.com") };
     assert_eq!(wrong_fields(edit(&world, free, somebody.clone())), ["lms_user_id", "user_email"]);
     world.assign(plan, &learners(["bob@example.com"])).unwrap();
     let freed = LicenseEdit { status: Some(LicenseStatus::Unassigned), ..somebody };
@@ -173,7 +173,7 @@ fn an_lms_user_gets_no_second_license_of_a_plan() {
     world.activate(plan, "amy@example.com", 7);
     world.assign(plan, &learners(["new@example.com"])).unwrap();
     let second = world.license_of(plan, "new@example.com").id;
-    let user = |user| LicenseEdit { lms_user_id: Some(Some(LmsUserId(user))), ..LicenseEdit::default() };
+    let user = |user| LicenseEdit { lms_user_id: Edit::Set(LmsUserId(user)), ..LicenseEdit::default() };
     let twice = vec![HeldTwice { license: second, email: email("new@example.com") }];
     assert_eq!(edit(&world, second, user(7)), Err(Conflict::LiveLicense(twice).into()));
     assert_eq!(edit(&world, second, user(8)).unwrap().lms_user_id(), Some(LmsUserId(8)));
@@ -188,7 +188,7 @@ fn the_holder_of_a_copy_is_corrected_in_its_original() {
     world.activate(plan, "amy@example.com", 7);
     let following = world.renew(world.schedule(&world.terms(plan, 1))).unwrap();
     let copy = world.license_of(following, "amy@example.com").id;
-    let user = LicenseEdit { lms_user_id: Some(Some(LmsUserId(8))), ..LicenseEdit::default() };
+    let user = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(8)), ..LicenseEdit::default() };
     for change in [holder("bob@example.com"), user] {
         assert_eq!(edit(&world, copy, change), Err(Refusal::HolderOfOriginal.into()));
     }
@@ -221,9 +221,9 @@ fn dates_are_edited_where_the_status_has_them() {
     let free = world.licenses(plan).into_iter().find(|license| !license.is_live()).unwrap().id;
     let [early, late] = [1, 2].map(|days| beginning() - Duration::days(days));
     let dates = LicenseEdit {
-        assigned_date: Some(Some(late)),
-        activation_date: Some(Some(early)),
-        last_remind_date: Some(None),
+        assigned_date: Edit::Set(late),
+        activation_date: Edit::Set(early),
+        last_remind_date: Edit::Clear,
         ..LicenseEdit::default()
     };
     world.clock.advance(Duration::days(1));
@@ -237,7 +237,7 @@ fn dates_are_edited_where_the_status_has_them() {
     );
     assert_eq!(license.modified, world.manager.now());
 
-    let revoked = LicenseEdit { revoked_date: Some(Some(early)), ..status(LicenseStatus::Revoked) };
+    let revoked = LicenseEdit { revoked_date: Edit::Set(early), ..status(LicenseStatus::Revoked) };
     assert_eq!(
         edit(&world, amy, revoked).unwrap().columns().revoked_date,
         Some(early),
@@ -245,11 +245,11 @@ fn dates_are_edited_where_the_status_has_them() {
     );
 
     let before = world.footprint(plan);
-    let all = LicenseEdit { revoked_date: Some(Some(early)), last_remind_date: Some(Some(early)), ..dates };
+    let all = LicenseEdit { revoked_date: Edit::Set(early), last_remind_date: Edit::Set(early), ..dates };
     let unassigned = ["activation_date", "assigned_date", "last_remind_date", "revoked_date"];
     assert_eq!(wrong_fields(edit(&world, free, all.clone())), unassigned);
     assert_eq!(wrong_fields(edit(&world, bob, all)), ["activation_date", "revoked_date"]);
-    let emptied = LicenseEdit { assigned_date: Some(None), revoked_date: Some(None), ..LicenseEdit::default() };
+    let emptied = LicenseEdit { assigned_date: Edit::Clear, revoked_date: Edit::Clear, ..LicenseEdit::default() };
     assert_eq!(wrong_fields(edit(&world, bob, emptied.clone())), ["assigned_date"]);
     assert_eq!(wrong_fields(edit(&world, amy, emptied)), ["revoked_date"]);
     assert_eq!(world.footprint(plan), before);
@@ -294,8 +294,8 @@ fn staff_add_a_license_to_a_plan() {
     assert_eq!(topics(&owed), []);
     let activated = LicenseEdit {
         status: Some(LicenseStatus::Activated),
-        lms_user_id: Some(Some(LmsUserId(7))),
-        source: Some(Some("006000000000000001".to_owned())),
+        lms_user_id: Edit::Set(LmsUserId(7)),
+        source: Edit::Set("006000000000000001".to_owned()),
         ..holder("amy@example.com")
     };
     let owed = world.newly_owed(|| {

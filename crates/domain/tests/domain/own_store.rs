@@ -114,7 +114,7 @@ const USE_CASES: &[(&str, UseCase)] = &[
         manager.create_agreement(&admin(), new).unwrap();
     }),
     ("`update_agreement`", |manager, world, _| {
-        let changes = AgreementChanges { customer_name: Some(Some("Acme".to_owned())), ..Default::default() };
+        let changes = AgreementChanges { customer_name: Edit::Set("Acme".to_owned()), ..Default::default() };
         manager.update_agreement(&admin(), world.agreement, changes).unwrap();
     }),
     ("`agreement`, `agreements`", |manager, world, _| {
@@ -126,7 +126,7 @@ const USE_CASES: &[(&str, UseCase)] = &[
         manager.create_plan(&admin(), ChangeReason::New, world.new_plan("Another", 2)).unwrap();
     }),
     ("`update_plan`", |manager, _, plan| {
-        let changes = PlanChanges { desired_num_licenses: Some(Some(5)), ..Default::default() };
+        let changes = PlanChanges { desired_num_licenses: Edit::Set(5), ..Default::default() };
         manager.update_plan(&admin(), ChangeReason::Other, plan, changes).unwrap();
     }),
     ("`plan`, `plans`", |manager, _, plan| {

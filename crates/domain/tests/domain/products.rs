@@ -20,14 +20,14 @@ fn a_product_has_the_ids_its_plan_type_asks_for() {
     let world = World::new();
     let paid = PlanTypeId(1);
     assert_eq!(wrong_field(world.manager.create_product(&admin(), paid, &named("Gift"))), "netsuite_id");
-    let complete = ProductChanges { netsuite_id: Some(Some(120)), ..named("Gift") };
+    let complete = ProductChanges { netsuite_id: Edit::Set(120), ..named("Gift") };
     let product = world.manager.create_product(&admin(), paid, &complete).unwrap();
     assert_eq!(world.manager.product(product.id), Ok(product.clone()));
-    let without = ProductChanges { netsuite_id: Some(None), ..ProductChanges::default() };
+    let without = ProductChanges { netsuite_id: Edit::Clear, ..ProductChanges::default() };
     assert_eq!(wrong_field(world.manager.update_product(&admin(), product.id, &without)), "netsuite_id");
     let trial = ProductChanges { plan_type: Some(PlanTypeId(3)), ..without };
     assert_eq!(world.manager.update_product(&admin(), product.id, &trial).unwrap().netsuite_id, None);
-    let taken = ProductChanges { netsuite_id: Some(Some(106)), ..ProductChanges::default() };
+    let taken = ProductChanges { netsuite_id: Edit::Set(106), ..ProductChanges::default() };
     let refused = world.manager.update_product(&admin(), product.id, &taken);
     assert_eq!(refused, Err(Conflict::ProductNetsuiteId.into()));
 }

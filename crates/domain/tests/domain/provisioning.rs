@@ -7,7 +7,7 @@ use license_manager_domain::ports::{CustomerScope, PlanFilter, StoreExt};
 use license_manager_domain::*;
 
 fn seats(number: i32) -> PlanChanges {
-    PlanChanges { desired_num_licenses: Some(Some(number)), ..PlanChanges::default() }
+    PlanChanges { desired_num_licenses: Edit::Set(number), ..PlanChanges::default() }
 }
 
 fn small_steps() -> World {
@@ -75,7 +75,7 @@ fn a_plan_grows_and_never_shrinks() {
     world.change(plan, seats(2)).unwrap();
     assert_eq!(world.counts(plan).total(), 5);
     assert_eq!(world.details(plan).desired_num_licenses, Some(2));
-    let nothing_said = PlanChanges { desired_num_licenses: Some(None), ..PlanChanges::default() };
+    let nothing_said = PlanChanges { desired_num_licenses: Edit::Clear, ..PlanChanges::default() };
     world.change(plan, nothing_said).unwrap();
     assert_eq!(world.counts(plan).total(), 5);
 }
@@ -173,7 +173,7 @@ fn a_plan_starts_with_the_usual_values() {
     let world = World::new();
     let mut new = world.new_plan("Usual", 0);
     new.changes = PlanChanges {
-        salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
+        salesforce_opportunity_line_item: Edit::Set("00k000000000000001".to_owned()),
         ..Default::default()
     };
     let details = world.manager.create_plan(&admin(), ChangeReason::New, new).unwrap().details;
@@ -230,7 +230,7 @@ fn a_plan_has_up_to_a_million_seats_unless_it_is_for_our_own_use() {
     let mut new = world.new_plan("Million", SubscriptionPlan::MAX_LICENSES);
     world.create(new.clone()).unwrap();
     new.title = "More".to_owned();
-    new.changes.desired_num_licenses = Some(Some(SubscriptionPlan::MAX_LICENSES + 1));
+    new.changes.desired_num_licenses = Edit::Set(SubscriptionPlan::MAX_LICENSES + 1);
     assert_eq!(invalid(world.create(new.clone())), ["desired_num_licenses"]);
     new.changes.for_internal_use_only = Some(true);
     let internal = world.create(new).unwrap();

@@ -29,7 +29,7 @@ fn a_plan_gets_the_fields_of_an_earlier_version_and_keeps_what_happened() {
     let edit = PlanChanges {
         title: Some("Music".to_owned()),
         is_active: Some(false),
-        should_auto_apply_licenses: Some(Some(true)),
+        should_auto_apply_licenses: Edit::Set(true),
         ..PlanChanges::default()
     };
     world.change(plan, edit).unwrap();
@@ -79,12 +79,12 @@ fn restoring_a_plan_keeps_the_rules() {
 fn restoring_a_larger_number_adds_licenses_and_a_smaller_one_removes_none() {
     let world = World::new();
     let plan = world.plan(4);
-    world.change(plan, PlanChanges { desired_num_licenses: Some(Some(6)), ..PlanChanges::default() }).unwrap();
+    world.change(plan, PlanChanges { desired_num_licenses: Edit::Set(6), ..PlanChanges::default() }).unwrap();
     let numbers = versions(&world, EntityRef::Plan(plan));
     world.manager.restore_plan(&admin(), ChangeReason::Other, plan, numbers[0]).unwrap();
     assert_eq!((world.details(plan).desired_num_licenses, world.counts(plan).total()), (Some(4), 6));
     let other = world.create(world.new_plan("Other", 3)).unwrap();
-    world.change(other, PlanChanges { desired_num_licenses: Some(None), ..PlanChanges::default() }).unwrap();
+    world.change(other, PlanChanges { desired_num_licenses: Edit::Clear, ..PlanChanges::default() }).unwrap();
     world.rewrite_plan(other, |plan| plan.desired_num_licenses = Some(9));
     let numbers = versions(&world, EntityRef::Plan(other));
     world.manager.restore_plan(&admin(), ChangeReason::Other, other, numbers[2]).unwrap();
@@ -97,8 +97,8 @@ fn an_agreement_gets_the_fields_of_an_earlier_version() {
     let first = world.manager.agreement(world.agreement).unwrap().details.agreement;
     world.clock.advance(Duration::days(1));
     let named = AgreementChanges {
-        customer_slug: Some(Some("acme".to_owned())),
-        default_catalog: Some(None),
+        customer_slug: Edit::Set("acme".to_owned()),
+        default_catalog: Edit::Clear,
         disable_expiration_notifications: Some(true),
         ..AgreementChanges::default()
     };
@@ -106,9 +106,9 @@ fn an_agreement_gets_the_fields_of_an_earlier_version() {
     let settings = AgreementSettingsChanges {
         license_duration_before_purge: Some(Duration::days(7)),
         auto_scaling_enabled: Some(true),
-        auto_scaling_max_licenses: Some(Some(10)),
-        auto_scaling_threshold_percentage: Some(Some(80)),
-        auto_scaling_increment_percentage: Some(Some(10)),
+        auto_scaling_max_licenses: Edit::Set(10),
+        auto_scaling_threshold_percentage: Edit::Set(80),
+        auto_scaling_increment_percentage: Edit::Set(10),
         ..AgreementSettingsChanges::default()
     };
     world.manager.update_agreement_settings(&admin(), world.agreement, &settings).unwrap();

@@ -151,7 +151,7 @@ fn retiring_again_changes_nothing_more() {
 fn the_event_of_a_retiree_who_got_no_license_is_dropped_too() {
     let world = World::new();
     let mut new = world.new_plan("Empty", 0);
-    new.changes.should_auto_apply_licenses = Some(Some(true));
+    new.changes.should_auto_apply_licenses = Edit::Set(true);
     world.create(new).unwrap();
     remember(&world, "amy", "amy@example.com");
     let refused = world.manager.auto_apply(&Actor::user("amy"), world.agreement, &person("amy@example.com", 7));

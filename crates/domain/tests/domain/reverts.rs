@@ -124,7 +124,7 @@ fn more_than_one_request_sets_back_have_to_be_named() {
     later(&world);
     world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
     assert_eq!(revert(&world, plan, good, true).unwrap().changed.len(), 2);
-    let larger = PlanChanges { desired_num_licenses: Some(Some(3)), ..PlanChanges::default() };
+    let larger = PlanChanges { desired_num_licenses: Edit::Set(3), ..PlanChanges::default() };
     world.change(plan, larger).unwrap();
     for dry_run in [true, false] {
         assert_eq!(revert(&world, plan, good, dry_run), Err(Refusal::TooManyToRevert { most: 2 }.into()));

@@ -212,7 +212,7 @@ fn few_licenses_are_taken_back_at_once() {
 fn many_licenses_are_taken_back_by_a_job_in_batches() {
     let world = World::with(Settings { inline_limit: 4, batch_size: batches_of(3), ..Settings::default() });
     let plan = world.plan(4);
-    world.change(plan, PlanChanges { desired_num_licenses: Some(Some(8)), ..PlanChanges::default() }).unwrap();
+    world.change(plan, PlanChanges { desired_num_licenses: Edit::Set(8), ..PlanChanges::default() }).unwrap();
     world.assign(plan, &crowd(7)).unwrap();
     let boss = Actor::user("boss");
     world.manager.revoke_all(&boss, plan).unwrap();
@@ -242,7 +242,7 @@ fn a_cap_that_comes_before_the_job_ends_the_job_and_holds_up_no_other() {
     let world = World::with(Settings { inline_limit: 2, batch_size: batches_of(2), ..Settings::default() });
     let plan = world.plan(2);
     for seats in [4, 6] {
-        world.change(plan, PlanChanges { desired_num_licenses: Some(Some(seats)), ..PlanChanges::default() }).unwrap();
+        world.change(plan, PlanChanges { desired_num_licenses: Edit::Set(seats), ..PlanChanges::default() }).unwrap();
     }
     for number in 0..5 {
         world.activate(plan, &format!("learner{number}@example.com"), number);

@@ -128,7 +128,7 @@ impl Plans {
             }
             Step::Rename(plan, person, other) => {
                 let user_email = Some(email(PEOPLE[other]));
-                let renamed = LicenseEdit { user_email, lms_user_id: Some(None), ..LicenseEdit::default() };
+                let renamed = LicenseEdit { user_email, lms_user_id: Edit::Clear, ..LicenseEdit::default() };
                 self.edit(self.id(plan), PEOPLE[person], renamed)?;
             }
             Step::Add(plan) => {

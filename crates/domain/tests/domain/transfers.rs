@@ -114,7 +114,7 @@ fn a_job_that_is_done_changes_nothing_any_more() {
     let id = create(&world, &order(&world, plans, TransferredLicenses::All));
     let done = run(&world, id).unwrap();
     // What comes into the old plan later is none of the job's business.
-    world.change(plans[0], PlanChanges { desired_num_licenses: Some(Some(3)), ..PlanChanges::default() }).unwrap();
+    world.change(plans[0], PlanChanges { desired_num_licenses: Edit::Set(3), ..PlanChanges::default() }).unwrap();
     world.clock.advance(Duration::days(1));
     let before = plans.map(|plan| world.footprint(plan));
     assert_eq!(run(&world, id), Ok(done.clone()));
@@ -167,7 +167,7 @@ fn an_order_that_makes_no_sense_is_refused_with_its_fields() {
     let plans = two_plans(&world);
     let new = NewAgreement {
         customer: CustomerId(uuid::Uuid::from_u128(77)),
-        changes: AgreementChanges { default_catalog: Some(Some(catalog())), ..AgreementChanges::default() },
+        changes: AgreementChanges { default_catalog: Edit::Set(catalog()), ..AgreementChanges::default() },
     };
     let elsewhere = world.manager.create_agreement(&admin(), new).unwrap().details.agreement.id;
     let foreign = world.create(NewPlan { agreement: elsewhere, ..world.new_plan("Elsewhere", 0) }).unwrap();
@@ -209,7 +209,7 @@ fn a_job_is_edited_until_it_has_moved_its_licenses() {
     world.clock.advance(Duration::hours(1));
     let changes = TransferChanges {
         new_plan: Some(third),
-        notes: Some(Some("Ours".to_owned())),
+        notes: Edit::Set("Ours".to_owned()),
         is_dry_run: Some(false),
         transfer_all: Some(true),
         ..TransferChanges::default()
@@ -237,7 +237,7 @@ fn a_job_is_edited_until_it_has_moved_its_licenses() {
     assert_eq!(world.manager.transfer_job(id).unwrap().order.licenses, TransferredLicenses::Named(vec![named]));
 
     world.manager.process_transfer_job(&admin(), id, None).unwrap();
-    let notes = TransferChanges { notes: Some(None), ..TransferChanges::default() };
+    let notes = TransferChanges { notes: Edit::Clear, ..TransferChanges::default() };
     assert_eq!(edit(notes.clone()).unwrap().order.notes, None);
     let more = TransferChanges { is_dry_run: Some(true), old_plan: Some(third), ..notes };
     assert_eq!(invalid(edit(more)), ["is_dry_run", "old_subscription_plan"]);

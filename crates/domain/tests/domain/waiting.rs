@@ -67,7 +67,7 @@ fn whatever_frees_a_license_of_the_following_plan_gives_it_to_who_waits() {
         }),
         ("unassigned licenses from another plan", |world, _, following| move_unassigned(world, following)),
         ("a larger plan", |world, _, following| {
-            let changes = PlanChanges { desired_num_licenses: Some(Some(3)), ..PlanChanges::default() };
+            let changes = PlanChanges { desired_num_licenses: Edit::Set(3), ..PlanChanges::default() };
             world.change(following, changes).unwrap();
         }),
         ("provisioning", |world, _, following| {
@@ -376,7 +376,7 @@ fn a_copy_that_was_activated_itself_stays_activated() {
     let (prior, following) = followed(&world, 4);
     let activated = LicenseEdit {
         status: Some(LicenseStatus::Activated),
-        lms_user_id: Some(Some(LmsUserId(80))),
+        lms_user_id: Edit::Set(LmsUserId(80)),
         ..LicenseEdit::default()
     };
     edit(&world, following, BOB, activated);
@@ -385,7 +385,7 @@ fn a_copy_that_was_activated_itself_stays_activated() {
 
     world.clock.advance(Duration::days(1));
     assert_eq!(process(&world, false).counts["licenses"], 0, "it is in line");
-    let reminded = LicenseEdit { last_remind_date: Some(Some(world.manager.now())), ..LicenseEdit::default() };
+    let reminded = LicenseEdit { last_remind_date: Edit::Set(world.manager.now()), ..LicenseEdit::default() };
     edit(&world, prior, BOB, reminded);
     move_start(&world, following, Duration::days(2));
     assert_eq!(world.license_of(following, BOB).state, copy.state, "nobody undid it");

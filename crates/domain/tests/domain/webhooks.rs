@@ -464,7 +464,7 @@ fn webhooks_are_registered_changed_and_removed() {
     assert_eq!(webhook.event_types, [EventName::Assigned, EventName::Revoked]);
     assert_eq!(webhook.created_by.as_deref(), Some("admin"));
     story.advance(Duration::hours(1));
-    let of_customer = WebhookChanges { customer: Some(Some(customer())), ..WebhookChanges::default() };
+    let of_customer = WebhookChanges { customer: Edit::Set(customer()), ..WebhookChanges::default() };
     let changed = manager.update_webhook(&admin(), webhook.id, &of_customer).unwrap();
     assert_eq!(changed, Webhook { customer: Some(customer()), modified: manager.now(), ..webhook.clone() });
     for url in ["http://hooks.example.com/", "https://127.0.0.1/", "nonsense"] {

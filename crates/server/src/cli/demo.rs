@@ -5,8 +5,8 @@ use std::fmt;
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::ports::{AgreementFilter, CustomerScope, LimitOffset, PlanFilter, RoleAssignment};
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Error, LicenseManager,
-    NewAgreement, NewPlan, PlanChanges, PlanId, Settings, SubscriptionPlan,
+    Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Edit, Error,
+    LicenseManager, NewAgreement, NewPlan, PlanChanges, PlanId, Settings, SubscriptionPlan,
 };
 use uuid::Uuid;
 
@@ -102,9 +102,9 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
     let settings = Settings { validate_catalogs: false, ..manager.settings().clone() };
     let manager = manager.clone().with_settings(settings);
     let changes = AgreementChanges {
-        customer_slug: Some(Some("demo-university".to_owned())),
-        customer_name: Some(Some("Demo University".to_owned())),
-        default_catalog: Some(Some(CatalogId(CATALOG))),
+        customer_slug: Edit::Set("demo-university".to_owned()),
+        customer_name: Edit::Set("Demo University".to_owned()),
+        default_catalog: Edit::Set(CatalogId(CATALOG)),
         ..AgreementChanges::default()
     };
     let agreement = manager.create_agreement(&actor, NewAgreement { customer, changes })?.details.agreement.id;
@@ -117,8 +117,8 @@ fn make(manager: &LicenseManager, customer: CustomerId) -> Result<(), Error> {
             expiration_date: today + Duration::days(days_after),
             changes: PlanChanges {
                 is_active: Some(true),
-                desired_num_licenses: Some(Some(licenses)),
-                salesforce_opportunity_line_item: Some(Some("00kDEMO00000000001".to_owned())),
+                desired_num_licenses: Edit::Set(licenses),
+                salesforce_opportunity_line_item: Edit::Set("00kDEMO00000000001".to_owned()),
                 ..PlanChanges::default()
             },
         };

@@ -24,6 +24,7 @@
 //! assert!(read::<CourseRequest>(&json!({ "title": null, "seats": "many" })).is_err());
 //! ```
 
+use license_manager_domain::Edit;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -76,13 +77,19 @@ pub struct Stated<K: Kind>(pub Option<K::Value>);
 /// A field that may be absent, but not null. Needs `#[deserr(default)]`.
 pub struct Optional<K: Kind>(pub Option<K::Value>);
 
-/// A field that may be absent or null. An edit keeps the value for `None` and clears it for `Some(None)`. Needs
-/// `#[deserr(default)]`.
+/// A field that may be absent (`None`) or null (`Some(None)`). Needs `#[deserr(default)]`.
 pub struct Nullable<K: Kind>(pub Option<Option<K::Value>>);
 
 impl<K: Kind> Default for Optional<K> {
     fn default() -> Self {
         Self(None)
+    }
+}
+
+impl<K: Kind> Nullable<K> {
+    /// What an edit does to the field: absent keeps it, null clears it.
+    pub fn edit(self) -> Edit<K::Value> {
+        self.0.map_or(Edit::Keep, Edit::from)
     }
 }
 

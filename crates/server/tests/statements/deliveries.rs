@@ -66,7 +66,7 @@ impl Service {
     /// Assigns licenses to this many people. The outbox then holds only their messages.
     fn assign(&self, name: &str, number: usize) -> Vec<Email> {
         let emails: Vec<Email> = (0..number).map(|one| format!("{name}{one}@example.com").parse().unwrap()).collect();
-        let learners = emails.iter().map(|email| (email.clone(), None)).collect();
+        let learners = emails.iter().cloned().collect();
         self.manager.assign(&Actor::service(), self.plan, &learners, &AssignmentMail::default()).unwrap();
         emails
     }

@@ -12,8 +12,8 @@ use license_manager::telemetry::monitor::Monitor;
 use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::use_cases::RenewalOutcome;
 use license_manager_domain::{
-    Actor, AgreementChanges, AgreementId, CatalogId, ChangeReason, CustomerId, LicenseManager, LicenseTypesToCopy,
-    NewAgreement, NewPlan, PlanChanges, PlanId, RenewalId,
+    Actor, AgreementChanges, AgreementId, CatalogId, ChangeReason, CustomerId, Edit, LicenseManager,
+    LicenseTypesToCopy, NewAgreement, NewPlan, PlanChanges, PlanId, RenewalId,
 };
 use license_manager_tests::{Database, SECRET};
 use tokio::sync::Notify;
@@ -73,8 +73,8 @@ impl Recorded {
     /// Adds a customer with a name.
     pub fn agreement(&self, customer: CustomerId, name: &str) -> AgreementId {
         let changes = AgreementChanges {
-            customer_name: Some(Some(name.to_owned())),
-            default_catalog: Some(Some(CatalogId(Uuid::from_u128(2)))),
+            customer_name: Edit::Set(name.to_owned()),
+            default_catalog: Edit::Set(CatalogId(Uuid::from_u128(2))),
             ..AgreementChanges::default()
         };
         let page = self.manager.create_agreement(&Actor::service(), NewAgreement { customer, changes }).unwrap();
@@ -93,8 +93,8 @@ impl Recorded {
         let changes = PlanChanges {
             is_active: Some(true),
             can_freeze_unused_licenses: Some(true),
-            desired_num_licenses: Some(Some(licenses)),
-            salesforce_opportunity_line_item: Some(Some("00k000000000000001".to_owned())),
+            desired_num_licenses: Edit::Set(licenses),
+            salesforce_opportunity_line_item: Edit::Set("00k000000000000001".to_owned()),
             ..PlanChanges::default()
         };
         let new = NewPlan { agreement, title: title.to_owned(), start_date, expiration_date, changes };

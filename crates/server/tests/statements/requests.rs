@@ -9,7 +9,7 @@ use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{IdSource, StoreExt};
 use license_manager_domain::use_cases::RenewedBy;
 use license_manager_domain::{
-    Actor, AgreementId, AssignmentMail, ChangeReason, LicenseId, LicenseManager, PlanChanges, PlanId,
+    Actor, AgreementId, AssignmentMail, ChangeReason, Edit, LicenseId, LicenseManager, PlanChanges, PlanId,
 };
 use license_manager_tests::{Database, Person, on_both_databases};
 use serde_json::{Value, json};
@@ -355,7 +355,7 @@ fn choosing_among_two_plans_and_fifty_the_one_that_auto_applies(database: Databa
         choose(one).await;
         let few = choose(two).await;
         for number in 0..48 {
-            let auto_applying = PlanChanges { should_auto_apply_licenses: Some(Some(true)), ..PlanChanges::default() };
+            let auto_applying = PlanChanges { should_auto_apply_licenses: Edit::Set(true), ..PlanChanges::default() };
             let plan = service.plan(&format!("plan {number}"), 1);
             service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, auto_applying).unwrap();
         }
@@ -410,7 +410,7 @@ fn applying_a_license_of_a_plan_with_and_without_a_renewal(database: Database) {
     run(async {
         let service = Service::new(database).await;
         let plan = service.plan("plan", 10);
-        let changes = PlanChanges { should_auto_apply_licenses: Some(Some(true)), ..PlanChanges::default() };
+        let changes = PlanChanges { should_auto_apply_licenses: Edit::Set(true), ..PlanChanges::default() };
         service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, changes).unwrap();
         let path = format!("/customer-agreement/{}/auto-apply/", service.agreement);
         let come = async |user: i64| {

@@ -95,7 +95,7 @@ fn read(fields: &Fields) -> Result<WebhookChanges, FieldErrors> {
         Error::Invalid(errors) => errors,
         other => FieldErrors::one("url", other.to_string()),
     })?;
-    Ok(WebhookChanges { url, secret: None, event_types: Some(events), customer: Some(customer), is_active: None })
+    Ok(WebhookChanges { url, secret: None, event_types: Some(events), customer: customer.into(), is_active: None })
 }
 
 fn page(visitor: &Visitor, webhook: Option<&Webhook>, fields: &Fields, errors: &FieldErrors) -> HttpResponse {
@@ -271,13 +271,15 @@ impl Below<'_> {
 
 #[cfg(test)]
 mod tests {
+    use license_manager_domain::Edit;
+
     use super::*;
 
     #[test]
     fn a_webhook_needs_an_address_and_names_known_events() {
         let changes = read(&Fields::parse(b"url=https://hooks.example.com/&event=assigned&event=nonsense")).unwrap();
         assert_eq!(changes.event_types, Some(vec![EventName::Assigned]));
-        assert_eq!((changes.customer, changes.is_active), (Some(None), None));
+        assert_eq!((changes.customer, changes.is_active), (Edit::Clear, None));
         let errors = read(&Fields::parse(b"customer=acme")).unwrap_err().to_string();
         assert!(errors.contains("url:") && errors.contains("customer:"), "{errors}");
     }

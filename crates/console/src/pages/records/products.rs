@@ -174,8 +174,8 @@ fn read(fields: &Fields) -> Result<ProductChanges, FieldErrors> {
     Ok(ProductChanges {
         name: Some(name),
         description: Some(fields.text("description").unwrap_or_default()),
-        netsuite_id: Some(netsuite_id),
-        salesforce_product_id: Some(fields.text("salesforce_product_id")),
+        netsuite_id: netsuite_id.into(),
+        salesforce_product_id: fields.text("salesforce_product_id").into(),
         plan_type,
     })
 }

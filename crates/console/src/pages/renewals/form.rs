@@ -265,12 +265,12 @@ fn saved(
 ) -> Result<RenewalOutcome, Error> {
     let Some(id) = id else { return manager.create_renewal(actor, &terms) };
     let changes = RenewalChanges {
-        renewed_plan: Some(terms.renewed_plan),
-        salesforce_opportunity_id: Some(terms.salesforce_opportunity_id),
+        renewed_plan: terms.renewed_plan.into(),
+        salesforce_opportunity_id: terms.salesforce_opportunity_id.into(),
         number_of_licenses: Some(terms.number_of_licenses),
         effective_date: Some(terms.effective_date),
         renewed_expiration_date: Some(terms.renewed_expiration_date),
-        renewed_plan_title: Some(terms.renewed_plan_title),
+        renewed_plan_title: terms.renewed_plan_title.into(),
         license_types_to_copy: Some(terms.license_types_to_copy),
         disable_auto_apply_licenses: Some(terms.disable_auto_apply_licenses),
         exempt_from_batch_processing: Some(terms.exempt_from_batch_processing),

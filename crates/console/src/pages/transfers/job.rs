@@ -311,8 +311,8 @@ pub(crate) async fn notes(
 ) -> Result<HttpResponse, PageError> {
     require(&visitor)?;
     let id = id_in(&path)?;
-    let notes = fields.text("notes").map(|notes| notes.chars().take(MAX_NOTES).collect());
-    let (actor, changes) = (visitor.actor(None), TransferChanges { notes: Some(notes), ..TransferChanges::default() });
+    let notes = fields.text("notes").map(|notes| notes.chars().take(MAX_NOTES).collect::<String>());
+    let (actor, changes) = (visitor.actor(None), TransferChanges { notes: notes.into(), ..TransferChanges::default() });
     visitor.write(move |console| console.manager.update_transfer_job(&actor, id, &changes)).await?;
     Ok(redirect(&format!("{PATH}{id}/?done=noted")))
 }

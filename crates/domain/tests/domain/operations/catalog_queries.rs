@@ -44,7 +44,7 @@ fn plan_of(world: &World, number: u128, product: i32, internal: bool) -> PlanId 
     new.changes.catalog = Some(catalog(number));
     new.changes.product = Some(ProductId(product));
     new.changes.for_internal_use_only = Some(internal);
-    new.changes.salesforce_opportunity_line_item = Some(Some("00k000000000000001".to_owned()));
+    new.changes.salesforce_opportunity_line_item = Edit::Set("00k000000000000001".to_owned());
     world.create(new).unwrap()
 }
 

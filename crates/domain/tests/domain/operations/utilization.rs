@@ -32,7 +32,7 @@ fn admins_are_told_a_week_after_a_plan_began_to_auto_apply_and_once() {
     turn(&world, plan, true);
     world.clock.advance(days(6));
     // A change of something else does not begin it anew.
-    world.change(plan, PlanChanges { desired_num_licenses: Some(Some(4)), ..PlanChanges::default() }).unwrap();
+    world.change(plan, PlanChanges { desired_num_licenses: Edit::Set(4), ..PlanChanges::default() }).unwrap();
     assert_eq!(count(&send(&world, false), "plans"), 0);
     world.clock.advance(days(1));
     let preview = send(&world, true);

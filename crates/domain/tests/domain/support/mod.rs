@@ -33,12 +33,12 @@ pub fn email(text: &str) -> Email {
 }
 
 pub fn learners<const N: usize>(addresses: [&str; N]) -> Assignees {
-    addresses.into_iter().map(|address| (email(address), None)).collect()
+    addresses.into_iter().map(email).collect()
 }
 
 /// So many learners with addresses that count up.
 pub fn crowd(number: usize) -> Assignees {
-    (0..number).map(|number| (email(&format!("learner{number}@example.com")), None)).collect()
+    (0..number).map(|number| email(&format!("learner{number}@example.com"))).collect()
 }
 
 pub fn person(address: &str, user: i64) -> Person {
@@ -74,7 +74,7 @@ impl World {
         let store = Arc::new(MemoryStore::with_seeded_products());
         let clock = Arc::new(FixedClock::new(beginning()));
         let manager = LicenseManager::new(store.clone(), clock.clone(), Arc::new(SequentialIds::default()), settings);
-        let changes = AgreementChanges { default_catalog: Some(Some(catalog())), ..AgreementChanges::default() };
+        let changes = AgreementChanges { default_catalog: Edit::Set(catalog()), ..AgreementChanges::default() };
         let overview = manager.create_agreement(&admin(), NewAgreement { customer: customer(), changes }).unwrap();
         let agreement = overview.details.agreement.id;
         Self { store, clock, manager, agreement }
@@ -90,7 +90,7 @@ impl World {
             changes: PlanChanges {
                 is_active: Some(true),
                 product: Some(ProductId(4)),
-                desired_num_licenses: Some(Some(seats)),
+                desired_num_licenses: Edit::Set(seats),
                 ..PlanChanges::default()
             },
         }

@@ -69,9 +69,9 @@ impl AgreementSettingsRequest {
             license_duration_before_purge: self.license_duration_before_purge_days.0.map(Duration::days),
             disable_onboarding_notifications: self.disable_onboarding_notifications.0,
             auto_scaling_enabled: self.enable_auto_scaling_of_current_plan.0,
-            auto_scaling_max_licenses: self.auto_scaling_max_licenses.0,
-            auto_scaling_threshold_percentage: self.auto_scaling_threshold_percentage.0,
-            auto_scaling_increment_percentage: self.auto_scaling_increment_percentage.0,
+            auto_scaling_max_licenses: self.auto_scaling_max_licenses.edit(),
+            auto_scaling_threshold_percentage: self.auto_scaling_threshold_percentage.edit(),
+            auto_scaling_increment_percentage: self.auto_scaling_increment_percentage.edit(),
             // Answers have null for a missing message, so null in a request removes the message.
             expiration_message: ExpirationMessageChanges {
                 enabled: self.has_custom_license_expiration_messaging_v2.0.map(Option::unwrap_or_default),
@@ -80,7 +80,7 @@ impl AgreementSettingsRequest {
                 button_label: self.button_label_in_modal_v2.0.map(Option::unwrap_or_default),
                 button_url: self.url_for_button_in_modal_v2.0.map(Option::unwrap_or_default),
             },
-            auto_applied_plan: self.auto_applied_subscription.0.map(|plan| plan.map(PlanId)),
+            auto_applied_plan: self.auto_applied_subscription.edit().map(PlanId),
         }
     }
 }

@@ -68,9 +68,9 @@ impl AgreementFields {
     fn changes(self, customer: Option<CustomerId>) -> AgreementChanges {
         AgreementChanges {
             customer,
-            customer_slug: self.enterprise_customer_slug.0,
-            customer_name: self.enterprise_customer_name.0,
-            default_catalog: self.default_enterprise_catalog_uuid.0.map(|catalog| catalog.map(CatalogId)),
+            customer_slug: self.enterprise_customer_slug.edit(),
+            customer_name: self.enterprise_customer_name.edit(),
+            default_catalog: self.default_enterprise_catalog_uuid.edit().map(CatalogId),
             disable_expiration_notifications: self.disable_expiration_notifications.0,
             enable_auto_applied_subscriptions_with_universal_link: self
                 .enable_auto_applied_subscriptions_with_universal_link

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use deserr::Deserr;
 use license_manager_domain::use_cases::{LicenseEdit, LicenseRecord};
-use license_manager_domain::{LicenseId, LmsUserId, PlanId};
+use license_manager_domain::{Edit, LicenseId, LmsUserId, PlanId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -70,12 +70,12 @@ impl LicenseEditRequest {
         let edit = LicenseEdit {
             status: self.status.0,
             user_email: self.user_email.0,
-            lms_user_id: self.lms_user_id.0.map(|id| id.map(LmsUserId)),
-            assigned_date: self.assigned_date.0,
-            activation_date: self.activation_date.0,
-            last_remind_date: self.last_remind_date.0,
-            revoked_date: self.revoked_date.0,
-            source: self.source_id.0,
+            lms_user_id: self.lms_user_id.edit().map(LmsUserId),
+            assigned_date: self.assigned_date.edit(),
+            activation_date: self.activation_date.edit(),
+            last_remind_date: self.last_remind_date.edit(),
+            revoked_date: self.revoked_date.edit(),
+            source: self.source_id.0.map_or(Edit::Keep, Edit::from),
         };
         (edit, self.change_reason.0.flatten())
     }

@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use deserr::Deserr;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::{
-    AgreementId, CatalogId, ChangeReason, CustomerId, LicenseManager, NewPlan, PlanChanges, PlanId, ProductId,
+    AgreementId, CatalogId, ChangeReason, CustomerId, Edit, LicenseManager, NewPlan, PlanChanges, PlanId, ProductId,
     SubscriptionPlan,
 };
 use serde_json::Value;
@@ -129,7 +129,7 @@ impl PlanSettings {
             product: self.product.0.flatten().map(ProductId),
             for_internal_use_only: self.for_internal_use_only.0,
             can_freeze_unused_licenses: self.can_freeze_unused_licenses.0,
-            should_auto_apply_licenses: self.should_auto_apply_licenses.0,
+            should_auto_apply_licenses: self.should_auto_apply_licenses.edit(),
             ..PlanChanges::default()
         })
     }
@@ -209,8 +209,8 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewPlanRequ
         start_date: request.start_date.0,
         expiration_date: request.expiration_date.0,
         changes: PlanChanges {
-            salesforce_opportunity_line_item: Some(request.salesforce_opportunity_line_item.0),
-            desired_num_licenses: Some(Some(request.desired_num_licenses.0)),
+            salesforce_opportunity_line_item: request.salesforce_opportunity_line_item.0.into(),
+            desired_num_licenses: Edit::Set(request.desired_num_licenses.0),
             ..request.settings.changes()?
         },
     };
@@ -270,8 +270,8 @@ pub async fn update(
         title: edit.title.0,
         start_date: edit.start_date.0,
         expiration_date: edit.expiration_date.0,
-        salesforce_opportunity_line_item: edit.salesforce_opportunity_line_item.0,
-        desired_num_licenses: edit.desired_num_licenses.0,
+        salesforce_opportunity_line_item: edit.salesforce_opportunity_line_item.edit(),
+        desired_num_licenses: edit.desired_num_licenses.edit(),
         ..edit.settings.changes()?
     };
     let actor = access.caller.actor();

@@ -74,8 +74,8 @@ impl ProductSettings {
             name,
             plan_type,
             description: self.description.0,
-            netsuite_id: self.netsuite_id.0,
-            salesforce_product_id: self.salesforce_product_id.0,
+            netsuite_id: self.netsuite_id.edit(),
+            salesforce_product_id: self.salesforce_product_id.edit(),
         }
     }
 }

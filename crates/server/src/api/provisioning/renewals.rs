@@ -311,12 +311,12 @@ pub async fn update(
     let edit = if names_prior_plan { body.read().await? } else { body.edit().await? }?;
     let settings = edit.settings;
     let changes = RenewalChanges {
-        renewed_plan: settings.renewed_subscription_plan.0.map(|plan| plan.map(PlanId)),
-        salesforce_opportunity_id: edit.salesforce_opportunity_id.0,
+        renewed_plan: settings.renewed_subscription_plan.edit().map(PlanId),
+        salesforce_opportunity_id: edit.salesforce_opportunity_id.edit(),
         number_of_licenses: edit.number_of_licenses.0,
         effective_date: edit.effective_date.0,
         renewed_expiration_date: edit.renewed_expiration_date.0,
-        renewed_plan_title: settings.renewed_plan_title.0,
+        renewed_plan_title: settings.renewed_plan_title.edit(),
         license_types_to_copy: settings.license_types_to_copy.0,
         disable_auto_apply_licenses: settings.disable_auto_apply_licenses.0,
         exempt_from_batch_processing: settings.exempt_from_batch_processing.0,

@@ -363,7 +363,7 @@ pub async fn update(
         agreement: edit.customer_agreement.0.map(AgreementId),
         old_plan: edit.old_subscription_plan.0.map(PlanId),
         new_plan: edit.new_subscription_plan.0.map(PlanId),
-        notes: edit.notes.0,
+        notes: edit.notes.edit(),
         is_dry_run: edit.is_dry_run.0,
         transfer_all: edit.licenses.transfer_all.0,
         licenses: edit.licenses.named(),

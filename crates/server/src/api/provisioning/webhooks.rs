@@ -73,7 +73,7 @@ impl WebhookSettings {
             url,
             secret: self.secret.0.flatten(),
             event_types: self.event_types.0,
-            customer: self.enterprise_customer_uuid.0.map(|customer| customer.map(CustomerId)),
+            customer: self.enterprise_customer_uuid.edit().map(CustomerId),
             is_active: self.is_active.0,
         }
     }

@@ -23,7 +23,7 @@ use crate::api::history::changes as history_changes;
 use crate::http::time;
 
 fn upkeep_report(command: &'static str, dry_run: bool, upkeep: &PlanUpkeep) -> Report {
-    let PlanUpkeep { plan, added, pending, deleted, counts } = upkeep;
+    let PlanUpkeep { plan, added, pending, deleted, counts, .. } = upkeep;
     let counts = vec![
         ("added", *added),
         ("pending", *pending),

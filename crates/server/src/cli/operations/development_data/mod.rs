@@ -14,7 +14,7 @@ use license_manager_domain::operations::{OperationSummary, Supervisor};
 use license_manager_domain::ports::{IdSource, StoreExt};
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, Assignees, AssignmentMail, CatalogId, ChangeReason, Conflict,
-    CustomerAgreement, CustomerId, Email, Entity, Error, LicenseCounts, LicenseId, LicenseManager, NewAgreement,
+    CustomerAgreement, CustomerId, Edit, Email, Entity, Error, LicenseCounts, LicenseId, LicenseManager, NewAgreement,
     NewPlan, PlanChanges, PlanId, Settings, SubscriptionPlan,
 };
 use uuid::Uuid;
@@ -220,7 +220,7 @@ impl Run<'_> {
             changes: PlanChanges {
                 catalog: Some(agreement.default_catalog.unwrap_or_else(|| CatalogId(RandomIds.next()))),
                 is_active: Some(true),
-                salesforce_opportunity_line_item: Some(Some(LINE_ITEM.to_owned())),
+                salesforce_opportunity_line_item: Edit::Set(LINE_ITEM.to_owned()),
                 ..PlanChanges::default()
             },
         };
@@ -309,7 +309,7 @@ impl Run<'_> {
             Ok((usize::try_from(to_assign(seed, &counts)).unwrap_or(0), holders))
         })?;
         let newcomers = learners.into_iter().filter(|learner| !holders.contains(learner)).take(lacking);
-        let newcomers: Assignees = newcomers.map(|learner| (learner, None)).collect();
+        let newcomers: Assignees = newcomers.collect();
         let mail = AssignmentMail { notify: false, ..AssignmentMail::default() };
         Ok(self.manager.assign(&Actor::service(), plan, &newcomers, &mail)?.assigned.len() as i64)
     }
@@ -322,9 +322,9 @@ fn to_assign(seed: &SeedPlan, counts: &LicenseCounts) -> i64 {
 
 fn agreement_changes(seed: &SeedCustomer, catalog: CatalogId) -> AgreementChanges {
     AgreementChanges {
-        customer_slug: Some(Some(seed.slug.clone())),
-        customer_name: Some(Some(seed.name())),
-        default_catalog: Some(Some(catalog)),
+        customer_slug: Edit::Set(seed.slug.clone()),
+        customer_name: Edit::Set(seed.name()),
+        default_catalog: Edit::Set(catalog),
         ..AgreementChanges::default()
     }
 }

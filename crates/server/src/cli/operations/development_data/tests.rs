@@ -166,7 +166,7 @@ fn what_people_did_to_the_data_stays() {
     seeded(&world, &seeds(), false);
     let [full, frozen, revoked] = [0, 1, 2].map(|number| plans(&world)[number].0);
     let learners = emails(["amy@example.com", "bob@example.com", "kim@example.com"]);
-    let learners: Assignees = learners.into_iter().map(|email| (email, None)).collect();
+    let learners: Assignees = learners.into_iter().collect();
     world.manager.assign(&admin(), full, &learners, &AssignmentMail::default()).unwrap();
     let freezable = PlanChanges { can_freeze_unused_licenses: Some(true), ..PlanChanges::default() };
     world.manager.update_plan(&admin(), ChangeReason::Other, frozen, freezable).unwrap();
