@@ -437,6 +437,17 @@ mod tests {
     }
 
     #[test]
+    fn the_cause_of_an_unexpected_failure_is_kept() {
+        let error = Error::internal(std::io::Error::other("the disk is full"));
+        assert_eq!(error.to_string(), "internal error: the disk is full");
+        let cause = std::error::Error::source(&error).expect("it has a cause");
+        assert_eq!(
+            cause.downcast_ref::<std::io::Error>().map(ToString::to_string).as_deref(),
+            Some("the disk is full")
+        );
+    }
+
+    #[test]
     fn a_step_that_no_license_takes_is_refused() {
         let step = ImpossibleTransition { from: LicenseStatus::Revoked, step: "revoked" };
         assert_eq!(Error::from(step), Refusal::Impossible(step).into());

@@ -92,6 +92,7 @@
 //! | `html` | yes | HTML in expiration messages, sanitized; otherwise tags become text |
 //! | `idn` | yes | international domains of email addresses; otherwise they are refused |
 //! | `url` | yes | webhooks, whose addresses are checked |
+//! | `serde` | | `Serialize` and `Deserialize` for the entities of [`model`] |
 //! | `memory` | | [`memory`], a store for examples and tests |
 //! | `console` | | the ports of the web console |
 //!

@@ -11,6 +11,7 @@ use crate::model::ids::{AgreementId, CatalogId, CustomerId};
 
 /// A customer's agreement. A customer has exactly one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct CustomerAgreement {
     /// Its id.
     pub id: AgreementId,
@@ -43,6 +44,7 @@ pub struct CustomerAgreement {
 
 /// Auto-scaling of an agreement's current plan. Percentages are 1 to 100.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct AutoScaling {
     /// Whether it is enabled.
     pub enabled: bool,

@@ -4,6 +4,7 @@ use crate::error::FieldErrors;
 
 /// A message to learners of an expired plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ExpirationMessage {
     /// The title, at most 512 characters.
     pub modal_header_text: String,

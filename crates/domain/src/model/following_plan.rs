@@ -7,6 +7,8 @@ use crate::model::license::LicenseStatus;
 
 /// Which licenses a renewal moves to the renewed plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum LicenseTypesToCopy {
     /// Live ones.
     #[default]
@@ -36,6 +38,7 @@ impl LicenseTypesToCopy {
 
 /// The renewed plan of a processed renewal. Until it starts, it follows the prior plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FollowingPlan {
     /// Its id.
     pub id: PlanId,
@@ -47,6 +50,7 @@ pub struct FollowingPlan {
 
 /// The prior plan of a processed renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PriorPlan {
     /// Its id.
     pub id: PlanId,

@@ -12,6 +12,7 @@ use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
 /// storage: nothing checks a license built by hand, and an action here is neither stored nor announced. Use
 /// [`crate::LicenseManager`] for that.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct License {
     /// Its id. It stays the same when the license moves to another plan.
     pub id: LicenseId,
@@ -34,6 +35,8 @@ pub struct License {
 
 /// The status of a license and its data.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum LicenseState {
     /// Can be assigned.
     Unassigned,
@@ -57,6 +60,7 @@ pub enum LicenseState {
 
 /// The holder of a live license.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Seat {
     /// The learner's email address.
     pub email: Email,
@@ -72,6 +76,7 @@ pub struct Seat {
 
 /// The former holder of a revoked license.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FormerSeat {
     /// The learner's email address; removed when the person is retired, and by [`License::purge`].
     pub email: Option<Email>,

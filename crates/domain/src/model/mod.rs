@@ -1,4 +1,8 @@
 //! The entities and their rules.
+//!
+//! With the feature `serde`, agreements, plans, licenses, products, renewals and transfer jobs can be read and written by
+//! serde, for caches and messages of your program. Reading checks no rules, as reading from storage does not; and a license
+//! is written with its activation key.
 
 pub(crate) mod agreement;
 mod domain_names;

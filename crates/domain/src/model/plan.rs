@@ -17,6 +17,7 @@ use crate::model::product::{DEFAULT_PRODUCT, Product};
 /// The fields are public for storage. Only [`SubscriptionPlan::check`] checks them; create and edit plans with
 /// [`crate::LicenseManager`], which calls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SubscriptionPlan {
     /// Its id.
     pub id: PlanId,
@@ -234,6 +235,7 @@ pub(crate) fn whole_days_until(moment: DateTime<Utc>, now: DateTime<Utc>) -> i64
 
 /// A plan with related data.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PlanDetails {
     /// The plan.
     pub plan: SubscriptionPlan,
@@ -268,6 +270,7 @@ impl PlanDetails {
 
 /// The exact numbers of a plan's licenses by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LicenseCounts {
     /// In use.
     pub activated: i64,

@@ -6,6 +6,7 @@ use crate::model::ids::{PlanTypeId, ProductId};
 
 /// A kind of sale, and the ids it requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct PlanType {
     /// Its id.
     pub id: PlanTypeId,
@@ -25,6 +26,7 @@ pub struct PlanType {
 
 /// A product that customers buy.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Product {
     /// Its id.
     pub id: ProductId,

@@ -13,6 +13,7 @@ use crate::saturating_time;
 
 /// The terms of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RenewalTerms {
     /// The plan that is renewed. A plan is renewed at most once.
     pub prior_plan: PlanId,
@@ -125,6 +126,7 @@ impl RenewalTerms {
 
 /// A renewal of a subscription plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SubscriptionPlanRenewal {
     /// Its id.
     pub id: RenewalId,
@@ -142,6 +144,7 @@ pub struct SubscriptionPlanRenewal {
 
 /// A renewal with related data.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RenewalDetails {
     /// The renewal.
     pub renewal: SubscriptionPlanRenewal,

@@ -9,6 +9,7 @@ use crate::model::ids::{AgreementId, LicenseId, PlanId, TransferJobId};
 
 /// The work of a transfer job.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TransferOrder {
     /// The agreement of both plans.
     pub agreement: AgreementId,
@@ -26,6 +27,8 @@ pub struct TransferOrder {
 
 /// The licenses of the old plan to move.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum TransferredLicenses {
     /// All, whatever their status.
     All,
@@ -35,6 +38,7 @@ pub enum TransferredLicenses {
 
 /// A transfer job.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct LicenseTransferJob {
     /// Its id.
     pub id: TransferJobId,

@@ -42,6 +42,7 @@ mod retirement;
 mod reverts;
 mod revocation;
 mod sequences;
+mod serialization;
 mod subsidy;
 mod support;
 mod transfers;
