@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint package-crates semver unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak failover
+.PHONY: help build run test fmt lint package-crates semver features unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak failover
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -42,6 +42,9 @@ semver: ## Compare the crates that others build on with the commit named in semv
 	command -v cargo-semver-checks >/dev/null || cargo install cargo-semver-checks --locked
 	cargo semver-checks -p license-manager-domain -p license-manager-contract --all-features \
 		--baseline-rev "$$(cat semver-baseline)"
+
+features: ## Build the domain and the adapters with parts of their features
+	tests/features
 
 unit: ## Run the tests that need neither a server nor a database
 	cargo test -p license-manager-domain

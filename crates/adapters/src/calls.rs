@@ -27,18 +27,6 @@ license_manager_domain::names!(CallOutcome {
     NoAnswer => "no_answer",
 });
 
-impl CallOutcome {
-    /// The outcome for an HTTP status other than success; `None` means that there was no answer.
-    pub(crate) fn of_status(status: Option<reqwest::StatusCode>) -> Self {
-        match status {
-            None => Self::NoAnswer,
-            Some(reqwest::StatusCode::TOO_MANY_REQUESTS) => Self::Busy,
-            Some(status) if status.is_server_error() => Self::Failed,
-            Some(_) => Self::Refused,
-        }
-    }
-}
-
 /// Called after every call with the upstream's name, the outcome and the duration.
 pub type CallListener = Arc<dyn Fn(&'static str, CallOutcome, Duration) + Send + Sync>;
 

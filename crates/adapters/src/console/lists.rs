@@ -4,16 +4,15 @@
 //! begin after, they hold for all.
 
 use diesel::deserialize::FromSqlRow;
-use diesel::pg::Pg;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Untyped};
-use diesel::sqlite::Sqlite;
 use license_manager_domain::Error;
 use license_manager_domain::console::Sorting;
 use serde::Serialize;
 
 use super::rows::{AGREEMENT_TABLES, AGREEMENTS, PLAN_TABLES, PLANS_SHOWN, RENEWAL_TABLES, RENEWALS};
 use super::{Dialect, containing, contains, customers, named};
+use crate::backends::{Pg, Sqlite};
 use crate::rows::shared::SharedQuery;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

@@ -40,17 +40,21 @@ const SQLITE: Dialect = Dialect {
 /// Implements a port for both stores.
 macro_rules! for_both_stores {
     (impl $port:ident for Store $methods:tt) => {
+        #[cfg(feature = "postgres")]
         impl $port for $crate::postgres::PostgresStore $methods
 
+        #[cfg(feature = "sqlite")]
         impl $port for $crate::sqlite::SqliteStore $methods
     };
 }
 use for_both_stores;
 
+#[cfg(feature = "postgres")]
 impl crate::postgres::PostgresStore {
     const DIALECT: Dialect = POSTGRES;
 }
 
+#[cfg(feature = "sqlite")]
 impl crate::sqlite::SqliteStore {
     const DIALECT: Dialect = SQLITE;
 }

@@ -19,6 +19,7 @@ use super::lists::{ListedRow, patterns};
 use super::queries::{converted, number};
 use super::rows::{LICENSES, LicenseSqlRow, PLANS_SHOWN, PlanSqlRow};
 use super::{Dialect, contains, customers, for_both_stores, if_given, named};
+use crate::backends::{Pg, Sqlite};
 use crate::rows::outbox::WaitingRow;
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -57,8 +58,8 @@ fn matching_messages(dialect: &Dialect, filters: &MessageFilters) -> String {
 
 fn messages<R>(text: String, filters: &MessageFilters) -> Result<impl SharedQuery<R> + Clone + use<R>, Error>
 where
-    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
-        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>
+    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Pg>
+        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Sqlite>
         + 'static,
 {
     let ids: Vec<Uuid> = filters.ids.iter().flatten().map(|id| id.0).collect();
@@ -70,8 +71,8 @@ where
 
 fn transfers<R>(text: String, filters: &TransferFilters) -> impl SharedQuery<R> + Clone + use<R>
 where
-    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
-        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>
+    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Pg>
+        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Sqlite>
         + 'static,
 {
     sql_query(text)

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::operations::{counted, part};
 use super::queries::{converted, number};
 use super::{containing, for_both_stores};
+use crate::backends::{Pg, Sqlite};
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::schema::WITH_HISTORY;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -22,8 +23,8 @@ macro_rules! bound {
     ($name:ident($($argument:ident: $type:ty),+) => $($sql:ty: $value:expr),+) => {
         fn $name<R>(text: String, $($argument: $type),+) -> impl SharedQuery<R> + Clone + use<R>
         where
-            R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::pg::Pg>
-                + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, diesel::sqlite::Sqlite>
+            R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Pg>
+                + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Sqlite>
                 + 'static,
         {
             sql_query(text)$(.bind::<$sql, _>($value))+

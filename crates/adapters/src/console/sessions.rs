@@ -1,10 +1,8 @@
 //! Sessions.
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::Error;
 use license_manager_domain::console::{
     ConsoleSession, ConsoleSessions, NewSession, ProviderIds, RenewedSession, SessionLimits,
@@ -13,6 +11,7 @@ use license_manager_domain::model::StaffAction;
 use uuid::Uuid;
 
 use super::for_both_stores;
+use crate::backends::{Pg, Sqlite};
 use crate::rows::staff_actions::addition;
 use crate::schema::{console_logout as logout, console_session as table};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -82,7 +81,9 @@ macro_rules! end_of_other {
     };
 }
 
+#[cfg(feature = "postgres")]
 end_of_other!(PgConnection);
+#[cfg(feature = "sqlite")]
 end_of_other!(SqliteConnection);
 
 for_both_stores! {

@@ -175,6 +175,18 @@ fn until(retry: Option<RetryAfter>, now: DateTime<Utc>) -> DateTime<Utc> {
     asked_for.clamp(now + MIN_WAIT, now + MAX_WAIT)
 }
 
+impl CallOutcome {
+    /// The outcome for an HTTP status other than success; `None` means that there was no answer.
+    pub(super) fn of_status(status: Option<StatusCode>) -> Self {
+        match status {
+            None => Self::NoAnswer,
+            Some(StatusCode::TOO_MANY_REQUESTS) => Self::Busy,
+            Some(status) if status.is_server_error() => Self::Failed,
+            Some(_) => Self::Refused,
+        }
+    }
+}
+
 impl Service {
     /// The service at `base`, a URL without a trailing slash.
     pub(super) fn new(name: &'static str, base: String, client: Client, credential: Credential) -> Self {

@@ -3,9 +3,7 @@
 use chrono::Duration;
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::ports::{AgreementFilter, AgreementRepository, LimitOffset};
 use license_manager_domain::{
@@ -13,6 +11,7 @@ use license_manager_domain::{
 };
 
 use super::shared::for_both_databases;
+use crate::backends::{Pg, Sqlite};
 use crate::schema::{CUSTOMER_AGREEMENT, customer_agreement, expiration_message};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

@@ -1,14 +1,13 @@
 //! Bulk enrollments.
 
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::sqlite::Sqlite;
 use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use license_manager_domain::{CustomerId, EnrollmentJobId, Error, LicenseId, LmsUserId};
 
 use super::shared::SharedStatement;
+use crate::backends::{Pg, Sqlite};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

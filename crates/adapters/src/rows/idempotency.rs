@@ -1,11 +1,9 @@
 //! The first request of each idempotency key.
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::Sqlite;
 use diesel::upsert::excluded;
 use license_manager_domain::Error;
 use license_manager_domain::model::{AnswerQuota, Claimed, FirstRequest, IdempotencyKey, StoredAnswer, StoredBody};
@@ -13,6 +11,7 @@ use license_manager_domain::ports::IdempotencyRepository;
 use uuid::Uuid;
 
 use super::shared::for_both_databases;
+use crate::backends::{Pg, Sqlite};
 use crate::schema::idempotency_key::{self, self as table, dsl};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::count_star;
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Nullable, Text};
-use diesel::sqlite::Sqlite;
 use diesel::upsert::excluded;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{Job, JobKind};
@@ -17,11 +15,10 @@ use license_manager_domain::{Error, PlanId};
 use uuid::Uuid;
 
 use super::shared::for_both_databases;
+use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
-use crate::postgres::unit::PostgresUnit;
 use crate::schema::plan_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-use crate::sqlite::unit::SqliteUnit;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = plan_job, check_for_backend(Pg, Sqlite))]
@@ -65,12 +62,14 @@ impl TryFrom<JobRow> for Job {
     }
 }
 
-impl PostgresUnit<'_> {
+#[cfg(feature = "postgres")]
+impl crate::postgres::unit::PostgresUnit<'_> {
     /// The plans of the fifth parameter, a JSON list.
     const PLANS_OF_JOBS: &'static str = "SELECT value::uuid AS uuid FROM json_array_elements_text($5::json) AS value";
 }
 
-impl SqliteUnit<'_> {
+#[cfg(feature = "sqlite")]
+impl crate::sqlite::unit::SqliteUnit<'_> {
     /// The plans of the fifth parameter, a JSON list.
     const PLANS_OF_JOBS: &'static str = "SELECT value AS uuid FROM json_each($5)";
 }

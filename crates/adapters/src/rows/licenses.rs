@@ -3,11 +3,9 @@
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use diesel::sqlite::Sqlite;
 use license_manager_domain::ports::{DeletedLicense, Person};
 use license_manager_domain::{
     ActivationKey, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
@@ -15,6 +13,7 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
+use crate::backends::{Pg, Sqlite};
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
 use crate::rows::renewals::{leading, renewed};
 use crate::rows::shared::{IdRow, SharedQuery};

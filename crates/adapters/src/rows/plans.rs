@@ -3,10 +3,8 @@
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{FollowingPlan, PriorPlan};
 use license_manager_domain::ports::{LimitOffset, PlanFilter, PlanRepository};
@@ -17,6 +15,7 @@ use uuid::Uuid;
 
 use super::renewals::{leading, renewed};
 use super::shared::{NumberRow, for_both_databases};
+use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::schema::{
     SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan, subscription_plan_renewal as renewal,

@@ -1,15 +1,14 @@
 //! Products and plan types.
 
 use diesel::dsl::max;
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::ports::ProductRepository;
 use license_manager_domain::{Error, PlanType, PlanTypeId, Product, ProductId};
 use serde::Serialize;
 
 use super::shared::for_both_databases;
+use crate::backends::{Pg, Sqlite};
 use crate::schema::{PRODUCT, plan_type, product};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset, Serialize)]

@@ -5,11 +5,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
 use license_manager_domain::ports::{LimitOffset, RenewalFilter, RenewalRepository};
@@ -19,6 +17,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::shared::{IdRow, for_both_databases, sorted_uuids};
+use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::schema::subscription_plan_renewal as renewal;
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal};

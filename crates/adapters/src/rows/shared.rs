@@ -1,12 +1,13 @@
 //! Queries and rows of several subjects.
 
+use diesel::QueryableByName;
 use diesel::query_dsl::LoadQuery;
 use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::BigInt;
-use diesel::{PgConnection, QueryableByName, SqliteConnection};
 use license_manager_domain::{AgreementId, LicenseId, PlanId};
 use uuid::Uuid;
 
+use crate::backends::{PgConnection, SqliteConnection};
 use crate::sql_types::SqlUuid;
 
 /// The id of a row.
@@ -76,10 +77,12 @@ impl<S: ExecuteDsl<PgConnection> + ExecuteDsl<SqliteConnection>> SharedStatement
 /// A method that is missing would fail at run time: the ports have defaults for other stores.
 macro_rules! for_both_databases {
     ($(#[$attribute:meta])* impl $repository:ident for Unit $methods:tt) => {
+        #[cfg(feature = "postgres")]
         #[warn(clippy::missing_trait_methods)]
         $(#[$attribute])*
         impl $repository for $crate::postgres::unit::PostgresUnit<'_> $methods
 
+        #[cfg(feature = "sqlite")]
         #[warn(clippy::missing_trait_methods)]
         $(#[$attribute])*
         impl $repository for $crate::sqlite::unit::SqliteUnit<'_> $methods

@@ -1,18 +1,17 @@
 //! What people did to the service.
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
 use diesel::sql_types::Text;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::Error;
 use license_manager_domain::model::{StaffAction, StaffActionKind};
 use license_manager_domain::ports::{LimitOffset, StaffActionFilter, StaffActionRepository};
 use uuid::Uuid;
 
 use super::shared::{SharedStatement, for_both_databases};
+use crate::backends::{Pg, Sqlite};
 use crate::schema::staff_action as table;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

@@ -1,11 +1,9 @@
 //! Notifications that were sent, and events of licenses.
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::Text;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
 use license_manager_domain::ports::{
@@ -15,6 +13,7 @@ use license_manager_domain::{CustomerId, Error, LicenseEventId, LicenseId, Notif
 use uuid::Uuid;
 
 use super::shared::{for_both_databases, sorted_uuids};
+use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::schema::{license_event, notification};
 use crate::sql_types::{SqlTimestamp, SqlUuidList};

@@ -1,14 +1,13 @@
 //! Transfer jobs.
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::{AgreementId, Email, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
+use crate::backends::{Pg, Sqlite};
 use crate::schema::license_transfer_job as job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

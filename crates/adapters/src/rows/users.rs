@@ -2,10 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use diesel::sqlite::Sqlite;
 use license_manager_domain::ports::{
     AssignedRole, LimitOffset, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, User, UserRepository,
 };
@@ -13,6 +11,7 @@ use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
 use uuid::Uuid;
 
 use super::shared::for_both_databases;
+use crate::backends::{Pg, Sqlite};
 use crate::schema::{role_assignment, users};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 

@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use diesel::sqlite::Sqlite;
 use license_manager_domain::outbox::EventName;
 use license_manager_domain::ports::{LimitOffset, WebhookRepository};
 use license_manager_domain::webhooks::{
@@ -17,6 +15,7 @@ use uuid::Uuid;
 
 use super::queue::BacklogRow;
 use super::shared::for_both_databases;
+use crate::backends::{Pg, Sqlite};
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
 

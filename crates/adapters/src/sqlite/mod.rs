@@ -12,6 +12,7 @@
 
 mod agreements;
 mod backup;
+#[cfg(feature = "http")]
 mod backups;
 mod connections;
 mod due_work;
@@ -39,6 +40,7 @@ mod utilization;
 mod webhooks;
 
 pub use backup::{BackupError, backup};
+#[cfg(feature = "http")]
 pub use backups::SqliteBackups;
 pub use connections::OpenError;
 pub use options::{OnStatement, SqliteOptions, Synchronous};

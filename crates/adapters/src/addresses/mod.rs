@@ -5,13 +5,17 @@
 //! live license for an address. The versions of that license in the history stay as they are too, and so do addresses
 //! that are not accepted any more.
 
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
 use std::marker::PhantomData;
 
 use diesel::connection::BoxableConnection;
 use diesel::migration::{Migration, MigrationMetadata, MigrationName, MigrationSource, Result as MigrationResult};
-use diesel::result::Error::SerializationError;
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
-use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use diesel::sql_types::Text;
+use diesel::{Connection, QueryResult, QueryableByName};
 use diesel_migrations::EmbeddedMigrations;
 use license_manager_domain::Email;
 use license_manager_domain::model::results_with_normal_addresses;
@@ -146,57 +150,6 @@ trait Texts: Connection + 'static {
 
     /// Writes new texts, but for rows that keep theirs. Returns the number of rows written.
     fn write(&mut self, column: &Column, texts: &[TextRow]) -> QueryResult<usize>;
-}
-
-impl Texts for PgConnection {
-    fn read(&mut self, column: &Column, after: Option<&str>) -> QueryResult<Vec<TextRow>> {
-        let Column { table, name, key: (key, kind), .. } = column;
-        let condition = column.condition();
-        sql_query(format!(
-            "SELECT {key}::text AS key, {name} AS text FROM {table}
-             WHERE ($1 IS NULL OR {key} > $1::{kind}) AND {condition} ORDER BY {key} LIMIT $2"
-        ))
-        .bind::<Nullable<Text>, _>(after)
-        .bind::<BigInt, _>(BATCH)
-        .load(self)
-    }
-
-    fn write(&mut self, column: &Column, texts: &[TextRow]) -> QueryResult<usize> {
-        let (keys, texts): (Vec<&str>, Vec<&str>) =
-            texts.iter().map(|row| (row.key.as_str(), row.text.as_str())).unzip();
-        sql_query(format!(
-            "WITH input (key, text) AS (SELECT key::{}, text FROM unnest($1, $2) AS sent (key, text)) {}",
-            column.key.1,
-            column.update()
-        ))
-        .bind::<Array<Text>, _>(keys)
-        .bind::<Array<Text>, _>(texts)
-        .execute(self)
-    }
-}
-
-impl Texts for SqliteConnection {
-    fn read(&mut self, column: &Column, after: Option<&str>) -> QueryResult<Vec<TextRow>> {
-        let Column { table, name, key: (key, _), .. } = column;
-        let condition = column.condition();
-        sql_query(format!(
-            "SELECT CAST({key} AS TEXT) AS key, {name} AS text FROM {table}
-             WHERE (?1 IS NULL OR {key} > ?1) AND {condition} ORDER BY {table}.{key} LIMIT ?2"
-        ))
-        .bind::<Nullable<Text>, _>(after)
-        .bind::<BigInt, _>(BATCH)
-        .load(self)
-    }
-
-    fn write(&mut self, column: &Column, texts: &[TextRow]) -> QueryResult<usize> {
-        let input = serde_json::to_string(texts).map_err(|error| SerializationError(error.into()))?;
-        sql_query(format!(
-            "WITH input (key, text) AS (SELECT value ->> 'key', value ->> 'text' FROM json_each(?1)) {}",
-            column.update()
-        ))
-        .bind::<Text, _>(input)
-        .execute(self)
-    }
 }
 
 /// Puts all addresses into their normal form, and logs how many texts changed.
