@@ -148,6 +148,38 @@ fn listed(store: &dyn Store, filter: &AgreementFilter, limit_offset: LimitOffset
     store.read(|unit| unit.agreements().list(filter, limit_offset)).unwrap()
 }
 
+/// The names of many customers are taken over at once.
+pub fn agreements_of_several_customers_are_renamed_at_once(db: &dyn Database) {
+    let store = db.store();
+    for number in [3, 1, 2] {
+        add(&*store, &elaborate(number)).unwrap();
+    }
+    let customers = [customer(2), customer(1), customer(9)];
+    let locked = store.write(|unit| unit.agreements().lock_by_customers(&customers)).unwrap();
+    assert_eq!(locked, [elaborate(1), elaborate(2)], "by id, without the one that does not exist");
+    let slugs = ["slug-3".to_owned(), "slug-9".to_owned()];
+    let holders = store.read(|unit| unit.agreements().holders_of_slugs(&slugs)).unwrap();
+    assert_eq!(holders.into_iter().collect::<Vec<_>>(), [("slug-3".to_owned(), agreement_id(3))]);
+    let rename = |names: &[(u128, &str)]| {
+        let names: Vec<_> =
+            names.iter().map(|(number, slug)| (agreement_id(*number), (*slug).to_owned(), "“Új”".to_owned())).collect();
+        store.write(|unit| unit.agreements().rename(&names, &change(8)))
+    };
+    rename(&[(1, "one"), (2, "two")]).unwrap();
+    let find = |number| store.read(|unit| unit.agreements().find(agreement_id(number))).unwrap();
+    let renamed = |number, slug: &str| CustomerAgreement {
+        customer_slug: Some(slug.to_owned()),
+        customer_name: Some("“Új”".to_owned()),
+        modified: change(8).at,
+        ..elaborate(number)
+    };
+    assert_eq!([1, 2, 3].map(find), [Some(renamed(1, "one")), Some(renamed(2, "two")), Some(elaborate(3))]);
+    assert_eq!(db.history("customer_agreement", &agreement_id(2).to_string()).len(), 2);
+    assert_eq!(rename(&[(1, "slug-3")]), Err(Conflict::AgreementSlug.into()));
+    assert!(rename(&[(1, "new"), (9, "nobody")]).is_err());
+    assert_eq!(find(1), Some(renamed(1, "one")), "all or none");
+}
+
 /// Pages neither repeat nor miss an agreement.
 pub fn agreements_are_listed_in_the_order_of_their_ids_part_by_part(db: &dyn Database) {
     let store = db.store();

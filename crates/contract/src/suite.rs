@@ -128,6 +128,7 @@ macro_rules! contract_suite {
                 writing_an_agreement_that_does_not_exist_fails
                 a_customer_has_one_agreement
                 a_slug_names_one_customer
+                agreements_of_several_customers_are_renamed_at_once
                 agreements_are_listed_in_the_order_of_their_ids_part_by_part
                 agreements_are_filtered
             }

@@ -106,6 +106,9 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
         ("operations.unmark_plans", |unit| unit.operations().unmark_plans(&[plan_id(1)], "mailed")),
         ("agreements.add", |unit| unit.agreements().add(&agreement(9), &change(9))),
         ("agreements.save", |unit| unit.agreements().save(&agreement(1), &change(9))),
+        ("agreements.rename", |unit| {
+            unit.agreements().rename(&[(agreement_id(1), "slug".to_owned(), "Name".to_owned())], &change(9))
+        }),
         ("plans.add", |unit| unit.plans().add(&plan(9, 1), &change(9))),
         ("plans.save", |unit| unit.plans().save(&plan(1, 1), &change(9))),
         ("licenses.add_unassigned", |unit| unit.licenses().add_unassigned(plan_id(1), &[license_id(9)], &change(9))),
@@ -224,6 +227,9 @@ pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
             unit.licenses().lock_revoked_after(plan_id(1), None, 1).map(|licenses| licenses.len())
         }),
         ("lock_licenses", |unit| unit.retirement().lock_licenses(&retiree()).map(|licenses| licenses.len())),
+        ("lock_by_customers", |unit| {
+            unit.agreements().lock_by_customers(&[customer(1)]).map(|agreements| agreements.len())
+        }),
         ("lock_all", |unit| unit.plans().lock_all(&[plan_id(1)]).map(|plans| plans.len())),
         ("claim_unassigned", |unit| unit.licenses().claim_unassigned(plan_id(1), 1).map(|licenses| licenses.len())),
     ];

@@ -1,14 +1,16 @@
 //! Locks of customer agreements, and their messages. The repository is in [`crate::rows::agreements`].
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{Array, Text};
 use license_manager_domain::history::Change;
-use license_manager_domain::{AgreementId, CustomerAgreement, Error};
+use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
+use super::arrays::column;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
-use crate::schema::{EXPIRATION_MESSAGE, customer_agreement, expiration_message};
-use crate::sql_types::SqlUuid;
+use crate::one_of::one_of;
+use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl PostgresUnit<'_> {
     /// Locks an agreement.
@@ -18,6 +20,38 @@ impl PostgresUnit<'_> {
             .select(customer_agreement::uuid)
             .for_no_key_update();
         self.write(|connection| query.execute(connection)).map(drop)
+    }
+
+    /// Locks the agreements of these customers, in the order of their ids.
+    pub(crate) fn lock_agreements_of(&mut self, customers: &[CustomerId]) -> Result<(), Error> {
+        let customers = customers.iter().map(|customer| customer.0);
+        let query = customer_agreement::table
+            .filter(one_of(customer_agreement::enterprise_customer_uuid, customers))
+            .order(customer_agreement::uuid)
+            .select(customer_agreement::uuid)
+            .for_no_key_update();
+        self.write(|connection| query.execute(connection)).map(drop)
+    }
+
+    /// Writes slugs and names, and their history.
+    pub(crate) fn rename_agreements(
+        &mut self,
+        names: &[(AgreementId, String, String)],
+        change: &Change,
+    ) -> Result<(), Error> {
+        let statement = diesel::sql_query(
+            "UPDATE customer_agreement
+             SET enterprise_customer_slug = input.slug, enterprise_customer_name = input.name, modified = $4
+             FROM unnest($1, $2, $3) AS input (uuid, slug, name)
+             WHERE customer_agreement.uuid = input.uuid
+             RETURNING customer_agreement.*",
+        )
+        .bind::<Array<SqlUuid>, _>(column(names, |(id, _, _)| id.0))
+        .bind::<Array<Text>, _>(column(names, |(_, slug, _)| slug.as_str()))
+        .bind::<Array<Text>, _>(column(names, |(_, _, name)| name.as_str()))
+        .bind::<SqlTimestamp, _>(change.at);
+        let statement = with_history(statement, &CUSTOMER_AGREEMENT, Kind::Changed, change);
+        self.write_rows(names.len(), "agreements", |connection| statement.execute(connection))
     }
 
     /// Writes the message of a new agreement.

@@ -1,5 +1,7 @@
 //! Customer agreements.
 
+use std::collections::HashMap;
+
 use chrono::Duration;
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
@@ -9,9 +11,11 @@ use license_manager_domain::ports::{AgreementFilter, AgreementRepository, LimitO
 use license_manager_domain::{
     AgreementId, AutoScaling, CatalogId, CustomerAgreement, CustomerId, Error, ExpirationMessage,
 };
+use uuid::Uuid;
 
 use super::shared::for_both_databases;
 use crate::backends::{Pg, Sqlite};
+use crate::one_of::one_of;
 use crate::schema::{CUSTOMER_AGREEMENT, customer_agreement, expiration_message};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -165,6 +169,28 @@ for_both_databases! {
 
         fn lock(&mut self, id: AgreementId) -> Result<(), Error> {
             self.lock_agreement(id)
+        }
+
+        fn lock_by_customers(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerAgreement>, Error> {
+            self.lock_agreements_of(customers)?;
+            let customers = customers.iter().map(|customer| customer.0);
+            let query = agreements()
+                .filter(one_of(customer_agreement::enterprise_customer_uuid, customers))
+                .order(customer_agreement::uuid);
+            let found = self.read(|connection| query.load::<AgreementWithMessage>(connection))?;
+            found.into_iter().map(agreement).collect()
+        }
+
+        fn holders_of_slugs(&mut self, slugs: &[String]) -> Result<HashMap<String, AgreementId>, Error> {
+            let query = customer_agreement::table
+                .filter(one_of(customer_agreement::enterprise_customer_slug, slugs.iter().map(String::as_str)))
+                .select((customer_agreement::enterprise_customer_slug, customer_agreement::uuid));
+            let found: Vec<(Option<String>, Uuid)> = self.read(|connection| query.load(connection))?;
+            Ok(found.into_iter().filter_map(|(slug, id)| Some((slug?, AgreementId(id)))).collect())
+        }
+
+        fn rename(&mut self, names: &[(AgreementId, String, String)], change: &Change) -> Result<(), Error> {
+            self.rename_agreements(names, change)
         }
 
         fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {

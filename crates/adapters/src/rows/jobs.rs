@@ -12,13 +12,12 @@ use license_manager_domain::history::Change;
 use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::JobRepository;
 use license_manager_domain::{Error, PlanId};
-use uuid::Uuid;
 
-use super::shared::for_both_databases;
+use super::shared::{for_both_databases, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::schema::plan_job;
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::{SqlTimestamp, SqlUuid, SqlUuidList};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = plan_job, check_for_backend(Pg, Sqlite))]
@@ -62,18 +61,6 @@ impl TryFrom<JobRow> for Job {
     }
 }
 
-#[cfg(feature = "postgres")]
-impl crate::postgres::unit::PostgresUnit<'_> {
-    /// The plans of the fifth parameter, a JSON list.
-    const PLANS_OF_JOBS: &'static str = "SELECT value::uuid AS uuid FROM json_array_elements_text($5::json) AS value";
-}
-
-#[cfg(feature = "sqlite")]
-impl crate::sqlite::unit::SqliteUnit<'_> {
-    /// The plans of the fifth parameter, a JSON list.
-    const PLANS_OF_JOBS: &'static str = "SELECT value AS uuid FROM json_each($5)";
-}
-
 for_both_databases! {
     impl JobRepository for Unit {
         fn add(&mut self, job: &Job) -> Result<(), Error> {
@@ -91,20 +78,19 @@ for_both_databases! {
         }
 
         fn add_to_plans(&mut self, plans: &[PlanId], kind: JobKind, change: &Change) -> Result<(), Error> {
-            let plans: Vec<Uuid> = plans.iter().map(|plan| plan.0).collect();
             let statement = sql_query(format!(
                 "INSERT INTO plan_job (subscription_plan_uuid, kind, requested_by, requested_at, not_before, reason)
-                 SELECT plan.uuid, $1, $2, $3, $3, $4 FROM ({}) AS plan WHERE true
+                 SELECT value, $1, $2, $3, $3, $4 FROM {} WHERE true
                  ON CONFLICT (subscription_plan_uuid, kind) DO UPDATE
                  SET requested_by = excluded.requested_by, requested_at = excluded.requested_at,
                      reason = excluded.reason",
-                Self::PLANS_OF_JOBS
+                Self::each("$5")
             ))
             .bind::<Text, _>(kind.as_str())
             .bind::<Nullable<Text>, _>(change.by.clone())
             .bind::<SqlTimestamp, _>(change.at)
             .bind::<Nullable<Text>, _>(change.reason.as_deref().map(str::to_owned))
-            .bind::<Text, _>(serde_json::to_string(&plans).map_err(Error::internal)?);
+            .bind::<SqlUuidList, _>(sorted_uuids(plans.iter().map(|plan| plan.0)));
             self.write(|connection| statement.execute(connection))?;
             Ok(())
         }

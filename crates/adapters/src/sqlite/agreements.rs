@@ -1,19 +1,44 @@
 //! Messages of customer agreements. The repository is in [`crate::rows::agreements`].
 
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 use license_manager_domain::history::{Change, ChangeKind};
-use license_manager_domain::{AgreementId, CustomerAgreement, Error};
+use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::rows::agreements::MessageRow;
-use crate::schema::{EXPIRATION_MESSAGE, expiration_message};
-use crate::sql_types::SqlUuid;
+use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, expiration_message};
+use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl SqliteUnit<'_> {
     /// Only one unit of work writes at a time, so an agreement needs no lock.
     pub(crate) fn lock_agreement(&mut self, _: AgreementId) -> Result<(), Error> {
         self.require_write()
+    }
+
+    /// As [`SqliteUnit::lock_agreement`].
+    pub(crate) fn lock_agreements_of(&mut self, _: &[CustomerId]) -> Result<(), Error> {
+        self.require_write()
+    }
+
+    /// Writes slugs and names, and their history.
+    pub(crate) fn rename_agreements(
+        &mut self,
+        names: &[(AgreementId, String, String)],
+        change: &Change,
+    ) -> Result<(), Error> {
+        let statement = diesel::sql_query(
+            "UPDATE customer_agreement
+             SET enterprise_customer_slug = input.value ->> 1, enterprise_customer_name = input.value ->> 2,
+                 modified = ?2
+             FROM json_each(?1) AS input WHERE customer_agreement.uuid = input.value ->> 0",
+        )
+        .bind::<Text, _>(json(names)?)
+        .bind::<SqlTimestamp, _>(change.at);
+        self.write_rows(names.len(), "agreements", |connection| statement.execute(connection))?;
+        let keys: Vec<AgreementId> = names.iter().map(|(id, _, _)| *id).collect();
+        self.record(&CUSTOMER_AGREEMENT, &json(keys)?, ChangeKind::Changed, change)
     }
 
     /// Writes the message of a new agreement.

@@ -150,18 +150,23 @@ fn name(row: &AgreementRow) -> Markup {
     }
 }
 
+/// Takes over what differs, of all these customers in one transaction: the number of statements does not depend on
+/// their number. One that is refused stops no other.
 async fn perform(visitor: &Visitor, fields: &Fields, told: &[Told<'_>]) -> Result<HttpResponse, PageError> {
     let actor = visitor.actor(Some("name and slug from the LMS"));
-    let mut results = Vec::new();
+    let differing = |(row, known): &&Told<'_>| known.as_ref().is_ok_and(|known| differs(row, known));
+    let changed: Vec<EnterpriseCustomer> =
+        told.iter().filter(differing).filter_map(|(_, known)| known.as_ref().ok().cloned()).collect();
+    let mut done = visitor.write(move |console| console.manager.adopt_customers(&actor, &changed)).await?.into_iter();
+    let mut results: Vec<(&AgreementRow, Result<(), String>)> = Vec::new();
     for (row, known) in told {
         match known {
             Ok(known) if differs(row, known) => {
-                let (actor, known) = (actor.clone(), known.clone());
-                let done = visitor.write(move |console| console.manager.adopt_customer(&actor, &known).map(drop)).await;
-                results.push((row, done.map_err(|error| error.told())));
+                let outcome = done.next().unwrap_or(Ok(false));
+                results.push((*row, outcome.map(drop).map_err(|error| error.to_string())));
             }
             Ok(_) => {}
-            Err(problem) => results.push((row, Err(problem.to_string()))),
+            Err(problem) => results.push((*row, Err(problem.to_string()))),
         }
     }
     let back = back(fields, told);

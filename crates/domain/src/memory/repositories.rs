@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::collections::btree_map::Entry;
 
 use chrono::{DateTime, Utc};
@@ -42,6 +43,32 @@ impl AgreementRepository for MemoryUnit<'_> {
 
     fn lock(&mut self, _: AgreementId) -> Result<(), Error> {
         self.written().map(drop)
+    }
+
+    fn lock_by_customers(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerAgreement>, Error> {
+        let agreements = self.written()?.agreements.values();
+        Ok(agreements.filter(|agreement| customers.contains(&agreement.customer)).cloned().collect())
+    }
+
+    fn holders_of_slugs(&mut self, slugs: &[String]) -> Result<HashMap<String, AgreementId>, Error> {
+        let held = |agreement: &CustomerAgreement| {
+            let slug = agreement.customer_slug.clone().filter(|slug| slugs.contains(slug))?;
+            Some((slug, agreement.id))
+        };
+        Ok(self.tables.agreements.values().filter_map(held).collect())
+    }
+
+    fn rename(&mut self, names: &[(AgreementId, String, String)], change: &Change) -> Result<(), Error> {
+        names.iter().try_for_each(|(id, slug, name)| {
+            let found = self.written()?.agreements.get(id).cloned();
+            let agreement = CustomerAgreement {
+                customer_slug: Some(slug.clone()),
+                customer_name: Some(name.clone()),
+                modified: change.at,
+                ..found.ok_or_else(|| Error::internal("no agreement to rename"))?
+            };
+            AgreementRepository::save(self, &agreement, change)
+        })
     }
 
     fn find_by_customer(&mut self, customer: CustomerId) -> Result<Option<CustomerAgreement>, Error> {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 
@@ -59,6 +59,23 @@ pub trait AgreementRepository {
     /// Locks the agreement against other writers until the end of the transaction.
     fn lock(&mut self, id: AgreementId) -> Result<(), Error> {
         not_provided!("agreements.lock", id)
+    }
+
+    /// The agreements of these customers, sorted by id, locked in this order against other writers until the end of the
+    /// transaction. Customers without one are left out.
+    fn lock_by_customers(&mut self, customers: &[CustomerId]) -> Result<Vec<CustomerAgreement>, Error> {
+        not_provided!("agreements.lock_by_customers", customers)
+    }
+
+    /// Whose slugs these are. Slugs of nobody are left out.
+    fn holders_of_slugs(&mut self, slugs: &[String]) -> Result<HashMap<String, AgreementId>, Error> {
+        not_provided!("agreements.holders_of_slugs", slugs)
+    }
+
+    /// Writes the slugs and the names, in this order, of existing agreements, modified when the change is made, and their
+    /// history. MUST fail if one does not exist. Conflicts like [`AgreementRepository::add`].
+    fn rename(&mut self, names: &[(AgreementId, String, String)], change: &Change) -> Result<(), Error> {
+        not_provided!("agreements.rename", names, change)
     }
 
     /// The customer's agreement.

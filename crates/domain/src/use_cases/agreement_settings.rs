@@ -4,7 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 
 use super::agreements::NewAgreement;
 use super::manager::{LicenseManager, find_agreement};
-use crate::error::{Entity, Error, FieldErrors};
+use crate::error::{Conflict, Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::edit::{Edit, FieldEdit};
@@ -155,6 +155,47 @@ impl LicenseManager {
                 unit.agreements().save(&agreement, &actor.change(now))?;
             }
             with_auto_applied_plan(unit, agreement)
+        })
+    }
+}
+
+impl LicenseManager {
+    /// As [`LicenseManager::adopt_customer`], of several customers in one transaction. Returns for each, in their order,
+    /// whether something changed, or why it stays as it is: a refused one stops no other. Name each customer once.
+    ///
+    /// The number of statements does not depend on the number of customers.
+    ///
+    /// # Errors
+    /// [`Conflict::AgreementSlug`] if another request takes one of the slugs meanwhile; then nothing has changed.
+    pub fn adopt_customers(
+        &self,
+        actor: &Actor,
+        known: &[EnterpriseCustomer],
+    ) -> Result<Vec<Result<bool, Error>>, Error> {
+        self.store.write(|unit| {
+            let now = self.now();
+            let ids: Vec<CustomerId> = known.iter().map(|known| known.id).collect();
+            let slugs: Vec<String> = known.iter().map(|known| known.slug.clone()).collect();
+            let locked = unit.agreements().lock_by_customers(&ids)?;
+            let mut holders = unit.agreements().holders_of_slugs(&slugs)?;
+            let mut renamed = Vec::new();
+            let mut adopt_one = |known: &EnterpriseCustomer| {
+                let found = locked.iter().find(|agreement| agreement.customer == known.id);
+                let mut agreement = found.ok_or(Error::NotFound(Entity::Agreement))?.clone();
+                if *holders.entry(known.slug.clone()).or_insert(agreement.id) != agreement.id {
+                    return Err(Conflict::AgreementSlug.into());
+                }
+                let is_changed = adopt(&mut agreement, known, now)?;
+                if is_changed {
+                    renamed.push((agreement.id, known.slug.clone(), known.name.clone()));
+                }
+                Ok(is_changed)
+            };
+            let adopted: Vec<Result<bool, Error>> = known.iter().map(&mut adopt_one).collect();
+            if !renamed.is_empty() {
+                unit.agreements().rename(&renamed, &actor.change(now))?;
+            }
+            Ok(adopted)
         })
     }
 }

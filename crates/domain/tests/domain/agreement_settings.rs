@@ -6,7 +6,7 @@ use crate::support::upstreams::at_once;
 use crate::support::*;
 use async_trait::async_trait;
 use chrono::Duration;
-use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory};
+use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory, StoreExt};
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -174,4 +174,29 @@ fn an_agreement_takes_over_slug_and_name_of_its_customer() {
     assert_eq!(fields_at_fault(world.manager.adopt_customer(&admin(), &long)), ["enterprise_customer_slug"]);
     let stranger = EnterpriseCustomer { id: CustomerId(Uuid::from_u128(9)), ..known };
     assert_eq!(world.manager.adopt_customer(&admin(), &stranger), Err(Error::NotFound(Entity::Agreement)));
+}
+
+#[test]
+fn the_names_of_several_customers_are_taken_over_at_once() {
+    let world = World::new();
+    for number in [71, 72, 73] {
+        let changes = AgreementChanges { customer_slug: Some(Some(format!("old-{number}"))), ..Default::default() };
+        let new = NewAgreement { customer: CustomerId(Uuid::from_u128(number)), changes };
+        world.manager.create_agreement(&admin(), new).unwrap();
+    }
+    let known = |number: u128, slug: &str| EnterpriseCustomer::new(CustomerId(Uuid::from_u128(number)), slug, "Books");
+    let all = [known(71, "new-71"), known(72, "old-73"), known(73, "new-71"), known(9, "new-9")];
+    let adopted = world.manager.adopt_customers(&admin(), &all).unwrap();
+    let taken: Result<bool, Error> = Err(Conflict::AgreementSlug.into());
+    let expected = [Ok(true), taken.clone(), taken, Err(Error::NotFound(Entity::Agreement))];
+    assert_eq!(adopted, expected, "who has the slug, or takes it first, keeps it");
+    let slug = |number| {
+        let customer = CustomerId(Uuid::from_u128(number));
+        let found = world.store.read(|unit| unit.agreements().find_by_customer(customer)).unwrap().unwrap();
+        found.customer_slug.unwrap()
+    };
+    assert_eq!([71, 72, 73].map(slug), ["new-71", "old-72", "old-73"]);
+    let written = world.store.history().len();
+    assert_eq!(world.manager.adopt_customers(&admin(), &all[..1]), Ok(vec![Ok(false)]));
+    assert_eq!(world.store.history().len(), written, "nothing is written where nothing changed");
 }

@@ -18,7 +18,7 @@ use crate::pages::lists::{self, counted, number};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
-/// The most renewals of one action. Each is a transaction of its own.
+/// The most renewals of one action; see [`perform`].
 const MOST: i64 = 50;
 
 /// Renewals with what processing would do.
@@ -146,6 +146,11 @@ fn words((details, outlook): &(RenewalDetails, RenewalOutlook)) -> Markup {
 }
 
 /// Processes each renewal in a transaction of its own, and shows what came of it.
+///
+/// The number of statements grows with the number of renewals, up to [`MOST`]. A renewal makes a plan, copies licenses
+/// of holders whom it has locked, and sends what it owes: all of that or nothing (docs/adr/0006). Several at once would
+/// hold the locks of all their plans until the last one is done, and one that is refused would undo the others. Of one
+/// renewal, the number does not depend on its licenses.
 async fn perform(visitor: &Visitor, fields: &Fields, outlooks: &Outlooks) -> Result<HttpResponse, PageError> {
     let mut results: Vec<(&RenewalDetails, Result<Option<PlanId>, String>)> = Vec::new();
     for (details, _) in outlooks.iter().filter(|outlook| is_willing(outlook)) {
