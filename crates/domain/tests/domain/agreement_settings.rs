@@ -180,7 +180,7 @@ fn an_agreement_takes_over_slug_and_name_of_its_customer() {
 fn the_names_of_several_customers_are_taken_over_at_once() {
     let world = World::new();
     for number in [71, 72, 73] {
-        let changes = AgreementChanges { customer_slug: Some(Some(format!("old-{number}"))), ..Default::default() };
+        let changes = AgreementChanges { customer_slug: Edit::Set(format!("old-{number}")), ..Default::default() };
         let new = NewAgreement { customer: CustomerId(Uuid::from_u128(number)), changes };
         world.manager.create_agreement(&admin(), new).unwrap();
     }
