@@ -164,6 +164,16 @@ impl Server {
         self.wait_for_exit()
     }
 
+    /// Lets it stand still, as a machine does that is overloaded, until [`Server::go_on`].
+    pub fn stand_still(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::STOP).expect("SIGSTOP is sent");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        kill_process(Pid::from_child(&self.process), Signal::CONT).expect("SIGCONT is sent");
+    }
+
     /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().expect("the server is killed");

@@ -78,7 +78,8 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let mut server = server.run();
     // Scheduled runs stop after their current batch while running requests finish.
     let (stop_scheduler, scheduler_stopped) = watch::channel(false);
-    stop_on_signal(server.handle(), monitor.clone(), stop_scheduler.clone());
+    let delay = Duration::from_secs(config.server.shutdown_delay_seconds);
+    stop_on_signal(server.handle(), delay, monitor.clone(), stop_scheduler.clone());
     tokio::select! {
         prepared = prepare(database, manager.clone()) => prepared?,
         stopped = &mut server => {
@@ -235,14 +236,19 @@ async fn prepare(database: Arc<Database>, manager: LicenseManager) -> Result<(),
     }
 }
 
-/// Stops the server at the first SIGTERM or Ctrl-C, after running requests are finished.
-fn stop_on_signal(server: ServerHandle, monitor: Arc<Monitor>, scheduler: watch::Sender<bool>) {
+/// Stops the server at the first SIGTERM or Ctrl-C, after running requests are finished. Before that it is not ready, and
+/// goes on for the delay or until the next signal: connections that it has not read from yet are lost when it stops.
+fn stop_on_signal(server: ServerHandle, delay: Duration, monitor: Arc<Monitor>, scheduler: watch::Sender<bool>) {
     tokio::spawn(async move {
         match stop_signal().await {
             Ok(()) => {
-                tracing::info!("stopping: finishing the requests under way");
                 monitor.stopping();
                 scheduler.send_replace(true);
+                if !delay.is_zero() {
+                    tracing::info!(seconds = delay.as_secs(), "not ready any more: giving the proxy time to notice");
+                    let _ = tokio::time::timeout(delay, stop_signal()).await;
+                }
+                tracing::info!("stopping: finishing the requests under way");
                 server.stop(true).await;
             }
             Err(error) => tracing::error!(%error, "cannot listen for SIGTERM"),

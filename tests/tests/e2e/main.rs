@@ -44,6 +44,7 @@ mod request_bodies;
 mod requests;
 mod retirement;
 mod schedule;
+mod several_servers;
 mod staff_plans;
 mod staff_records;
 mod subsidy;

@@ -112,7 +112,11 @@ section! {
     /// a second for every 16 KiB.
     #[serde(deserialize_with = "whole_number::<_, _, 1, 3_600>")]
     client_timeout_seconds: u64 = 30;
-    /// Seconds that running requests have to finish after SIGTERM, up to an hour.
+    /// Seconds that the server goes on after SIGTERM while it is not ready, up to five minutes: a proxy that asks for its
+    /// readiness sends it no more requests before it refuses them.
+    #[serde(deserialize_with = "whole_number::<_, _, 0, 300>")]
+    shutdown_delay_seconds: u64;
+    /// Seconds that running requests have to finish after that, up to an hour.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 3_600>")]
     shutdown_timeout_seconds: u64 = 30;
     /// The host names that requests may be for, without ports; in the environment a comma-separated list. Empty: any.
