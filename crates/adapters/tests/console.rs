@@ -42,6 +42,7 @@ macro_rules! on_both_databases {
 
 // Lists, in files of their own.
 mod console {
+    mod indexes;
     mod lists;
     mod operations;
     mod records;
@@ -58,16 +59,19 @@ on_both_databases! {
     a_license_has_its_waiting_messages
 }
 
-fn sqlite(folder: &std::path::Path) -> Arc<SqliteStore> {
-    let store = SqliteStore::open(&SqliteOptions {
+fn sqlite_options(folder: &std::path::Path) -> SqliteOptions {
+    SqliteOptions {
         path: folder.join("test.db"),
         pool_size: 2,
         connect_timeout: std::time::Duration::from_secs(60),
         busy_timeout: std::time::Duration::from_secs(60),
         synchronous: Synchronous::Normal,
         on_statement: None,
-    });
-    let store = store.unwrap();
+    }
+}
+
+fn sqlite(folder: &std::path::Path) -> Arc<SqliteStore> {
+    let store = SqliteStore::open(&sqlite_options(folder)).unwrap();
     store.migrate().unwrap();
     Arc::new(store)
 }

@@ -21,6 +21,8 @@ pub(crate) struct Dialect {
     numbers: &'static str,
     /// The id of the bulk enrollment that a message is about.
     enrollment: &'static str,
+    /// What has texts compared character by character, as in the indexes on the beginnings of texts.
+    binary: &'static str,
 }
 
 const POSTGRES: Dialect = Dialect {
@@ -28,6 +30,7 @@ const POSTGRES: Dialect = Dialect {
     texts: "(SELECT value FROM json_array_elements_text({}::json) AS value)",
     numbers: "(SELECT value::bigint FROM json_array_elements_text({}::json) AS value)",
     enrollment: "(payload::json ->> 'job_uuid')::uuid",
+    binary: " COLLATE \"C\"",
 };
 
 const SQLITE: Dialect = Dialect {
@@ -35,6 +38,7 @@ const SQLITE: Dialect = Dialect {
     texts: "(SELECT value FROM json_each({}))",
     numbers: "(SELECT value FROM json_each({}))",
     enrollment: "json_extract(payload, '$.job_uuid')",
+    binary: "",
 };
 
 /// Implements a port for both stores.
@@ -83,6 +87,9 @@ impl Dialect {
         }
     }
 }
+
+/// Sorts after everything that begins with the same characters.
+const LAST: char = char::MAX;
 
 /// The condition of a filter that is given. Otherwise, one that is true: its parameters are null, and stand there because
 /// a statement must have each of its parameters.

@@ -5,13 +5,13 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use license_manager_domain::console::{
     ConsoleOperations, EnrollmentFilters, EnrollmentRow, EnrollmentTry, JobFilters, JobRow, LicenseRow, ListPage,
-    MOST_COUNTED, MessageFilters, PlanRow, Slice, TransferFilters, TransferRow,
+    MESSAGES_LOOKED_AT, MOST_COUNTED, MessageFilters, PlanRow, Slice, TransferFilters, TransferRow,
 };
 use license_manager_domain::model::{EnrollmentNumbers, JobKind};
 use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::{
-    AgreementId, CustomerId, EnrollmentJobId, Error, LicenseCounts, LicenseId, MessageId, PlanId, TransferJobId,
+    AgreementId, CustomerId, EnrollmentJobId, Error, LicenseId, MessageId, PlanId, TransferJobId,
 };
 use uuid::Uuid;
 
@@ -19,7 +19,7 @@ use super::lists::{ListedRow, patterns};
 use super::queries::{converted, number};
 use super::rows::{LICENSES, LicenseSqlRow, PLANS_SHOWN, PlanSqlRow};
 use super::{Dialect, contains, customers, for_both_stores, if_given, named};
-use crate::backends::{Pg, Sqlite};
+use crate::rows::licenses::CountsRow;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -42,26 +42,36 @@ struct TopicSqlRow {
     number: i64,
 }
 
-/// The messages that match. Their parameters are bound by [`messages`].
+/// The messages that match. Their parameters are bound by [`messages`]. Those that wait are filtered among the first
+/// ones: an index for that would make every message dearer.
 fn matching_messages(dialect: &Dialect, filters: &MessageFilters) -> String {
-    let state = match filters.dead_lettered {
-        Some(true) => "parked_at IS NOT NULL AND",
-        Some(false) => "parked_at IS NULL AND",
-        None => "",
+    let is_filtered = filters.topic.is_some() || filters.queue.is_some();
+    let (messages, state) = match filters.dead_lettered {
+        Some(true) => ("outbox".to_owned(), "parked_at IS NOT NULL AND"),
+        Some(false) if is_filtered => (
+            format!(
+                "(SELECT * FROM outbox WHERE parked_at IS NULL ORDER BY position LIMIT {MESSAGES_LOOKED_AT}) AS outbox"
+            ),
+            "",
+        ),
+        Some(false) => ("outbox".to_owned(), "parked_at IS NULL AND"),
+        None => ("outbox".to_owned(), ""),
     };
     let ids = match filters.ids {
         Some(_) => dialect.is_one_of("uuid", "$3"),
         None => "$3 IS NOT NULL".to_owned(),
     };
-    format!("FROM outbox WHERE {state} ($1 IS NULL OR topic = $1) AND ($2 IS NULL OR lane = $2) AND {ids}")
+    format!(
+        "FROM {messages} WHERE {state} {} AND {} AND {ids}",
+        if_given(filters.topic.is_some(), &["$1"], "topic = $1"),
+        if_given(filters.queue.is_some(), &["$2"], "lane = $2")
+    )
 }
 
-fn messages<R>(text: String, filters: &MessageFilters) -> Result<impl SharedQuery<R> + Clone + use<R>, Error>
-where
-    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Pg>
-        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Sqlite>
-        + 'static,
-{
+fn messages<R: ListedRow>(
+    text: String,
+    filters: &MessageFilters,
+) -> Result<impl SharedQuery<R> + Clone + use<R>, Error> {
     let ids: Vec<Uuid> = filters.ids.iter().flatten().map(|id| id.0).collect();
     Ok(sql_query(text)
         .bind::<Nullable<Text>, _>(filters.topic.clone())
@@ -69,12 +79,7 @@ where
         .bind::<Text, _>(serde_json::to_string(&ids).map_err(Error::internal)?))
 }
 
-fn transfers<R>(text: String, filters: &TransferFilters) -> impl SharedQuery<R> + Clone + use<R>
-where
-    R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Pg>
-        + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Sqlite>
-        + 'static,
-{
+fn transfers<R: ListedRow>(text: String, filters: &TransferFilters) -> impl SharedQuery<R> + Clone + use<R> {
     sql_query(text)
         .bind::<Nullable<SqlUuid>, _>(filters.agreement.map(|agreement| agreement.0))
         .bind::<Nullable<SqlUuid>, _>(filters.plan.map(|plan| plan.0))
@@ -107,7 +112,7 @@ fn jobs<R: ListedRow>(
     text: String,
     filters: &JobFilters,
     now: DateTime<Utc>,
-) -> Result<impl SharedQuery<R> + use<R>, Error> {
+) -> Result<impl SharedQuery<R> + Clone + use<R>, Error> {
     let plans: Vec<Uuid> = filters.plans.iter().flatten().map(|plan| plan.0).collect();
     let (lowered, typed) = patterns(filters.title.as_deref());
     Ok(sql_query(text)
@@ -135,7 +140,7 @@ fn matching_enrollments(filters: &EnrollmentFilters) -> String {
     )
 }
 
-fn enrollments<R: ListedRow>(text: String, filters: &EnrollmentFilters) -> impl SharedQuery<R> + use<R> {
+fn enrollments<R: ListedRow>(text: String, filters: &EnrollmentFilters) -> impl SharedQuery<R> + Clone + use<R> {
     let (lowered, typed) = patterns(filters.customer.as_deref());
     sql_query(text)
         .bind::<Nullable<SqlUuid>, _>(filters.id.map(|id| id.0))
@@ -167,14 +172,8 @@ struct JobSqlRow {
     last_error: Option<String>,
     #[diesel(sql_type = Nullable<Integer>)]
     desired_num_licenses: Option<i32>,
-    #[diesel(sql_type = BigInt)]
-    unassigned: i64,
-    #[diesel(sql_type = BigInt)]
-    assigned: i64,
-    #[diesel(sql_type = BigInt)]
-    activated: i64,
-    #[diesel(sql_type = BigInt)]
-    revoked: i64,
+    #[diesel(embed)]
+    counts: CountsRow,
 }
 
 impl From<JobSqlRow> for JobRow {
@@ -191,12 +190,7 @@ impl From<JobSqlRow> for JobRow {
             attempts: row.attempts,
             last_error: row.last_error,
             desired: row.desired_num_licenses,
-            counts: LicenseCounts {
-                unassigned: row.unassigned,
-                assigned: row.assigned,
-                activated: row.activated,
-                revoked: row.revoked,
-            },
+            counts: row.counts.into(),
         }
     }
 }

@@ -15,12 +15,9 @@ use super::rows::{
     AGREEMENT_TABLES, AGREEMENTS, AgreementSqlRow, LICENSES, LicenseSqlRow, MessageSqlRow, PLAN_TABLES, PLANS_SHOWN,
     PlanSqlRow, RenewalSqlRow,
 };
-use super::{Dialect, containing, customers, for_both_stores, named};
+use super::{Dialect, LAST, containing, customers, for_both_stores, named};
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::sql_types::SqlUuid;
-
-/// Sorts after everything that begins with the same characters.
-const LAST: char = char::MAX;
 
 /// The first and last id that a search can mean.
 fn bounds(term: &SearchTerm) -> (Option<Uuid>, Option<Uuid>) {

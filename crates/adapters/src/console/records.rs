@@ -4,16 +4,16 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use license_manager_domain::console::{
-    ChangeRow, ConsoleRecords, Footprint, ListPage, MarkFilters, MarkRow, SentFilters, SentRow, Slice, SourceRow,
-    UserFilters, UserRow, VERSIONS_LOOKED_AT,
+    ChangeRow, ConsoleRecords, EVENTS_LOOKED_AT, Footprint, ListPage, MOST_COUNTED, MarkFilters, MarkRow, SentFilters,
+    SentRow, Slice, SourceRow, UserFilters, UserRow, VERSIONS_LOOKED_AT,
 };
 use license_manager_domain::{CustomerId, Error, LicenseEventId, LicenseId, LmsUserId, NotificationId, PlanId};
 use uuid::Uuid;
 
+use super::lists::ListedRow;
 use super::operations::{counted, part};
 use super::queries::{converted, number};
-use super::{containing, for_both_stores};
-use crate::backends::{Pg, Sqlite};
+use super::{Dialect, LAST, containing, for_both_stores, if_given};
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::schema::WITH_HISTORY;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -21,22 +21,15 @@ use crate::sql_types::{SqlTimestamp, SqlUuid};
 /// Defines a query of both databases with bound parameters, for a list and for its total.
 macro_rules! bound {
     ($name:ident($($argument:ident: $type:ty),+) => $($sql:ty: $value:expr),+) => {
-        fn $name<R>(text: String, $($argument: $type),+) -> impl SharedQuery<R> + Clone + use<R>
-        where
-            R: diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Pg>
-                + diesel::deserialize::FromSqlRow<diesel::sql_types::Untyped, Sqlite>
-                + 'static,
-        {
+        fn $name<R: ListedRow>(text: String, $($argument: $type),+) -> impl SharedQuery<R> + Clone + use<R> {
             sql_query(text)$(.bind::<$sql, _>($value))+
         }
     };
 }
 
 bound!(users(filters: &UserFilters) =>
-    Nullable<Text>: filters.name.as_deref().map(|name| containing(&name.to_lowercase())),
-    Nullable<Bool>: filters.is_superuser,
-    Nullable<Bool>: filters.is_staff,
-    Nullable<Bool>: filters.has_role);
+    Nullable<Text>: filters.name.as_deref().map(str::to_lowercase),
+    Nullable<Text>: filters.name.as_deref().map(|name| format!("{}{LAST}", name.to_lowercase())));
 
 bound!(sources(source: Option<&str>, email: Option<&str>) =>
     Nullable<Text>: source.map(str::to_owned),
@@ -49,8 +42,66 @@ bound!(sent(filters: &SentFilters) =>
 
 bound!(marks(filters: &MarkFilters) =>
     Nullable<SqlUuid>: filters.license.map(|license| license.0),
-    Nullable<SqlUuid>: filters.plan.map(|plan| plan.0),
-    Nullable<Text>: filters.event_name.clone());
+    Nullable<Text>: filters.event_name.clone(),
+    Nullable<SqlUuid>: filters.plan.map(|plan| plan.0));
+
+/// The users that match. A name is looked for in two indexes, each as far as totals are counted.
+fn matching_users(dialect: &Dialect, filters: &UserFilters) -> String {
+    let flag = |value: Option<bool>, yes: &str, no: &str| match value {
+        Some(true) => format!(" AND {yes}"),
+        Some(false) => format!(" AND {no}"),
+        None => String::new(),
+    };
+    let flags = [
+        flag(filters.is_superuser, "is_superuser", "NOT is_superuser"),
+        flag(filters.is_staff, "is_staff", "NOT is_staff"),
+        flag(
+            filters.has_role,
+            "username IN (SELECT username FROM role_assignment)",
+            "NOT EXISTS (SELECT 1 FROM role_assignment WHERE role_assignment.username = users.username)",
+        ),
+    ]
+    .concat();
+    let beginning = |column: &str| {
+        let text = format!("lower({column}){}", dialect.binary);
+        format!(
+            "SELECT username FROM (
+                 SELECT username FROM users WHERE {text} >= $1 AND {text} < $2{flags}
+                 ORDER BY {text} LIMIT {MOST_COUNTED}
+             ) AS by_{column}"
+        )
+    };
+    match filters.name {
+        Some(_) => {
+            format!("FROM users WHERE username IN ({} UNION {})", beginning("username"), beginning("email"))
+        }
+        None => format!("FROM users WHERE $1 IS NULL AND $2 IS NULL{flags}"),
+    }
+}
+
+/// The license events that match. Those of a plan are looked for among the latest ones: no index knows their plan. The
+/// condition is one on each of them, so that SQLite does not begin with all licenses of the plan.
+fn matching_marks(filters: &MarkFilters) -> String {
+    let conditions = format!(
+        "{} AND {}",
+        if_given(filters.license.is_some(), &["$1"], "license_uuid = $1"),
+        if_given(filters.event_name.is_some(), &["$2"], "event_name = $2")
+    );
+    match filters.plan {
+        Some(_) => format!(
+            "FROM (SELECT * FROM license_event WHERE {conditions} ORDER BY id DESC LIMIT {EVENTS_LOOKED_AT}) AS mark
+             JOIN license ON license.uuid = mark.license_uuid
+             JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
+             WHERE (SELECT own.subscription_plan_uuid FROM license AS own WHERE own.uuid = mark.license_uuid) = $3"
+        ),
+        None => format!(
+            "FROM license_event AS mark
+             JOIN license ON license.uuid = mark.license_uuid
+             JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
+             WHERE {conditions} AND $3 IS NULL"
+        ),
+    }
+}
 
 #[derive(QueryableByName)]
 struct UserSqlRow {
@@ -232,11 +283,7 @@ fn changes_of(limit: i64) -> String {
 for_both_stores! {
     impl ConsoleRecords for Store {
         fn user_rows(&self, filters: &UserFilters, slice: Slice) -> Result<ListPage<UserRow>, Error> {
-            let rows = "FROM users
-                 WHERE ($1 IS NULL OR lower(username) LIKE $1 ESCAPE '\\' OR lower(email) LIKE $1 ESCAPE '\\')
-                   AND ($2 IS NULL OR is_superuser = $2) AND ($3 IS NULL OR is_staff = $3)
-                   AND ($4 IS NULL
-                        OR EXISTS (SELECT 1 FROM role_assignment WHERE role_assignment.username = users.username) = $4)";
+            let rows = matching_users(&Self::DIALECT, filters);
             let list = format!(
                 "SELECT username, email, is_staff, is_superuser, created, modified,
                         (SELECT count(*) FROM role_assignment WHERE role_assignment.username = users.username) AS roles
@@ -244,7 +291,7 @@ for_both_stores! {
                 part(slice)
             );
             Ok(ListPage {
-                total: number(self.rows::<NumberRow>(users(counted(rows), filters))?),
+                total: number(self.rows::<NumberRow>(users(counted(&rows), filters))?),
                 rows: converted(self.rows::<UserSqlRow>(users(list, filters))?)?,
             })
         }
@@ -260,10 +307,14 @@ for_both_stores! {
             email: Option<&str>,
             slice: Slice,
         ) -> Result<ListPage<SourceRow>, Error> {
-            let rows = "FROM license_source AS source
+            let rows = format!(
+                "FROM license_source AS source
                  JOIN license ON license.uuid = source.license_uuid
                  JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
-                 WHERE ($1 IS NULL OR source.source_id = $1) AND ($2 IS NULL OR license.user_email = $2)";
+                 WHERE {} AND {}",
+                if_given(source.is_some(), &["$1"], "source.source_id = $1"),
+                if_given(email.is_some(), &["$2"], "license.user_email = $2")
+            );
             let list = format!(
                 "SELECT source.license_uuid, license.user_email, source.source_id, plan.uuid AS plan_uuid,
                         plan.title AS plan_title, source.created
@@ -271,16 +322,20 @@ for_both_stores! {
                 part(slice)
             );
             Ok(ListPage {
-                total: number(self.rows::<NumberRow>(sources(counted(rows), source, email))?),
+                total: number(self.rows::<NumberRow>(sources(counted(&rows), source, email))?),
                 rows: converted(self.rows::<SourceSqlRow>(sources(list, source, email))?)?,
             })
         }
 
         fn sent_rows(&self, filters: &SentFilters, slice: Slice) -> Result<ListPage<SentRow>, Error> {
-            let rows = "FROM notification AS sent
+            let rows = format!(
+                "FROM notification AS sent
                  JOIN subscription_plan AS plan ON plan.uuid = sent.subscription_plan_uuid
-                 WHERE ($1 IS NULL OR plan.uuid = $1) AND ($2 IS NULL OR lower(plan.title) LIKE $2 ESCAPE '\\')
-                   AND ($3 IS NULL OR sent.notification_type = $3)";
+                 WHERE {} AND {} AND {}",
+                if_given(filters.plan.is_some(), &["$1"], "sent.subscription_plan_uuid = $1"),
+                if_given(filters.title.is_some(), &["$2"], "lower(plan.title) LIKE $2 ESCAPE '\\'"),
+                if_given(filters.kind.is_some(), &["$3"], "sent.notification_type = $3")
+            );
             let list = format!(
                 "SELECT sent.id, sent.enterprise_customer_uuid, sent.enterprise_customer_user_id, plan.uuid AS plan_uuid,
                         plan.title AS plan_title, sent.notification_type, sent.last_sent
@@ -288,17 +343,13 @@ for_both_stores! {
                 part(slice)
             );
             Ok(ListPage {
-                total: number(self.rows::<NumberRow>(sent(counted(rows), filters))?),
+                total: number(self.rows::<NumberRow>(sent(counted(&rows), filters))?),
                 rows: converted(self.rows::<SentSqlRow>(sent(list, filters))?)?,
             })
         }
 
         fn mark_rows(&self, filters: &MarkFilters, slice: Slice) -> Result<ListPage<MarkRow>, Error> {
-            let rows = "FROM license_event AS mark
-                 JOIN license ON license.uuid = mark.license_uuid
-                 JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
-                 WHERE ($1 IS NULL OR license.uuid = $1) AND ($2 IS NULL OR plan.uuid = $2)
-                   AND ($3 IS NULL OR mark.event_name = $3)";
+            let rows = matching_marks(filters);
             let list = format!(
                 "SELECT mark.id, mark.license_uuid, license.user_email, plan.uuid AS plan_uuid, plan.title AS plan_title,
                         mark.event_name, mark.created
@@ -306,7 +357,7 @@ for_both_stores! {
                 part(slice)
             );
             Ok(ListPage {
-                total: number(self.rows::<NumberRow>(marks(counted(rows), filters))?),
+                total: number(self.rows::<NumberRow>(marks(counted(&rows), filters))?),
                 rows: converted(self.rows::<MarkSqlRow>(marks(list, filters))?)?,
             })
         }

@@ -47,7 +47,11 @@ fn users_are_filtered_and_counted(scene: &Scene) {
     let all = UserFilters::default();
     assert_eq!(listed(all.clone()), ["Amy", "root", "zoe"]);
     assert_eq!(listed(UserFilters { name: Some("AMY".to_owned()), ..all.clone() }), ["Amy"]);
-    assert_eq!(listed(UserFilters { name: Some("@acme".to_owned()), ..all.clone() }), ["zoe"]);
+    assert_eq!(listed(UserFilters { name: Some("ZOE@ac".to_owned()), ..all.clone() }), ["zoe"]);
+    assert_eq!(listed(UserFilters { name: Some("zo".to_owned()), ..all.clone() }), ["zoe"], "once");
+    assert_eq!(listed(UserFilters { name: Some("@acme".to_owned()), ..all.clone() }), Vec::<String>::new());
+    let others = UserFilters { name: Some("z".to_owned()), is_staff: Some(false), ..all.clone() };
+    assert_eq!(listed(others), Vec::<String>::new());
     assert_eq!(listed(UserFilters { name: Some("%".to_owned()), ..all.clone() }), Vec::<String>::new());
     assert_eq!(listed(UserFilters { is_staff: Some(true), ..all.clone() }), ["zoe"]);
     assert_eq!(listed(UserFilters { is_superuser: Some(true), ..all.clone() }), ["root"]);

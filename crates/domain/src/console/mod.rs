@@ -10,16 +10,16 @@ mod search;
 mod sessions;
 
 pub use operations::{
-    ConsoleOperations, EnrollmentFilters, EnrollmentRow, EnrollmentTry, JobFilters, JobRow, MessageFilters, Slice,
-    TransferFilters, TransferRow,
+    ConsoleOperations, EnrollmentFilters, EnrollmentRow, EnrollmentTry, JobFilters, JobRow, MESSAGES_LOOKED_AT,
+    MessageFilters, Slice, TransferFilters, TransferRow,
 };
 pub use queries::{
     AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow, Part,
     PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, Sorting,
 };
 pub use records::{
-    ChangeRow, ConsoleRecords, Footprint, MOST_COUNTED, MarkFilters, MarkRow, SentFilters, SentRow, SourceRow,
-    UserFilters, UserRow, VERSIONS_LOOKED_AT,
+    ChangeRow, ConsoleRecords, EVENTS_LOOKED_AT, Footprint, MOST_COUNTED, MarkFilters, MarkRow, SentFilters, SentRow,
+    SourceRow, UserFilters, UserRow, VERSIONS_LOOKED_AT,
 };
 pub use search::SearchTerm;
 pub use sessions::{ConsoleSession, ConsoleSessions, NewSession, ProviderIds, RenewedSession, SessionLimits};

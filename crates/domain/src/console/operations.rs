@@ -20,7 +20,10 @@ pub struct Slice {
     pub limit: i64,
 }
 
-/// Which messages to list.
+/// The number of messages among which those that wait are filtered, from the first one on.
+pub const MESSAGES_LOOKED_AT: i64 = 20_000;
+
+/// Which messages to list. Of those that wait, a topic or a queue is looked for among the first [`MESSAGES_LOOKED_AT`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MessageFilters {
     /// Dead letters, or messages that wait.

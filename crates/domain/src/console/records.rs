@@ -14,10 +14,13 @@ pub const MOST_COUNTED: i64 = 10_000;
 /// The number of latest versions of licenses among which the changes of a user are looked for.
 pub const VERSIONS_LOOKED_AT: i64 = 100_000;
 
+/// The number of latest license events among which those of a plan are looked for.
+pub const EVENTS_LOOKED_AT: i64 = 20_000;
+
 /// Which users to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserFilters {
-    /// Whose user name or address contains this, in any case.
+    /// Whose user name or address begins with this, in any case.
     pub name: Option<String>,
     /// Superusers, or others.
     pub is_superuser: Option<bool>,
@@ -115,7 +118,7 @@ pub struct SentRow {
 pub struct MarkFilters {
     /// Of this license.
     pub license: Option<LicenseId>,
-    /// Of this plan.
+    /// Of this plan, among the latest [`EVENTS_LOOKED_AT`].
     pub plan: Option<PlanId>,
     /// With this name.
     pub event_name: Option<String>,
@@ -153,7 +156,7 @@ pub struct Footprint {
 
 /// Reads of records. The same holds as for [`super::ConsoleQueries`]. Totals are counted up to [`MOST_COUNTED`].
 pub trait ConsoleRecords: Send + Sync {
-    /// Users, sorted by name.
+    /// Users, sorted by name; of those whose name or address is looked for, only as many as are counted.
     fn user_rows(&self, filters: &UserFilters, slice: Slice) -> Result<ListPage<UserRow>, Error>;
 
     /// What a user changed, latest first, up to `limit` entries; of licenses only among the latest
