@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint package-crates semver features unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak failover
+.PHONY: help build run test fmt lint package-crates semver features unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak failover upgrade-test
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -97,3 +97,8 @@ soak: ## Run servers through kills and failures, on both databases, for an hour 
 failover: ## Kill a primary under load while its synchronous standby takes over; FAILOVER="--rounds NUMBER --clients NUMBER"
 	cargo build --release --bin license-manager --bin failover
 	cargo run --release --bin failover -- $(FAILOVER)
+
+upgrade-test: ## Run servers of the previous commit beside today's through kills, on both databases; COMMIT=… names another one
+	cargo build --release --bin license-manager --bin soak
+	previous=$$(tests/previous $(COMMIT)) && \
+		cargo run --release --bin soak -- --previous "$$previous" --requests 5000 --minutes 2 --faults 24

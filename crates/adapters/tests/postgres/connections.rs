@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
+use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::{Store, StoreExt};
 use license_manager_domain::*;
 
 use crate::support::{PostgresDatabase, postgres_store};
-use crate::{Number, PLAN, hand_out, number, provision};
+use crate::{Number, PLAN, change, hand_out, number, provision};
 
 #[test]
 fn servers_that_start_together_migrate_once() {
@@ -131,6 +132,39 @@ fn a_connection_that_dies_within_a_unit_of_work_leaves_nothing_behind() {
     });
     assert_eq!(outcome, Err(Error::Unavailable));
     assert_eq!(store.write(|unit| hand_out(unit, 0..3)).unwrap().len(), 3);
+}
+
+#[test]
+fn the_first_write_drops_all_connections_to_a_server_that_only_reads() {
+    let database = PostgresDatabase::create();
+    drop(database.migrated_store(|_| {}));
+    let only_reads = |setting: &str| {
+        database.execute(&format!(
+            "BEGIN READ WRITE;
+             DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {setting}', current_database()); END $$;
+             COMMIT"
+        ));
+    };
+    only_reads("SET default_transaction_read_only = on");
+    let store = database.store(|options| options.pool_size = 3);
+    let all_in_use = Barrier::new(3);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let count = store.read(|unit| {
+                    all_in_use.wait();
+                    unit.outbox().count()
+                });
+                assert_eq!(count, Ok(0));
+            });
+        }
+    });
+    only_reads("RESET default_transaction_read_only");
+    let seed = || store.write(|unit| unit.products().seed(&seeded_products(), &change()));
+    assert_eq!(seed(), Err(Error::Unavailable), "a standby takes no writes");
+    for _ in 0..6 {
+        assert_eq!(seed(), Ok(()));
+    }
 }
 
 #[test]
