@@ -329,7 +329,7 @@ fn a_plan_is_shown_as_it_was(database: Database) {
     let scene = scene(database, &provider);
     let (mut visit, _) = visit(&scene, &provider, scene.customer.admin());
     let path = format!("/console/plans/{}/as-of/", scene.plan.uuid);
-    assert!(visit.page(&path).contains("Choose a moment"));
+    assert!(visit.page(&path).contains("<dt>Revoke max percentage</dt>"), "without a moment, it is that of now");
     assert!(visit.page(&format!("{path}?at=soon")).contains("This is no date and time."));
     assert!(visit.page(&format!("{path}?at=2999-01-01T00:00")).contains("yet to come"));
     let page = visit.page(&format!("{path}?at=2020-01-01T00:00"));
@@ -430,7 +430,7 @@ fn a_provisioner_works_in_a_browser(database: Database) {
     browser.select("#reason", "incorrect_user_input");
     browser.press("Restore");
     browser.reads("Chemestry → Chemistry");
-    browser.press("As it was");
+    browser.press("Details");
     browser.press("Show");
     browser.reads("When that day ended, or now");
     browser.picture("as-of");

@@ -16,6 +16,7 @@ mod console_jobs;
 mod console_plans;
 mod console_renewals;
 mod console_rights;
+mod console_seats;
 mod console_work;
 mod copy;
 mod deletions;

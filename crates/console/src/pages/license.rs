@@ -1,21 +1,23 @@
 //! A license, and everything that happened to it.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::console::{LicenseRow, MessageRow};
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::{HistoricChange, LicenseRecord};
-use license_manager_domain::{Error, LicenseId};
+use license_manager_domain::{Error, LicenseId, LicenseStatus};
 use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::history::{license_headline, timeline};
 use super::lists::{customer_name, person_link, state};
+use super::plan::done;
 use crate::dates::moment;
 use crate::error::PageError;
-use crate::layout::{self, Section, crumbs};
+use crate::form::Fields;
+use crate::layout::{self, Section, crumbs, token};
 use crate::session::Visitor;
 
 /// The most versions that are shown.
@@ -48,21 +50,24 @@ pub(crate) async fn find(visitor: &Visitor, path: &str) -> Result<Shown, PageErr
 }
 
 /// `GET /console/licenses/{license}/`.
-pub(crate) async fn license(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub(crate) async fn license(
+    visitor: Visitor,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     let shown = find(&visitor, &path).await?;
     let Shown { row, record, history, messages } = &shown;
     let license = &record.license;
     let plan = format!("/console/plans/{}/", row.plan);
     let title = row.email.as_deref().unwrap_or("A license without a holder");
     let content = html! {
+        (done(&Fields::of_query(&request)))
         div {
             (crumbs(&[("/console/plans/".to_owned(), "Plans".to_owned()), (plan.clone(), row.plan_title.clone())]))
             div.title {
                 h1 { (title) }
                 (state(row.status))
-                @if visitor.rights.may(Action::Support) {
-                    div.actions { a.button href={ "/console/licenses/" (row.id) "/edit/" } { "Edit" } }
-                }
+                (actions(&visitor, row))
             }
         }
         section.card { dl {
@@ -99,6 +104,27 @@ pub(crate) async fn license(visitor: Visitor, path: web::Path<String>) -> Result
         }
     };
     Ok(layout::page(&visitor, Section::Plans, title, &content))
+}
+
+/// What the visitor may do with the license. Reminding and revoking are shown first by the plan's pages.
+fn actions(visitor: &Visitor, row: &LicenseRow) -> Markup {
+    let is_live = LicenseStatus::LIVE.contains(&row.status);
+    html! {
+        div.actions {
+            @if is_live && visitor.rights.may_for(Action::ManageSeats, row.customer) {
+                form.filters method="post" action={ "/console/plans/" (row.plan) "/act/" } {
+                    (token(visitor))
+                    input type="hidden" name="license" value=(row.id);
+                    input type="hidden" name="from_license" value="yes";
+                    @if row.status == LicenseStatus::Assigned { button name="act" value="remind" { "Remind" } }
+                    button.grave name="act" value="revoke" { "Revoke" }
+                }
+            }
+            @if visitor.rights.may(Action::Support) {
+                a.button href={ "/console/licenses/" (row.id) "/edit/" } { "Edit" }
+            }
+        }
+    }
 }
 
 fn date(label: &str, date: Option<DateTime<Utc>>) -> Markup {

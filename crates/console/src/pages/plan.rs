@@ -113,7 +113,7 @@ pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
         }
         nav.tabs aria-label="Plan" {
             @for (tab, name) in [
-                ("", "Licenses"), ("utilization/", "Utilization"), ("history/", "History"), ("as-of/", "As it was"),
+                ("", "Licenses"), ("utilization/", "Utilization"), ("history/", "History"), ("as-of/", "Details"),
             ] {
                 a href=(shown.address(tab)) aria-current=[(tab == current).then_some("page")] { (name) }
             }
@@ -233,16 +233,9 @@ pub(crate) async fn licenses(
             source.manager.store().read(|unit| unit.lookups().list_after(&search, &order, after.as_ref(), ROWS + 1))
         })
         .await?;
-    let more = licenses.len() as i64 > ROWS;
-    licenses.truncate(ROWS as usize);
-    let next = licenses.last().filter(|_| more).map(|license| {
-        let mut pairs = form_urlencoded::Serializer::new(String::new());
-        let kept = |(name, value): &(&str, &str)| *name != "after" && !lists::TOLD.contains(name) && !value.is_empty();
-        pairs.extend_pairs(query.iter().filter(kept));
-        pairs.append_pair("after", &position_text(&LicensePosition::from(license)));
-        format!("{}?{}", shown.address(""), pairs.finish())
-    });
+    let next = lists::cut(&mut licenses).map(|license| position_text(&LicensePosition::from(license)));
     let may_manage = visitor.rights.may_for(Action::ManageSeats, shown.agreement.customer);
+    let may_set_back = visitor.rights.may(Action::Support);
     let states = [
         ("", "All that were handed out"),
         ("assigned", "Assigned"),
@@ -278,32 +271,27 @@ pub(crate) async fn licenses(
                 (token(&visitor))
                 input type="hidden" name="email" value=(query.text("email").unwrap_or_default());
                 input type="hidden" name="state" value=(query.text("state").unwrap_or_default());
-                (table(&licenses, true))
+                (table(&licenses, if may_set_back { &LicenseStatus::ALL } else { &LicenseStatus::LIVE }))
                 div.selected {
                     b data-selected="" role="status" { "Select licenses" }
                     label { input type="checkbox" name="all" value="yes"; " all that match the filter" }
                     button name="act" value="remind" { "Remind" }
-                    @if visitor.rights.may(Action::Support) {
+                    @if may_set_back {
                         button formaction=(shown.address("revert/")) { "Set back" }
                     }
                     button.grave name="act" value="revoke" { "Revoke" }
                 }
             }
         } @else {
-            (table(&licenses, false))
+            (table(&licenses, &[]))
         }
-        @if query.has("after") || next.is_some() {
-            nav.filters aria-label="Pages" {
-                @if query.has("after") { a.button href=(shown.address("")) { "First page" } }
-                @if let Some(next) = &next { a.button rel="next" href=(next) { "Next" } }
-            }
-        }
+        (lists::pages(&query, next))
     };
     Ok(layout::page(&visitor, Section::Plans, &shown.plan.title, &content))
 }
 
 /// What a form before has done.
-fn done(query: &Fields) -> Markup {
+pub(super) fn done(query: &Fields) -> Markup {
     if query.text("done").as_deref() == Some("created") {
         return html! { p.note.good role="status" { "The plan was made." } };
     }
@@ -329,18 +317,19 @@ fn done(query: &Fields) -> Markup {
     }
 }
 
-fn table(licenses: &[License], selectable: bool) -> Markup {
+/// The licenses, of which those with these states can be selected.
+fn table(licenses: &[License], selectable: &[LicenseStatus]) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
-                @if selectable { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
+                @if !selectable.is_empty() { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
                 th { "Email" } th { "State" } th { "Assigned" } th { "Activated" } th { "Last mail" } th { span.hidden { "Open" } }
             } }
             tbody { @for license in licenses {
                 @let email = license.holder_email().map(|email| email.as_str());
                 tr {
-                    @if selectable { td {
-                        @if license.is_live() {
+                    @if !selectable.is_empty() { td {
+                        @if selectable.contains(&license.status()) {
                             input type="checkbox" name="license" value=(license.id)
                                 aria-label={ "Select " (email.unwrap_or("a license without a holder")) };
                         }

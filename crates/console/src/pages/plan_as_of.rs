@@ -1,4 +1,4 @@
-//! A plan as it was: its fields at a moment, and the numbers of its licenses around it.
+//! All fields of a plan, now or at a moment before, and the numbers of its licenses around it.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Days, Utc};
@@ -29,12 +29,11 @@ pub(crate) async fn page(
 ) -> Result<HttpResponse, PageError> {
     let shown = find(&visitor, &path, Action::Browse).await?;
     let query = Fields::of_query(&request);
-    let asked = query.text("at").map(|text| moment(&text));
+    let asked = query.text("at").map_or(Some(shown.now), |text| moment(&text));
     let content = match asked {
-        None => html! { p.note { "Choose a moment to see the plan as it was. Times are UTC." } },
-        Some(None) => html! { p.note.bad role="alert" { "This is no date and time." } },
-        Some(Some(at)) if at > shown.now => html! { p.note.bad role="alert" { "This moment is yet to come." } },
-        Some(Some(at)) => {
+        None => html! { p.note.bad role="alert" { "This is no date and time." } },
+        Some(at) if at > shown.now => html! { p.note.bad role="alert" { "This moment is yet to come." } },
+        Some(at) => {
             let id = shown.plan.id;
             let as_it_was = visitor
                 .read(move |console| {
@@ -53,7 +52,7 @@ pub(crate) async fn page(
             as_of(at, &as_it_was.0, &as_it_was.1)
         }
     };
-    let fields = Fields::of([("at", asked.flatten().map_or_else(|| moment_text(shown.now), moment_text))]);
+    let fields = Fields::of([("at", moment_text(asked.unwrap_or(shown.now)))]);
     let content = html! {
         (head(&visitor, &shown, "as-of/"))
         form.filters {
@@ -63,7 +62,7 @@ pub(crate) async fn page(
         }
         (content)
     };
-    Ok(layout::page(&visitor, Section::Plans, &format!("{}: as it was", shown.plan.title), &content))
+    Ok(layout::page(&visitor, Section::Plans, &format!("{}: details", shown.plan.title), &content))
 }
 
 fn as_of(at: DateTime<Utc>, version: &Result<Version, Error>, days: &[SeatDay]) -> Markup {

@@ -31,7 +31,7 @@ pub(crate) async fn search(visitor: Visitor, request: HttpRequest) -> Result<Htt
             p.note { "Type at least three letters or digits: an email address, an LMS user id, the beginning of an id or key, a title, \
                       a customer's name or slug, or a Salesforce id." }
         } @else if agreements.is_empty() && plans.is_empty() && licenses.is_empty() {
-            p.note { "Nothing matches “" (typed) "”." }
+            p.note { "Nothing matches “" (typed) "”. Addresses and ids are found by their beginning, Salesforce ids when they are complete." }
         }
         @if let (Some(address), false) = (&address, licenses.is_empty()) {
             p { "Everything about " (lists::person_link(address)) }

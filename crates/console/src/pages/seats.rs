@@ -54,7 +54,7 @@ pub(crate) async fn act(
         Act::Revoke => "revoked",
     };
     match done.await {
-        Ok(number) => Ok(redirect(&format!("{}?done={word}&number={number}", shown.address("")))),
+        Ok(number) => Ok(redirect(&format!("{}?done={word}&number={number}", back(&shown, &fields)))),
         Err(PageError::Domain(error @ Error::Refused(_))) => {
             Ok(previewed(&visitor, &shown, &fields, act, &selected, Some(&error.to_string())))
         }
@@ -62,7 +62,16 @@ pub(crate) async fn act(
     }
 }
 
-/// The live licenses that the form selects.
+/// Where the form came from: the page of a license, or of the plan.
+fn back(shown: &Shown, fields: &Fields) -> String {
+    let license = fields.all("license").next().filter(|_| fields.has("from_license"));
+    match license.and_then(|id| Uuid::parse_str(id).ok()) {
+        Some(license) => format!("/console/licenses/{license}/"),
+        None => shown.address(""),
+    }
+}
+
+/// The live licenses that the form selects, and how many it names that are not live.
 async fn selected(visitor: &Visitor, shown: &Shown, fields: &Fields) -> Result<Selected, PageError> {
     let plan = shown.plan.id;
     if fields.has("all") {
@@ -78,9 +87,9 @@ async fn selected(visitor: &Visitor, shown: &Shown, fields: &Fields) -> Result<S
         visitor.read(move |console| console.manager.store().read(|unit| unit.lookups().find_by_ids(&ids))).await?;
     let mut counts = LicenseCounts::default();
     let mut emails: Vec<Email> = Vec::new();
-    for (license, _) in found.iter().filter(|(license, _)| license.plan == plan && license.is_live()) {
+    for (license, _) in found.iter().filter(|(license, _)| license.plan == plan) {
         *counts.of_mut(license.status()) += 1;
-        emails.extend(license.holder_email().cloned());
+        emails.extend(license.holder_email().filter(|_| license.is_live()).cloned());
     }
     Ok(Selected { whose: LicenseSelection::Emails(emails), counts })
 }
@@ -93,7 +102,8 @@ fn previewed(
     selected: &Selected,
     refused: Option<&str>,
 ) -> HttpResponse {
-    let LicenseCounts { activated, assigned, .. } = selected.counts;
+    let LicenseCounts { activated, assigned, revoked, unassigned } = selected.counts;
+    let others = revoked + unassigned;
     let cap = shown.plan.revocations_remaining(&shown.counts);
     let (title, concerned, button) = match act {
         Act::Remind => ("Remind", assigned, format!("Remind {}", number(assigned))),
@@ -124,10 +134,11 @@ fn previewed(
                 }
             }
         }
+        @if others > 0 { p.note { (counted(others, "license is", "licenses are")) " revoked or free already. Nothing happens to them." } }
         form method="post" action=(shown.address("act/")) {
             (token(visitor))
             input type="hidden" name="act" value=(fields.text("act").unwrap_or_default());
-            @for name in ["all", "email", "state"] {
+            @for name in ["all", "email", "state", "from_license"] {
                 input type="hidden" name=(name) value=(fields.text(name).unwrap_or_default());
             }
             @for license in fields.all("license") { input type="hidden" name="license" value=(license); }
@@ -135,7 +146,7 @@ fn previewed(
                 @if concerned > 0 && !over_cap {
                     button.first name="confirmed" value="yes" { (button) }
                 }
-                a.button href=(shown.address("")) { "Back" }
+                a.button href=(back(shown, fields)) { "Back" }
                 @if act == Act::Revoke { span.quiet { "Your name goes into the history." } }
             }
         }

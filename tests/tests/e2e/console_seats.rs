@@ -1,0 +1,66 @@
+//! The console's lists and pages of licenses, over HTTP.
+
+use license_manager_tests::{Database, FakeIdentityProvider, on_both_databases, text};
+
+use crate::console::{between, scene, staff};
+use crate::console_plans::{sent, visit};
+
+on_both_databases!(
+    a_license_is_reminded_and_revoked_from_its_page,
+    revoked_licenses_are_selected_to_set_them_back,
+    the_first_page_of_licenses_keeps_the_filter,
+);
+
+fn a_license_is_reminded_and_revoked_from_its_page(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let (mut visit, token) = visit(&scene, &provider, scene.customer.admin());
+    let license = text(&scene.plan.licenses("assigned")[0]["uuid"]);
+    let page = format!("/console/licenses/{license}/");
+    let act = format!("/console/plans/{}/act/", scene.plan.uuid);
+    let form = |act: &str| format!("form_token={token}&license={license}&from_license=yes&act={act}");
+    let shown = visit.page(&page);
+    assert!(shown.contains("value=\"remind\"") && shown.contains("value=\"revoke\""), "{shown}");
+    let looked_at = sent(&mut visit, &act, &form("remind"));
+    assert!(looked_at.contains("1 person gets") && looked_at.contains(&format!("href=\"{page}\"")), "{looked_at}");
+
+    let done = visit.post(&act, &format!("{}&confirmed=yes", form("revoke")));
+    assert_eq!((done.status, done.header("Location")), (303, format!("{page}?done=revoked&number=1").as_str()));
+    let shown = visit.page(done.header("Location"));
+    assert!(shown.contains("1 license was revoked.") && !shown.contains("value=\"revoke\""), "{shown}");
+    assert_eq!((scene.plan.counts().revoked, scene.plan.counts().assigned), (1, 0));
+}
+
+fn revoked_licenses_are_selected_to_set_them_back(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let license = text(&scene.plan.licenses("assigned")[0]["uuid"]);
+    let list = format!("/console/plans/{}/", scene.plan.uuid);
+    let (mut visit, token) = visit(&scene, &provider, staff());
+    let revoke = format!("form_token={token}&license={license}&act=revoke");
+    assert_eq!(visit.post(&format!("{list}act/"), &format!("{revoke}&confirmed=yes")).status, 303);
+    let page = visit.page(&list);
+    assert!(page.contains(&format!("name=\"license\" value=\"{license}\"")), "{page}");
+    let form = sent(&mut visit, &format!("{list}revert/"), &format!("form_token={token}&license={license}"));
+    assert!(form.contains(&license) && form.contains("Look at what would change"), "{form}");
+    let again = sent(&mut visit, &format!("{list}act/"), &revoke);
+    assert!(again.contains("1 license is revoked or free already.") && !again.contains("confirmed"), "{again}");
+
+    // Who may not set back has nothing to select a revoked license for.
+    let (mut admin, _) = crate::console_plans::visit(&scene, &provider, scene.customer.admin());
+    assert!(!admin.page(&list).contains("name=\"license\""));
+}
+
+fn the_first_page_of_licenses_keeps_the_filter(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let many = scene.customer.plan(52);
+    many.assign(&scene.customer.emails("crowd", 52)).expect(200);
+    let (mut visit, _) = visit(&scene, &provider, staff());
+    let list = format!("/console/plans/{}/", many.uuid);
+    let first = visit.page(&format!("{list}?email=crowd&order=email"));
+    let next = between(&first, "rel=\"next\" href=\"", "\"").replace("&amp;", "&");
+    let second = visit.page(&format!("{list}{next}"));
+    assert_eq!(second.matches("name=\"license\"").count(), 2, "{second}");
+    assert!(second.contains("href=\"?email=crowd&amp;order=email\""), "{second}");
+}
