@@ -64,3 +64,18 @@ pub fn a_retired_user_is_named_in_no_action(db: &dyn Database) {
     let left = found(&*store, &StaffActionFilter::default());
     assert_eq!(left, [StaffAction { user: None, ..about_bob }, StaffAction { by: None, user: None, ..by_bob }]);
 }
+
+/// Records of what people did are kept as long as the operator wants.
+pub fn old_actions_are_removed_oldest_first(db: &dyn Database) {
+    let store = db.store();
+    for number in [3, 1, 2, 4] {
+        store.write(|unit| unit.staff_actions().add(&action(number, StaffActionKind::RunRequested, "amy"))).unwrap();
+    }
+    let remove = |until, limit| store.write(|unit| unit.staff_actions().remove_old(day(until), limit)).unwrap();
+    let left =
+        || found(&*store, &StaffActionFilter::default()).iter().map(|action| action.id.as_u128()).collect::<Vec<_>>();
+    assert_eq!((remove(0, 9), left()), (0, vec![4, 3, 2, 1]));
+    assert_eq!((remove(3, 2), left()), (2, vec![4, 3]));
+    assert_eq!((remove(3, 2), left()), (1, vec![4]));
+    assert_eq!((remove(3, 2), left()), (0, vec![4]));
+}

@@ -472,6 +472,7 @@ macro_rules! contract_suite {
             @named $make; staff_actions {
                 what_people_did_is_found_latest_first
                 a_retired_user_is_named_in_no_action
+                old_actions_are_removed_oldest_first
             }
         );
     };

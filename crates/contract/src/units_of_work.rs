@@ -143,6 +143,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
             })
         }),
         ("jobs.add_to_plans", |unit| unit.jobs().add_to_plans(&[plan_id(1)], JobKind::Freeze, &change(9))),
+        ("staff_actions.remove_old", |unit| unit.staff_actions().remove_old(day(9), 1).map(drop)),
         ("jobs.hurry", |unit| unit.jobs().hurry(&[plan_id(1)], JobKind::Freeze, day(9)).map(drop)),
         ("jobs.remove", |unit| unit.jobs().remove(&[plan_id(1)], JobKind::Freeze).map(drop)),
         ("retirement.erase_history", |unit| unit.retirement().erase_history(&[license_id(1)], &retiree(), &[])),

@@ -168,6 +168,7 @@ impl Database {
             operations: config.operations.settings(),
             allow_private_webhooks: config.webhooks.allow_private_addresses,
             webhook_retention: chrono::Duration::days(i64::from(config.webhooks.retention_days)),
+            staff_action_retention: chrono::Duration::days(i64::from(config.console.action_retention_days)),
             answer_quota: config.idempotency.quota(),
         };
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)

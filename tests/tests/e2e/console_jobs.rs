@@ -1,11 +1,11 @@
 //! Jobs on whole plans and bulk enrollments in the console: how far they are, why they fail, and what is done about it.
 
 use license_manager_tests::{
-    Database, FakeIdentityProvider, Look, PATIENCE, PROVISIONING, Person, Scene, Server, on_both_databases, poll,
+    Database, FakeIdentityProvider, Look, PATIENCE, PROVISIONING, Person, Scene, between, on_both_databases, poll,
 };
 use serde_json::json;
 
-use super::console::{between, demo_as, scene_with};
+use super::console::{demo_as, scene_with};
 use super::console_plans::{sent, visit};
 use super::console_work::{open, quiet};
 

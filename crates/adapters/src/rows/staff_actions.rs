@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::Error;
 use license_manager_domain::model::{StaffAction, StaffActionKind};
 use license_manager_domain::ports::{LimitOffset, StaffActionFilter, StaffActionRepository};
@@ -99,6 +99,18 @@ for_both_databases! {
                 .offset(limit_offset.offset.max(0))
                 .limit(limit_offset.limit.max(0));
             self.list::<StaffActionRow, _>(query)
+        }
+
+        fn remove_old(&mut self, until: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+            let statement = sql_query(format!(
+                "DELETE FROM staff_action WHERE uuid IN (
+                     SELECT uuid FROM staff_action WHERE created <= $1 ORDER BY created, uuid LIMIT $2{}
+                 )",
+                Self::FOR_UPDATE
+            ))
+            .bind::<SqlTimestamp, _>(until)
+            .bind::<BigInt, _>(limit.max(0));
+            self.write(|connection| statement.execute(connection))
         }
 
         fn count(&mut self, filter: &StaffActionFilter) -> Result<i64, Error> {

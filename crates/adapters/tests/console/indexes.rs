@@ -193,7 +193,8 @@ fn lists_are_read_from_indexes_in_sqlite() {
         }
         for index in *indexes {
             // SQLite names the indexes of unique rules itself.
-            let name = if index.ends_with("_once") { format!("sqlite_autoindex_{table}_") } else { index.to_string() };
+            let name =
+                if index.ends_with("_once") { format!("sqlite_autoindex_{table}_") } else { (*index).to_owned() };
             assert!(steps.iter().any(|step| step.contains(&name)), "{index}: {steps:#?}");
         }
         let scans = |step: &String| step.starts_with(&format!("SCAN {table}")) && !step.contains("INDEX");

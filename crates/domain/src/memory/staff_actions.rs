@@ -1,3 +1,5 @@
+use chrono::{DateTime, Utc};
+
 use super::{MemoryUnit, Tables, part};
 use crate::error::Error;
 use crate::model::staff_action::StaffAction;
@@ -19,5 +21,14 @@ impl StaffActionRepository for MemoryUnit<'_> {
     fn add(&mut self, action: &StaffAction) -> Result<(), Error> {
         self.written()?.staff_actions.push(action.clone());
         Ok(())
+    }
+
+    fn remove_old(&mut self, until: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        let actions = &mut self.written()?.staff_actions;
+        let mut old: Vec<_> = actions.iter().filter(|action| action.at <= until).map(|a| (a.at, a.id)).collect();
+        old.sort_unstable();
+        old.truncate(usize::try_from(limit).unwrap_or(0));
+        actions.retain(|action| !old.contains(&(action.at, action.id)));
+        Ok(old.len())
     }
 }

@@ -1,3 +1,5 @@
+use chrono::{DateTime, Utc};
+
 use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::model::staff_action::{StaffAction, StaffActionKind};
@@ -21,6 +23,11 @@ pub trait StaffActionRepository {
     /// The actions that match, latest first. Kinds that this version does not know are left out.
     fn list(&mut self, filter: &StaffActionFilter, limit_offset: LimitOffset) -> Result<Vec<StaffAction>, Error> {
         not_provided!("staff_actions.list", filter, limit_offset)
+    }
+
+    /// Removes up to `limit` of the actions up to this time, oldest first, and returns their number.
+    fn remove_old(&mut self, until: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        not_provided!("staff_actions.remove_old", until, limit)
     }
 
     /// The number of actions that match.

@@ -40,6 +40,8 @@ pub struct Settings {
     pub allow_private_webhooks: bool,
     /// How long events are kept for webhooks that are off.
     pub webhook_retention: Duration,
+    /// How long it is kept what people did to the service.
+    pub staff_action_retention: Duration,
     /// How much is kept of answers to requests with idempotency keys.
     pub answer_quota: AnswerQuota,
 }
@@ -55,6 +57,7 @@ impl Default for Settings {
             operations: OperationSettings::default(),
             allow_private_webhooks: false,
             webhook_retention: Duration::days(30),
+            staff_action_retention: Duration::days(730),
             answer_quota: AnswerQuota::default(),
         }
     }
@@ -85,7 +88,7 @@ impl Default for Settings {
 /// | recurring operations | [`process_renewals`](Self::process_renewals), [`expire_subscriptions`](Self::expire_subscriptions), [`unlink_expired_licenses`](Self::unlink_expired_licenses), [`retire_old_licenses`](Self::retire_old_licenses), [`process_auto_scalable_plans`](Self::process_auto_scalable_plans), [`send_license_utilization_emails`](Self::send_license_utilization_emails), [`trigger_event_for_licenses`](Self::trigger_event_for_licenses), [`validate_num_catalog_queries`](Self::validate_num_catalog_queries), [`clean_old_history`](Self::clean_old_history), [`back_up`](Self::back_up), [`plan_ends`](Self::plan_ends), [`preview_freeze`](Self::preview_freeze), [`preview_provision`](Self::preview_provision) |
 /// | their schedule | [`set_timetable`](Self::set_timetable), [`schedule`](Self::schedule), [`due_runs`](Self::due_runs), [`claim_run`](Self::claim_run), [`prolong_run`](Self::prolong_run), [`execute_run`](Self::execute_run), [`finish_run`](Self::finish_run), [`request_run`](Self::request_run), [`is_importing`](Self::is_importing) |
 /// | requests that are repeated | [`begin_once`](Self::begin_once), [`renew_claim`](Self::renew_claim), [`complete_claim`](Self::complete_claim), [`release_claim`](Self::release_claim), [`remove_expired_answers`](Self::remove_expired_answers) |
-/// | records of staff | [`give_role`](Self::give_role), [`take_role`](Self::take_role), [`role_assignments`](Self::role_assignments), [`make_superuser`](Self::make_superuser), [`unmake_superuser`](Self::unmake_superuser), [`notifications`](Self::notifications), [`delete_notification`](Self::delete_notification), [`delete_notifications`](Self::delete_notifications), [`license_events`](Self::license_events), [`delete_license_event`](Self::delete_license_event), [`delete_license_events`](Self::delete_license_events), [`staff_actions`](Self::staff_actions) |
+/// | records of staff | [`give_role`](Self::give_role), [`take_role`](Self::take_role), [`role_assignments`](Self::role_assignments), [`make_superuser`](Self::make_superuser), [`unmake_superuser`](Self::unmake_superuser), [`notifications`](Self::notifications), [`delete_notification`](Self::delete_notification), [`delete_notifications`](Self::delete_notifications), [`license_events`](Self::license_events), [`delete_license_event`](Self::delete_license_event), [`delete_license_events`](Self::delete_license_events), [`staff_actions`](Self::staff_actions), [`remove_old_staff_actions`](Self::remove_old_staff_actions) |
 ///
 /// No method checks who calls it: an [`Actor`](crate::Actor) is recorded in the history. See [`crate::permissions`].
 ///

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::history::Actor;
 use crate::model::staff_action::{StaffAction, StaffActionKind};
 use crate::ports::UnitOfWork;
+use crate::saturating_time;
 
 /// What is recorded of an action, besides who did it, when and why.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +25,17 @@ impl Done {
     }
 }
 
+/// How many actions one transaction removes.
+const REMOVED_AT_ONCE: i64 = 1_000;
+
 impl LicenseManager {
+    /// Removes records of actions that are older than [`crate::Settings::staff_action_retention`], and returns their
+    /// number.
+    pub fn remove_old_staff_actions(&self) -> Result<usize, Error> {
+        let until = saturating_time::before(self.now(), self.settings.staff_action_retention);
+        self.remove_in_batches(REMOVED_AT_ONCE, |unit| unit.staff_actions().remove_old(until, REMOVED_AT_ONCE))
+    }
+
     /// Records an action in the transaction that does it.
     pub(crate) fn record(
         &self,

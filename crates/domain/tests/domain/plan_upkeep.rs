@@ -185,3 +185,21 @@ fn a_job_is_hurried_or_given_up_by_somebody() {
     let retried = actions.iter().find(|action| action.kind == StaffActionKind::JobsRetried).unwrap();
     assert_eq!((retried.subject.clone(), retried.number), (Some(format!("provision {plan}")), 1));
 }
+
+#[test]
+fn what_people_did_is_kept_for_the_time_of_the_settings() {
+    let world = World::with(Settings { staff_action_retention: Duration::days(30), ..Settings::default() });
+    let plan = freezable(&world, 3);
+    let act = || {
+        world.manager.request_jobs(&admin(), JobKind::Freeze, &[plan]).unwrap();
+        world.manager.cancel_jobs(&admin(), JobKind::Freeze, &[plan]).unwrap();
+    };
+    act();
+    world.clock.advance(Duration::days(20));
+    act();
+    assert_eq!(world.manager.remove_old_staff_actions(), Ok(0));
+    world.clock.advance(Duration::days(10));
+    assert_eq!(world.manager.remove_old_staff_actions(), Ok(1));
+    let left = world.store.read(|unit| unit.staff_actions().list(&StaffActionFilter::default(), ALL)).unwrap();
+    assert_eq!(left.iter().map(|action| action.at).collect::<Vec<_>>(), [beginning() + Duration::days(20)]);
+}

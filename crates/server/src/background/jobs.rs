@@ -96,8 +96,8 @@ const SWEEP: Duration = Duration::from_secs(10 * 60);
 /// The time between two sums of seat counts. Until then, each statement that changed seats is a row to add up.
 const FOLD: Duration = Duration::from_secs(20);
 
-/// Starts to remove expired answers to requests with idempotency keys, and old events of webhooks, until `stop` becomes
-/// true.
+/// Starts to remove expired answers to requests with idempotency keys, old events of webhooks, and old records of what
+/// people did, until `stop` becomes true.
 pub fn start_sweeping(manager: LicenseManager, stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(repeat("clean-up", SWEEP, stop, move || sweep(&manager)))
 }
@@ -131,5 +131,6 @@ fn sweep(manager: &LicenseManager) -> Result<(), Error> {
     manager.remove_expired_answers()?;
     manager.remove_old_webhook_deliveries()?;
     manager.drop_kept_webhook_deliveries()?;
+    manager.remove_old_staff_actions()?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::read::{optional_text, optional_web_address};
+use super::read::{optional_text, optional_web_address, whole_number};
 use super::section::section;
 use super::value::Secret;
 
@@ -49,6 +49,9 @@ section! {
     /// `/console/sign-in/callback`.
     #[serde(deserialize_with = "optional_web_address")]
     public_url: Option<String>;
+    /// Days for which it is kept what people did to the service, here or by the API and commands, from 1 to a century.
+    #[serde(deserialize_with = "whole_number::<_, _, 1, 36_500>")]
+    action_retention_days: u32 = 730;
 }
 
 impl ConsoleConfig {
