@@ -174,12 +174,11 @@ impl PostgresStore {
     pub(crate) fn rows<'q, R>(&self, query: impl LoadQuery<'q, PgConnection, R> + Clone) -> Result<Vec<R>, Error> {
         if let Some(replica) = &self.replica {
             let query = query.clone();
-            let read = |connection: &mut PgConnection| query.internal_load(connection).and_then(Iterator::collect);
-            if let Some(outcome) = replica.read(|store| store.attempt(read)) {
+            if let Some(outcome) = replica.read(|store| store.attempt(|connection| load(query, connection))) {
                 return outcome;
             }
         }
-        self.on_connection(|connection| query.internal_load(connection).and_then(Iterator::collect))
+        self.on_connection(|connection| load(query, connection))
     }
 
     /// Runs a statement that writes outside of a unit of work, and returns the number of rows.
@@ -308,6 +307,10 @@ struct BackendRow {
 struct VersionRow {
     #[diesel(sql_type = Text)]
     version: String,
+}
+
+fn load<'q, R>(query: impl LoadQuery<'q, PgConnection, R>, connection: &mut PgConnection) -> QueryResult<Vec<R>> {
+    query.internal_load(connection).and_then(Iterator::collect)
 }
 
 /// The versions of the migrations that have run. Asked without diesel, which would create its table where it is
