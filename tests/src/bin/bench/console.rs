@@ -89,7 +89,7 @@ pub fn run(
     sizes: &[usize],
 ) -> Vec<Line> {
     let person = Person::new(5, "staff@example.com", "staff").claim("administrator", json!(true));
-    provider.set_person(Some(person.claim("superuser", json!(true))));
+    provider.set_person(Some(person));
     let mut visit = Visit::new(server);
     visit.sign_in();
     let mut lines = Vec::new();

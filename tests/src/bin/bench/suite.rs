@@ -122,6 +122,8 @@ pub fn run_pages(database: &Database, synchronous: &str, sizes: &[usize]) -> Pag
 pub fn run_console(database: &Database, synchronous: &str, sizes: &[usize]) -> ConsoleFindings {
     let provider = FakeIdentityProvider::start();
     let server = Server::start_with(database.url(), &console::settings(&provider.url()));
+    let ran = server.command(&["superuser", "staff"]);
+    assert!(ran.succeeded, "{}", ran.stderr);
     let customer = Customer::new(&server);
     let mut sql = Sql::connect(database.url(), synchronous);
     ConsoleFindings { name: sql.name(), lines: console::run(&server, &provider, &customer, &mut sql, sizes) }

@@ -1,8 +1,8 @@
 //! Plays a day of many customers' learners and admins in minutes, on each database: `load [flat-out] [SECONDS]
 //! [postgres|sqlite]`, by default a minute on each.
 //!
-//! Sixty-four clients send what the service is asked most, at random moments: together 640 requests a second, as many as
-//! come for a hundred million seats in their busiest hour (docs/SCALING.md). With `flat-out`, each sends its next one as
+//! Sixty-four clients send what the service is asked most, at random moments: together 320 requests a second, as many as
+//! fifty million seats bring in their busiest hour (docs/SCALING.md). With `flat-out`, each sends its next one as
 //! soon as it got its last answer. Meanwhile plans are provisioned, assigned, renewed and expired, ten thousand licenses
 //! at a time. It prints how many requests a second there were, how long they took, and the server's memory over time.
 //!
@@ -34,7 +34,7 @@ use crate::clients::{CLIENTS, World};
 use crate::report::{Report, Times};
 
 /// The mean time between two requests of a client.
-const PACE: Duration = Duration::from_millis(100);
+const PACE: Duration = Duration::from_millis(200);
 
 /// How often memory is read in a run.
 const SAMPLES: u32 = 20;
