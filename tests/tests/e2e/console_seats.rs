@@ -1,6 +1,6 @@
 //! The console's lists and pages of licenses, over HTTP.
 
-use license_manager_tests::{Database, FakeIdentityProvider, on_both_databases, text};
+use license_manager_tests::{Customer, Database, FakeIdentityProvider, Plan, on_both_databases, text};
 
 use crate::console::{between, scene, staff};
 use crate::console_plans::{sent, visit};
@@ -9,6 +9,7 @@ on_both_databases!(
     a_license_is_reminded_and_revoked_from_its_page,
     revoked_licenses_are_selected_to_set_them_back,
     the_first_page_of_licenses_keeps_the_filter,
+    people_are_moved_by_their_addresses,
 );
 
 fn a_license_is_reminded_and_revoked_from_its_page(database: Database) {
@@ -63,4 +64,51 @@ fn the_first_page_of_licenses_keeps_the_filter(database: Database) {
     let second = visit.page(&format!("{list}{next}"));
     assert_eq!(second.matches("name=\"license\"").count(), 2, "{second}");
     assert!(second.contains("href=\"?email=crowd&amp;order=email\""), "{second}");
+}
+
+/// The form of a transfer between these plans.
+fn transfer(token: &str, customer: &Customer, old: &Plan, new: &Plan, whom: &str) -> String {
+    format!(
+        "form_token={token}&agreement={}&old_subscription_plan={}&new_subscription_plan={}&license_uuids={whom}",
+        customer.agreement, old.uuid, new.uuid
+    )
+}
+
+fn people_are_moved_by_their_addresses(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let customer = &scene.customer;
+    let (old, new) = (&scene.plan, customer.plan(2));
+    let (amy, bob) = (customer.email("amy"), customer.email("bob"));
+    old.assign(std::slice::from_ref(&bob)).expect(200);
+    new.assign(std::slice::from_ref(&amy)).expect(200);
+    let (mut visit, token) = visit(&scene, &provider, staff());
+
+    // What is selected on the plan's page, or all that match there, is in the form.
+    let licenses = old.licenses("assigned");
+    let id_of = |email: &str| {
+        let license = licenses.iter().find(|license| license["user_email"] == email);
+        text(&license.expect("a license")["uuid"])
+    };
+    let chosen = |form: String| format!("form_token={token}&from_plan={}&{form}", old.uuid);
+    for form in [format!("license={}", id_of(&bob)), "all=yes&email=bob".to_owned()] {
+        let page = sent(&mut visit, "/console/transfers/new/", &chosen(form.clone()));
+        assert!(page.contains(&format!(">{}</textarea>", id_of(&bob))), "{form}: {page}");
+    }
+    let page = visit.page(&format!("/console/licenses/{}/", id_of(&bob)));
+    let link = between(&page, "href=\"/console/transfers/new/", "\"").replace("&amp;", "&");
+    assert!(visit.page(&format!("/console/transfers/new/{link}")).contains(&id_of(&bob)));
+
+    // Somebody without a license there, and somebody with one of each plan.
+    let stranger = transfer(&token, customer, old, &new, &format!("{bob},eve@example.com"));
+    let page = sent(&mut visit, "/console/transfers/new/", &stranger);
+    assert!(page.contains("No live license of the plan is of eve@example.com."), "{page}");
+    let both = transfer(&token, customer, old, &new, &format!("{amy}%0A{bob}"));
+    let page = sent(&mut visit, "/console/transfers/new/", &both);
+    assert!(page.contains("1 person would hold two live licenses") && page.contains(&amy), "{page}");
+    let rest = between(&page, "aria-label=\"Ids of licenses\">", "<");
+    assert_eq!(rest, id_of(&bob), "amy's is left out");
+    let page = sent(&mut visit, "/console/transfers/new/", &transfer(&token, customer, old, &new, &rest));
+    assert!(page.contains("1 license") && page.contains("would move"), "{page}");
+    scene.database().assert_sound();
 }

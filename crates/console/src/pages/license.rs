@@ -121,6 +121,9 @@ fn actions(visitor: &Visitor, row: &LicenseRow) -> Markup {
                 }
             }
             @if visitor.rights.may(Action::Support) {
+                @if is_live {
+                    a.button href={ "/console/transfers/new/?from_plan=" (row.plan) "&license=" (row.id) } { "Move" }
+                }
                 a.button href={ "/console/licenses/" (row.id) "/edit/" } { "Edit" }
             }
         }

@@ -277,6 +277,7 @@ pub(crate) async fn licenses(
                     label { input type="checkbox" name="all" value="yes"; " all that match the filter" }
                     button name="act" value="remind" { "Remind" }
                     @if may_set_back {
+                        button formaction="/console/transfers/new/" name="from_plan" value=(shown.plan.id) { "Move" }
                         button formaction=(shown.address("revert/")) { "Set back" }
                     }
                     button.grave name="act" value="revoke" { "Revoke" }

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use license_manager_domain::history::FieldChange;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::use_cases::{LeftAlone, Reverted};
-use license_manager_domain::{Error, FieldErrors, LicenseId, RevertRequest};
+use license_manager_domain::{Error, FieldErrors, LicenseId, LicenseStatus, RevertRequest};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use super::history::{SILENT, label, value};
 use super::license_edit::field;
 use super::lists::{counted, number};
 use super::plan::{Shown, find};
+use super::seats::selected_ids;
 use super::sign_in::redirect;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -73,6 +74,8 @@ pub(crate) async fn revert(
     let shown = permitted(&visitor, &path).await?;
     // Licenses that were selected in the list come without a moment.
     if fields.all("as_of").next().is_none() {
+        let ids = selected_ids(&visitor, shown.plan.id, &fields, &LicenseStatus::ALL).await?;
+        let fields = Fields::of_pairs(ids.iter().map(|id| ("license", id.to_string())).collect());
         return Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), None));
     }
     let (as_of, licenses) = match (moment_in(&fields), licenses_in(&fields)) {

@@ -2,8 +2,10 @@
 
 use actix_web::{HttpResponse, web};
 use license_manager_domain::permissions::Action;
-use license_manager_domain::ports::{LicenseFilter, StoreExt};
-use license_manager_domain::{Email, Error, LicenseCounts, LicenseId, LicenseSelection, LicenseStatus, ReminderMail};
+use license_manager_domain::ports::{CustomerScope, LicenseFilter, LicenseSearch, StoreExt};
+use license_manager_domain::{
+    Email, Error, LicenseCounts, LicenseId, LicenseSelection, LicenseStatus, PlanId, ReminderMail,
+};
 use maud::html;
 use uuid::Uuid;
 
@@ -15,6 +17,9 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::session::Visitor;
+
+/// The most licenses that a form names one by one.
+pub(super) const MAX_NAMED: usize = 10_000;
 
 /// What is done.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +87,7 @@ async fn selected(visitor: &Visitor, shown: &Shown, fields: &Fields) -> Result<S
         let counts = visitor.read(move |console| console.manager.license_overview(plan, &counted)).await?;
         return Ok(Selected { whose: LicenseSelection::Matching(filter), counts });
     }
-    let ids: Vec<LicenseId> = fields.all("license").filter_map(|id| Uuid::parse_str(id).ok()).map(LicenseId).collect();
+    let ids = named(fields);
     let found =
         visitor.read(move |console| console.manager.store().read(|unit| unit.lookups().find_by_ids(&ids))).await?;
     let mut counts = LicenseCounts::default();
@@ -92,6 +97,38 @@ async fn selected(visitor: &Visitor, shown: &Shown, fields: &Fields) -> Result<S
         emails.extend(license.holder_email().filter(|_| license.is_live()).cloned());
     }
     Ok(Selected { whose: LicenseSelection::Emails(emails), counts })
+}
+
+/// The ids of the selected licenses.
+fn named(fields: &Fields) -> Vec<LicenseId> {
+    fields.all("license").filter_map(|id| Uuid::parse_str(id).ok()).map(LicenseId).collect()
+}
+
+/// The ids of what the form of a plan's list selects, of these states: the selected licenses, or all that match.
+pub(super) async fn selected_ids(
+    visitor: &Visitor,
+    plan: PlanId,
+    fields: &Fields,
+    states: &[LicenseStatus],
+) -> Result<Vec<LicenseId>, PageError> {
+    if !fields.has("all") {
+        return Ok(named(fields));
+    }
+    let mut filter = filter(fields);
+    if let Some(statuses) = &mut filter.statuses {
+        statuses.retain(|status| states.contains(status));
+    }
+    let search = LicenseSearch { scope: CustomerScope::All, customer: None, plan: Some(plan), filter };
+    let ids = visitor
+        .read(move |console| {
+            let most = MAX_NAMED as i64 + 1;
+            console.manager.store().read(|unit| unit.lookups().first_ids(&search, &[], most))
+        })
+        .await?;
+    if ids.len() > MAX_NAMED {
+        return Err(PageError::BadForm("More than 10,000 licenses match. Go back and narrow the filter."));
+    }
+    Ok(ids)
 }
 
 fn previewed(

@@ -1,12 +1,16 @@
 //! A transfer: what it would move, running it, and the way back.
 
+use std::collections::HashSet;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::console::LicenseRow;
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::{HistoricChange, TransferChanges};
-use license_manager_domain::{Conflict, Error, FieldErrors, LicenseTransferJob, SubscriptionPlan, TransferJobId};
+use license_manager_domain::{
+    Conflict, Error, FieldErrors, LicenseId, LicenseTransferJob, SubscriptionPlan, TransferJobId,
+};
 use maud::{Markup, html};
 
 use super::form::{MAX_NOTES, days};
@@ -127,7 +131,7 @@ fn page(visitor: &Visitor, shown: &Shown, told: &Markup) -> HttpResponse {
             @if let Some(at) = job.completed_at { dt { "Moved" } dd { (moment(at)) " UTC" } }
         } }
         @if let Some(run) = last { (result(run, order, licenses)) }
-        @else { p.note { "Nobody has looked at what would move. That changes nothing, and shows every license." } }
+        @else { p.note { "It is not known yet what would move. To look changes nothing, and shows every license." } }
         form.card method="post" action=(shown.address("notes/")) {
             (token(visitor))
             (field("notes", "Notes", &FieldErrors::default(), &input(&notes, "notes", MAX_NOTES)))
@@ -190,14 +194,14 @@ pub(super) async fn looked_at(visitor: &Visitor, id: TransferJobId, query: &str)
         Ok(()) => Ok(redirect(&format!("{PATH}{id}/{query}"))),
         Err(PageError::Domain(Error::Conflict(conflict))) => {
             let shown = find(visitor, &id.to_string()).await?;
-            Ok(page(visitor, &shown, &refusal(&conflict)))
+            Ok(page(visitor, &shown, &refusal(visitor, &shown.job.order, &conflict)))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Why nothing moves: who would hold two licenses.
-fn refusal(conflict: &Conflict) -> Markup {
+/// Why nothing moves: who would hold two licenses, and the way to leave them out.
+fn refusal(visitor: &Visitor, order: &TransferOrder, conflict: &Conflict) -> Markup {
     let held: &[HeldTwice] = match conflict {
         Conflict::LiveLicense(held) => held,
         _ => &[],
@@ -211,6 +215,27 @@ fn refusal(conflict: &Conflict) -> Markup {
                 ul { @for held in held.iter().take(SHOWN as usize) { li {
                     (person_link(held.email.as_str())) " · " a href={ "/console/licenses/" (held.license) "/" } { "the license that would move" }
                 } } }
+                (without(visitor, order, held))
+            }
+        }
+    }
+}
+
+/// The button that makes a transfer of the other licenses.
+fn without(visitor: &Visitor, order: &TransferOrder, held: &[HeldTwice]) -> Markup {
+    let TransferredLicenses::Named(ids) = &order.licenses else { return html! {} };
+    let held: HashSet<LicenseId> = held.iter().map(|held| held.license).collect();
+    let rest: Vec<String> = ids.iter().filter(|id| !held.contains(*id)).map(LicenseId::to_string).collect();
+    html! {
+        @if !rest.is_empty() {
+            form method="post" action={ (PATH) "new/" } {
+                (token(visitor))
+                input type="hidden" name="agreement" value=(order.agreement);
+                input type="hidden" name="old_subscription_plan" value=(order.old_plan);
+                input type="hidden" name="new_subscription_plan" value=(order.new_plan);
+                input type="hidden" name="notes" value=(order.notes.as_deref().unwrap_or_default());
+                textarea hidden name="license_uuids" aria-label="Ids of licenses" { (rest.join("\n")) }
+                button { "Make a transfer without them" }
             }
         }
     }
@@ -233,7 +258,7 @@ pub(crate) async fn run(
                 Ok(()) => return Ok(redirect(&shown.address("?done=moved"))),
                 Err(PageError::Domain(Error::Conflict(conflict))) => {
                     let again = find(&visitor, &path).await?;
-                    return Ok(page(&visitor, &again, &refusal(&conflict)));
+                    return Ok(page(&visitor, &again, &refusal(&visitor, &again.job.order, &conflict)));
                 }
                 Err(PageError::Domain(error @ Error::Refused(_))) => refused = Some(error.to_string()),
                 Err(error) => return Err(error),
