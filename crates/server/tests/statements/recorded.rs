@@ -56,8 +56,8 @@ impl Recorded {
         let metrics = Arc::new(Metrics::new().unwrap());
         let monitor = Monitor::new(&self.config, metrics, self.opened.clone(), self.manager.clone());
         monitor.started();
-        let (monitor, stopping) = (Arc::new(monitor), Arc::new(Notify::new()));
-        web::Data::new(AppState::new(&self.config, self.manager.clone(), monitor, stopping).await.unwrap())
+        let (monitor, wake_jobs) = (Arc::new(monitor), Arc::new(Notify::new()));
+        web::Data::new(AppState::new(&self.config, self.manager.clone(), monitor, wake_jobs).await.unwrap())
     }
 
     /// Begins to record.
