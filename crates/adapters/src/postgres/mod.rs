@@ -1,8 +1,8 @@
 //! Storage in Postgres, version 15 or later.
 //!
-//! [`PostgresStore`] runs units of work. A `PostgresUnit` is one unit of work and implements every repository, one file
-//! for each. `error` says what database errors mean, `pool` makes and drops connections, `replica` reads from a
-//! standby.
+//! [`PostgresStore`] runs units of work. A `PostgresUnit` is one unit of work and implements every repository, here or in
+//! `rows`, one file for each. `error` says what database errors mean, `pool` makes and drops connections, `replica` reads
+//! from a standby.
 //!
 //! A change of any number of rows is one statement, which also writes their history (`recording`).
 

@@ -1,6 +1,6 @@
 //! What both databases share, one file for each subject: rows, their conversion to domain values, the parts of queries
-//! that are the same, and the repositories whose statements are the same. The other statements are in
-//! [`crate::postgres`] and [`crate::sqlite`].
+//! that are the same, and the repositories that are much the same. What differs of these, and the other repositories, are
+//! in [`crate::postgres`] and [`crate::sqlite`].
 
 pub(crate) mod agreements;
 pub(crate) mod due_work;

@@ -1,7 +1,7 @@
 //! Storage in one SQLite file, for installations without a database server.
 //!
-//! [`SqliteStore`] runs units of work. A `SqliteUnit` is one unit of work and implements every repository, one file for
-//! each. `recording` writes history, `connections` opens the file.
+//! [`SqliteStore`] runs units of work. A `SqliteUnit` is one unit of work and implements every repository, here or in
+//! `rows`, one file for each. `recording` writes history, `connections` opens the file.
 //!
 //! The file is in WAL mode, so readers never wait. Writers take turns: writers of this process wait for the one
 //! connection that writes, writers of other processes wait for the file's lock. A statement over many rows gets them as
