@@ -5,3 +5,4 @@ mod deliveries;
 mod operations;
 mod recorded;
 mod requests;
+mod screens;
