@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
-use license_manager_domain::permissions::Action;
+use license_manager_domain::permissions::{Action, Rights};
 use maud::{DOCTYPE, Markup, html};
 
 use crate::assets;
@@ -28,16 +28,27 @@ pub(crate) enum Section {
     None,
 }
 
-/// The menu: the section, its address, its name, and what one must be permitted to see it.
-const MENU: [(Section, &str, &str, Action); 8] = [
-    (Section::Home, "/console/", "Home", Action::Browse),
-    (Section::Customers, "/console/customers/", "Customers", Action::Browse),
-    (Section::Plans, "/console/plans/", "Plans", Action::Browse),
-    (Section::Renewals, "/console/renewals/", "Renewals", Action::Support),
-    (Section::Transfers, "/console/transfers/", "Transfers", Action::Support),
-    (Section::Records, "/console/records/", "Records", Action::Support),
-    (Section::Operations, "/console/operations/", "Operations", Action::Operate),
-    (Section::Sessions, "/console/sessions/", "Sessions", Action::Browse),
+impl Section {
+    /// Whether somebody with these rights may see it.
+    fn is_for(self, rights: &Rights) -> bool {
+        match self {
+            Self::Renewals | Self::Transfers | Self::Records => rights.may(Action::Browse),
+            Self::Operations => rights.may(Action::Operate),
+            _ => rights.scope(Action::Browse).is_some(),
+        }
+    }
+}
+
+/// The menu: the section, its address, and its name.
+const MENU: [(Section, &str, &str); 8] = [
+    (Section::Home, "/console/", "Home"),
+    (Section::Customers, "/console/customers/", "Customers"),
+    (Section::Plans, "/console/plans/", "Plans"),
+    (Section::Renewals, "/console/renewals/", "Renewals"),
+    (Section::Transfers, "/console/transfers/", "Transfers"),
+    (Section::Records, "/console/records/", "Records"),
+    (Section::Operations, "/console/operations/", "Operations"),
+    (Section::Sessions, "/console/sessions/", "Sessions"),
 ];
 
 /// A page for somebody who is signed in.
@@ -72,8 +83,8 @@ pub(crate) fn page_with(
                 }
             }
             nav.main aria-label="Main" {
-                @for (entry, address, name, action) in MENU {
-                    @if visitor.rights.scope(action).is_some() {
+                @for (entry, address, name) in MENU {
+                    @if entry.is_for(&visitor.rights) {
                         a href=(address) aria-current=[(entry == section).then_some("page")] { (name) }
                     }
                 }

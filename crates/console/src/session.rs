@@ -65,6 +65,11 @@ impl Visitor {
         }
     }
 
+    /// Refuses those who may not do this for every customer.
+    pub(crate) fn require_everywhere(&self, action: Action) -> Result<(), PageError> {
+        if self.rights.may(action) { Ok(()) } else { Err(PageError::Forbidden) }
+    }
+
     /// Reads at the database.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

@@ -18,11 +18,12 @@ on_both_databases!(
     people_sign_in_at_a_real_provider_and_are_logged_out_by_it,
 );
 
-/// Pages for operators, and for who does manual work.
+/// Pages for operators, for who does manual work, and for who reads everything.
 const OPERATIONS: [&str; 6] = ["", "webhooks/", "schedule/", "jobs/", "enrollments/", "actions/"];
-const MANUAL: [&str; 9] = [
+const MANUAL: [&str; 3] = ["transfers/new/", "records/products/new/", "records/plan-types/new/"];
+const EVERYTHING: [&str; 9] = [
+    "renewals/?state=all",
     "transfers/",
-    "transfers/new/",
     "records/",
     "records/plan-types/",
     "records/roles/",
@@ -31,6 +32,12 @@ const MANUAL: [&str; 9] = [
     "records/notifications/",
     "records/license-events/",
 ];
+
+/// What somebody does, and everything before it: reads everything, does manual work, operates, retires people.
+const READS: u8 = 1;
+const WORKS: u8 = 2;
+const OPERATES: u8 = 3;
+const RETIRES: u8 = 4;
 
 fn pages_are_for_those_whom_they_are_for(database: Database) {
     let provider = FakeIdentityProvider::start();
@@ -41,16 +48,16 @@ fn pages_are_for_those_whom_they_are_for(database: Database) {
     scene.server.client(&root).post(&format!("{PROVISIONING}/role-assignments/"), &role).expect(201);
     let role = json!({ "username": "vera", "role": "license_manager_viewer" });
     scene.server.client(&root).post(&format!("{PROVISIONING}/role-assignments/"), &role).expect(201);
-    // Who, and whether they operate, do manual work and retire people.
     let people = [
-        (Person::new(4, "vera@example.com", "vera"), false, false, false),
-        (scene.customer.admin(), false, false, false),
-        (staff(), false, true, false),
-        (Person::new(8, "pia@example.com", "pia").role("enterprise_provisioning_admin:*"), false, true, false),
-        (Person::new(6, "oscar@example.com", "oscar"), true, true, false),
-        (root, true, true, true),
+        (scene.customer.admin(), 0),
+        (Person::new(4, "vera@example.com", "vera"), READS),
+        (staff(), WORKS),
+        (Person::new(8, "pia@example.com", "pia").role("enterprise_provisioning_admin:*"), WORKS),
+        (Person::new(6, "oscar@example.com", "oscar"), OPERATES),
+        (root, RETIRES),
     ];
-    for (person, operates, works, retires) in people {
+    for (person, rights) in people {
+        let [reads, works, operates, retires] = [READS, WORKS, OPERATES, RETIRES].map(|needed| rights >= needed);
         let about = format!("{person:?}");
         provider.set_person(Some(person));
         let mut visit = Visit::new(&scene.server);
@@ -63,9 +70,19 @@ fn pages_are_for_those_whom_they_are_for(database: Database) {
         for below in OPERATIONS {
             expect(format!("/console/operations/{below}"), operates, "href=\"/console/operations/\"");
         }
-        for below in MANUAL {
+        for below in EVERYTHING {
             let (section, _) = below.split_once('/').unwrap();
-            expect(format!("/console/{below}"), works, &format!("href=\"/console/{section}/\""));
+            expect(format!("/console/{below}"), reads, &format!("href=\"/console/{section}/\""));
+        }
+        for below in MANUAL {
+            assert_eq!(
+                visit.get(&format!("/console/{below}")).status,
+                if works { 200 } else { 403 },
+                "{below}: {about}"
+            );
+            let list = below.replace("products/", "").replace("new/", "");
+            let offered = reads && visit.page(&format!("/console/{list}")).contains(&format!("/console/{below}"));
+            assert_eq!(offered, works, "{below}: {about}");
         }
         assert_eq!(visit.get("/console/people/retire/").status, if retires { 200 } else { 403 }, "{about}");
         let amy = visit.page(&format!("/console/people/?email={}", scene.customer.email("amy")));

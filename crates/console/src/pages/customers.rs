@@ -122,8 +122,8 @@ pub(crate) async fn agreement(
                     @if provisions {
                         a.button href={ "/console/customers/" (id) "/terms/" } { "Edit name and catalog" }
                     }
-                    @if supports {
-                        a.button href={ "/console/customers/" (id) "/edit/" } { "Edit settings" }
+                    @if supports { a.button href={ "/console/customers/" (id) "/edit/" } { "Edit settings" } }
+                    @if visitor.rights.may(Action::Browse) {
                         a.button href={ "/console/renewals/?agreement=" (id) } { "Renewals" }
                     }
                     @if provisions { a.button.first href={ "/console/plans/new/?agreement=" (id) } { "New plan" } }

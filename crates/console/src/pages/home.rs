@@ -143,7 +143,7 @@ fn renewals(visitor: &Visitor, renewals: &[RenewalRow], now: DateTime<Utc>) -> M
         } @else {
             table { tbody { @for renewal in renewals { tr {
                 td.long {
-                    @if visitor.rights.may(Action::Support) {
+                    @if visitor.rights.may(Action::Browse) {
                         a href={ "/console/renewals/" (renewal.id) "/" } { (renewal.prior_plan_title) }
                     } @else {
                         a href={ "/console/plans/" (renewal.prior_plan) "/" } { (renewal.prior_plan_title) }

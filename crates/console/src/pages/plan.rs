@@ -97,7 +97,13 @@ pub(crate) fn head(visitor: &Visitor, shown: &Shown, current: &str) -> Markup {
                 span.chip { @if plan.is_active { "Active" } @else { "Not active" } }
                 @if plan.for_internal_use_only { span.chip { "Internal" } }
                 @if plan.last_freeze_timestamp.is_some() { span.chip { "Frozen" } }
-                @if shown.renewal.is_some() { span.chip { "Has a renewal" } }
+                @if let Some(renewal) = shown.renewal {
+                    span.chip {
+                        @if visitor.rights.may(Action::Browse) {
+                            a href={ "/console/renewals/" (renewal) "/" } { "Has a renewal" }
+                        } @else { "Has a renewal" }
+                    }
+                }
                 (actions(visitor, shown))
             }
         }
@@ -150,12 +156,7 @@ fn actions(visitor: &Visitor, shown: &Shown) -> Markup {
                     a.button href={ "/console/renewals/new/?plan=" (plan.id) } { "Renew" }
                 }
             }
-            @if supports {
-                @if let Some(renewal) = shown.renewal {
-                    a.button href={ "/console/renewals/" (renewal) "/" } { "Its renewal" }
-                }
-                a.button href=(shown.address("add/")) { "Add a license" }
-            }
+            @if supports { a.button href=(shown.address("add/")) { "Add a license" } }
             a.button.first href=(shown.address("assign/")) { "Assign licenses" }
         }
         @if supports && (!acts.is_empty() || is_unused) {

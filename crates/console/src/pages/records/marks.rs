@@ -3,12 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::console::{MarkFilters, Slice};
 use license_manager_domain::model::LicenseEventId;
+use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LicenseEventFilter;
 use license_manager_domain::{FieldErrors, LicenseId, PlanId};
 use maud::html;
 
 use super::deletion::{Doomed, bar, done};
-use super::{PATH, head, require};
+use super::{PATH, head, require, require_reading};
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -26,7 +27,7 @@ fn license(fields: &Fields) -> Option<LicenseId> {
 
 /// `GET /console/records/license-events/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
     let filters =
@@ -36,6 +37,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
     let found = visitor.list(move |source| source.store.mark_rows(&filters, slice)).await?;
     let path = format!("{PATH}license-events/");
+    let works = visitor.rights.may(Action::Support);
     let content = html! {
         (done(&query, ["license event", "license events"]))
         (head("license-events/"))
@@ -57,11 +59,11 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 @for name in ["event", "license"] { input type="hidden" name=(name) value=(query.text(name).unwrap_or_default()); }
                 div.card.wide { table {
                     thead { tr {
-                        th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                        @if works { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
                         th { "Event" } th { "Holder" } th { "Plan" } th { "When" } th { span.hidden { "Open" } }
                     } }
                     tbody { @for row in &found.rows { tr {
-                        td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select license event " (row.id) }; }
+                        @if works { td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select license event " (row.id) }; } }
                         td.long.mono { (row.event_name) }
                         td { @if let Some(email) = &row.email { (person_link(email)) } @else { "–" } }
                         td.long { a href={ "/console/plans/" (row.plan) "/" } { (row.plan_title) } }
@@ -69,7 +71,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                         td { a href={ "/console/licenses/" (row.license) "/" } { "License" } }
                     } } }
                 } }
-                (bar("license events", can_choose_all))
+                @if works { (bar("license events", can_choose_all)) }
             }
             (pages(&path, &query, page, found.total))
         }

@@ -47,7 +47,12 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
 
 /// Refuses everybody who does not do manual work.
 pub(crate) fn require(visitor: &Visitor) -> Result<(), PageError> {
-    if visitor.rights.may(Action::Support) { Ok(()) } else { Err(PageError::Forbidden) }
+    visitor.require_everywhere(Action::Support)
+}
+
+/// Refuses everybody who does not read all of it.
+pub(crate) fn require_reading(visitor: &Visitor) -> Result<(), PageError> {
+    visitor.require_everywhere(Action::Browse)
 }
 
 /// The title and the tabs of these pages.

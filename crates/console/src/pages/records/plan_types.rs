@@ -3,10 +3,11 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::FieldErrors;
 use license_manager_domain::model::{PlanType, PlanTypeId};
+use license_manager_domain::permissions::Action;
 use license_manager_domain::use_cases::PlanTypeChanges;
 use maud::{Markup, html};
 
-use super::{PATH, above, head, refusal, require};
+use super::{PATH, above, head, refusal, require, require_reading};
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
@@ -19,20 +20,26 @@ const MAX_LABEL: usize = 128;
 
 /// `GET /console/records/plan-types/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let plan_types = visitor.read(|console| console.manager.plan_types()).await?;
+    let works = visitor.rights.may(Action::Support);
     let content = html! {
         @if query.has("saved") { p.note.good role="status" { "The plan type was saved." } }
         (head("plan-types/"))
         div.title {
             p { "The kinds of products, and what their plans must name." }
-            div.actions { a.button.first href={ (PATH) "plan-types/new/" } { "New plan type" } }
+            @if works {
+                div.actions { a.button.first href={ (PATH) "plan-types/new/" } { "New plan type" } }
+            }
         }
         div.card.wide { table {
             thead { tr { th { "Plan type" } th { "Paid" } th { "Needs a NetSuite id" } th { "Needs a Salesforce id" } th { "Internal only" } th { "Description" } } }
             tbody { @for plan_type in &plan_types { tr {
-                td.long { a href={ (PATH) "plan-types/" (plan_type.id) "/" } { (plan_type.label) } }
+                td.long {
+                    @if works { a href={ (PATH) "plan-types/" (plan_type.id) "/" } { (plan_type.label) } }
+                    @else { (plan_type.label) }
+                }
                 td { (yes(plan_type.is_paid_subscription)) }
                 td { (yes(plan_type.ns_id_required)) }
                 td { (yes(plan_type.sf_id_required)) }
@@ -49,7 +56,6 @@ fn yes(flag: bool) -> Markup {
 }
 
 async fn find(visitor: &Visitor, path: &str) -> Result<PlanType, PageError> {
-    require(visitor)?;
     let id = path.parse().map(PlanTypeId).map_err(|_| PageError::NotFound)?;
     visitor.read(move |console| console.manager.plan_type(id)).await
 }
@@ -62,6 +68,7 @@ pub(crate) async fn new(visitor: Visitor) -> Result<HttpResponse, PageError> {
 
 /// `GET /console/records/plan-types/{plan_type}/`.
 pub(crate) async fn form(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
     let plan_type = find(&visitor, &path).await?;
     let flag = |flag: bool| if flag { "yes".to_owned() } else { String::new() };
     let fields = Fields::of([
@@ -77,7 +84,6 @@ pub(crate) async fn form(visitor: Visitor, path: web::Path<String>) -> Result<Ht
 
 /// `POST /console/records/plan-types/new/`.
 pub(crate) async fn create(Submitted { visitor, fields }: Submitted) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
     save_to(&visitor, None, &fields).await
 }
 
@@ -91,6 +97,7 @@ pub(crate) async fn save(
 }
 
 async fn save_to(visitor: &Visitor, known: Option<&PlanType>, fields: &Fields) -> Result<HttpResponse, PageError> {
+    require(visitor)?;
     let mut errors = reason_errors(fields);
     let label = fields.text("label").unwrap_or_default();
     if label.is_empty() || label.chars().count() > MAX_LABEL {

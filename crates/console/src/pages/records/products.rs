@@ -3,12 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{PlanType, PlanTypeId, Product, ProductId};
+use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::{HistoricChange, ProductChanges};
 use license_manager_domain::{Error, FieldErrors};
 use maud::{Markup, html};
 
-use super::{PATH, above, head, refusal, require};
+use super::{PATH, above, head, refusal, require, require_reading};
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
@@ -26,7 +27,7 @@ const VERSIONS: i64 = 50;
 
 /// `GET /console/records/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let (mut products, plan_types) =
         visitor.read(|console| Ok((console.manager.products()?, console.manager.plan_types()?))).await?;
@@ -48,7 +49,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             (choice(&query, "plan_type", "Plan type", &choices))
             button { "Show" }
             span.quiet { (products.len()) }
-            a.button.first href={ (PATH) "products/new/" } { "New product" }
+            @if visitor.rights.may(Action::Support) { a.button.first href={ (PATH) "products/new/" } { "New product" } }
         }
         @if products.is_empty() {
             p.note { "No product matches. " a href=(PATH) { "Show all" } }
@@ -76,7 +77,6 @@ struct Shown {
 }
 
 async fn find(visitor: &Visitor, path: Option<&str>) -> Result<Shown, PageError> {
-    require(visitor)?;
     let id = path.map(|text| text.parse().map(ProductId).map_err(|_| PageError::NotFound)).transpose()?;
     visitor
         .read(move |console| {
@@ -97,12 +97,14 @@ async fn find(visitor: &Visitor, path: Option<&str>) -> Result<Shown, PageError>
 
 /// `GET /console/records/products/new/`.
 pub(crate) async fn new(visitor: Visitor) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
     let shown = find(&visitor, None).await?;
     Ok(page(&visitor, &shown, &Fields::default(), &FieldErrors::default(), None))
 }
 
 /// `GET /console/records/products/{product}/`.
 pub(crate) async fn form(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+    require_reading(&visitor)?;
     let shown = find(&visitor, Some(&path)).await?;
     let fields = shown.product.as_ref().map_or_else(Fields::default, |product| {
         Fields::of([
@@ -132,6 +134,7 @@ pub(crate) async fn save(
 }
 
 async fn save_to(visitor: &Visitor, shown: &Shown, fields: &Fields) -> Result<HttpResponse, PageError> {
+    require(visitor)?;
     let changes = match read(fields) {
         Ok(changes) => changes,
         Err(errors) => return Ok(page(visitor, shown, fields, &errors, None)),
@@ -191,15 +194,17 @@ fn page(
     let content = html! {
         div { (crumbs(&above("", "Products"))) div.title { h1 { (title) } } }
         @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
-        form.card method="post" {
-            (token(visitor))
-            (field("name", "Name", errors, &input(fields, "name", MAX_NAME)))
-            (field("description", "Description", errors, &input(fields, "description", 1_000)))
-            (field("plan_type", "Plan type", errors, &plan_type_choice(fields, &shown.plan_types)))
-            (field("netsuite_id", "NetSuite id; empty for none", errors, &input(fields, "netsuite_id", 11)))
-            (field("salesforce_product_id", "Salesforce product id: 18 letters and digits, or empty", errors, &input(fields, "salesforce_product_id", 18)))
-            (field("reason", "Reason, for the history", errors, &input(fields, "reason", MAX_REASON)))
-            div.title { button.first { "Save" } a.button href=(PATH) { "Back" } }
+        @if visitor.rights.may(Action::Support) {
+            form.card method="post" {
+                (token(visitor))
+                (field("name", "Name", errors, &input(fields, "name", MAX_NAME)))
+                (field("description", "Description", errors, &input(fields, "description", 1_000)))
+                (field("plan_type", "Plan type", errors, &plan_type_choice(fields, &shown.plan_types)))
+                (field("netsuite_id", "NetSuite id; empty for none", errors, &input(fields, "netsuite_id", 11)))
+                (field("salesforce_product_id", "Salesforce product id: 18 letters and digits, or empty", errors, &input(fields, "salesforce_product_id", 18)))
+                (field("reason", "Reason, for the history", errors, &input(fields, "reason", MAX_REASON)))
+                div.title { button.first { "Save" } a.button href=(PATH) { "Back" } }
+            }
         }
         @if !shown.history.is_empty() {
             section.card { h2 { "History" } (timeline(&shown.history, |_| None)) }

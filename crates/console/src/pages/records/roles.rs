@@ -8,7 +8,7 @@ use license_manager_domain::{Entity, Error, FieldErrors};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::{PATH, above, head, refusal, require};
+use super::{PATH, above, head, refusal, require, require_reading};
 use crate::dates::day;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -42,7 +42,7 @@ pub(crate) fn user_address(username: &str) -> String {
 
 /// `GET /console/records/roles/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     shown(&visitor, &query, &Fields::default(), &FieldErrors::default(), None).await
 }
@@ -88,14 +88,15 @@ async fn shown(
             (table(visitor, &found.items))
             (pages(&path, query, page, found.total))
         }
-        (give_form(visitor, form, errors, refused))
+        @if visitor.rights.may(Action::Support) { (give_form(visitor, form, errors, refused)) }
     };
     Ok(layout::page(visitor, Section::Records, "Roles", &content))
 }
 
 /// Whether the visitor may give or take the role: nobody makes an operator who is none.
 fn may_change(visitor: &Visitor, role: &str) -> bool {
-    Role::in_database(role) != Some(Role::Operator) || visitor.rights.may(Action::Operate)
+    let needed = if Role::in_database(role) == Some(Role::Operator) { Action::Operate } else { Action::Support };
+    visitor.rights.may(needed)
 }
 
 fn table(visitor: &Visitor, roles: &[AssignedRole]) -> Markup {

@@ -3,12 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::console::{SentFilters, Slice};
 use license_manager_domain::model::{NotificationId, NotificationKind};
+use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::NotificationFilter;
 use license_manager_domain::{FieldErrors, PlanId};
 use maud::html;
 
 use super::deletion::{Doomed, bar, done};
-use super::{PATH, head, require};
+use super::{PATH, head, require, require_reading};
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -30,7 +31,7 @@ fn kind(fields: &Fields) -> Option<NotificationKind> {
 
 /// `GET /console/records/notifications/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
     let filters = SentFilters { plan: plan(&query), title: query.text("title"), kind: kind(&query) };
@@ -43,6 +44,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     kinds.insert(0, ("", "Every kind"));
     // A deletion chooses by plan and kind, so there is no "all" for a part of a title.
     let can_choose_all = !query.has("title");
+    let works = visitor.rights.may(Action::Support);
     let content = html! {
         (done(&query, ["notification", "notifications"]))
         (head("notifications/"))
@@ -64,11 +66,11 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 @for name in ["plan", "kind"] { input type="hidden" name=(name) value=(query.text(name).unwrap_or_default()); }
                 div.card.wide { table {
                     thead { tr {
-                        th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                        @if works { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
                         th { "Plan" } th { "Kind" } th { "Customer" } th.number { "Admin" } th { "Last sent" }
                     } }
                     tbody { @for row in &found.rows { tr {
-                        td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select notification " (row.id) }; }
+                        @if works { td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select notification " (row.id) }; } }
                         td.long { a href={ "/console/plans/" (row.plan) "/" } { (row.plan_title) } }
                         td { (row.kind.replace('_', " ")) }
                         td.mono { (row.customer) }
@@ -76,7 +78,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                         td { (moment(row.last_sent)) }
                     } } }
                 } }
-                (bar("notifications", can_choose_all))
+                @if works { (bar("notifications", can_choose_all)) }
             }
             (pages(&path, &query, page, found.total))
         }

@@ -2,9 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::console::Slice;
+use license_manager_domain::permissions::Action;
 use maud::html;
 
-use super::{PATH, head, require};
+use super::{PATH, head, require_reading};
 use crate::dates::day;
 use crate::error::PageError;
 use crate::form::Fields;
@@ -16,7 +17,7 @@ use crate::session::Visitor;
 
 /// `GET /console/records/opportunities/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
     let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
@@ -44,7 +45,11 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                     td { @if let Some(email) = &row.email { (person_link(email)) } @else { "–" } }
                     td.long { a href={ "/console/plans/" (row.plan) "/" } { (row.plan_title) } }
                     td { (day(row.created)) }
-                    td { a href={ "/console/licenses/" (row.license) "/edit/" } aria-label={ "Edit the license with " (row.source) } { "Edit" } }
+                    td { @if visitor.rights.may(Action::Support) {
+                        a href={ "/console/licenses/" (row.license) "/edit/" } aria-label={ "Edit the license with " (row.source) } { "Edit" }
+                    } @else {
+                        a href={ "/console/licenses/" (row.license) "/" } aria-label={ "The license with " (row.source) } { "License" }
+                    } }
                 } } }
             } }
             (pages(&path, &query, page, found.total))

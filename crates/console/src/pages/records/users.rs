@@ -9,7 +9,7 @@ use license_manager_domain::{Error, LmsUserId};
 use maud::{Markup, html};
 
 use super::roles::{user_address, words};
-use super::{PATH, above, head, require};
+use super::{PATH, above, head, require_reading};
 use crate::dates::{day, moment};
 use crate::error::PageError;
 use crate::form::Fields;
@@ -25,7 +25,7 @@ const CHANGES: i64 = 100;
 
 /// `GET /console/records/users/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
     let yes = |name: &str| query.text(name).map(|value| value == "yes");
@@ -88,7 +88,7 @@ struct Shown {
 
 /// `GET /console/records/users/one/?name=`.
 pub(crate) async fn user(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let name = query.text("name").ok_or(PageError::NotFound)?;
     let (username, operates) = (name.clone(), visitor.rights.may(Action::Operate));

@@ -55,9 +55,10 @@ pub(super) fn filters(scope: CustomerScope, fields: &Fields, now: DateTime<Utc>)
 
 /// `GET /console/renewals/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    visitor.require_everywhere(Action::Browse)?;
     let query = Fields::of_query(&request);
     let now = visitor.console.manager.now();
-    let filters = filters(visitor.scope(Action::Support)?, &query, now);
+    let filters = filters(CustomerScope::All, &query, now);
     let sorted = Sorted { fields: &query, usual: "effective" };
     let (by, descending) = sorted.by();
     let by = match by.as_str() {

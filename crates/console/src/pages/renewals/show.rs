@@ -66,7 +66,8 @@ pub(crate) async fn show(
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
-    let shown = find(&visitor, &path, Action::Support).await?;
+    visitor.require_everywhere(Action::Browse)?;
+    let shown = find(&visitor, &path, Action::Browse).await?;
     let of = EntityRef::Renewal(shown.details.renewal.id);
     let history = visitor.read(move |console| console.manager.latest_changes(of, VERSIONS)).await?;
     let done = match Fields::of_query(&request).text("done").as_deref() {

@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::console::LicenseRow;
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::{HistoricChange, TransferChanges};
 use license_manager_domain::{
@@ -57,7 +58,6 @@ fn id_in(path: &str) -> Result<TransferJobId, PageError> {
 }
 
 async fn find(visitor: &Visitor, path: &str) -> Result<Shown, PageError> {
-    require(visitor)?;
     let id = id_in(path)?;
     visitor
         .read(move |console| {
@@ -79,6 +79,7 @@ pub(crate) async fn job(
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, PageError> {
+    visitor.require_everywhere(Action::Browse)?;
     let shown = find(&visitor, &path).await?;
     let query = Fields::of_query(&request);
     let told = html! {
@@ -97,7 +98,7 @@ fn page(visitor: &Visitor, shown: &Shown, told: &Markup) -> HttpResponse {
     let Shown { job, plans: (old, new), licenses, history } = shown;
     let order = &job.order;
     let last = job.runs.last();
-    let is_done = job.completed_at.is_some();
+    let (is_done, works) = (job.completed_at.is_some(), visitor.rights.may(Action::Support));
     let notes = Fields::of([("notes", order.notes.clone().unwrap_or_default())]);
     let content = html! {
         (told)
@@ -107,7 +108,8 @@ fn page(visitor: &Visitor, shown: &Shown, told: &Markup) -> HttpResponse {
                 h1 { (shown.title()) }
                 @if is_done { span.state.activated { "Done" } } @else { span.state.assigned { "Not done yet" } }
                 div.actions {
-                    @if is_done {
+                    @if !works {}
+                    @else if is_done {
                         form method="post" action=(shown.address("reverse/")) { (token(visitor)) button { "Make the way back" } }
                     } @else {
                         form method="post" action=(shown.address("try/")) { (token(visitor)) button { "Look at what would move" } }
@@ -129,13 +131,16 @@ fn page(visitor: &Visitor, shown: &Shown, told: &Markup) -> HttpResponse {
                 }
             }
             @if let Some(at) = job.completed_at { dt { "Moved" } dd { (moment(at)) " UTC" } }
+            @if !works { dt { "Notes" } dd { (order.notes.as_deref().unwrap_or("–")) } }
         } }
         @if let Some(run) = last { (result(run, order, licenses)) }
         @else { p.note { "It is not known yet what would move. To look changes nothing, and shows every license." } }
-        form.card method="post" action=(shown.address("notes/")) {
-            (token(visitor))
-            (field("notes", "Notes", &FieldErrors::default(), &input(&notes, "notes", MAX_NOTES)))
-            button { "Save the notes" }
+        @if works {
+            form.card method="post" action=(shown.address("notes/")) {
+                (token(visitor))
+                (field("notes", "Notes", &FieldErrors::default(), &input(&notes, "notes", MAX_NOTES)))
+                button { "Save the notes" }
+            }
         }
         section.card {
             h2 { "History of the transfer" }
@@ -246,6 +251,7 @@ pub(crate) async fn run(
     Submitted { visitor, fields }: Submitted,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
     let shown = find(&visitor, &path).await?;
     let id = shown.job.id;
     let mut refused = None;
@@ -347,6 +353,7 @@ pub(crate) async fn delete(
     Submitted { visitor, fields }: Submitted,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
+    require(&visitor)?;
     let shown = find(&visitor, &path).await?;
     let id = shown.job.id;
     let mut refused = None;

@@ -37,12 +37,12 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
 
 /// Refuses everybody who does not do manual work.
 pub(crate) fn require(visitor: &Visitor) -> Result<(), PageError> {
-    if visitor.rights.may(Action::Support) { Ok(()) } else { Err(PageError::Forbidden) }
+    visitor.require_everywhere(Action::Support)
 }
 
 /// `GET /console/transfers/`.
 pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
-    require(&visitor)?;
+    visitor.require_everywhere(Action::Browse)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
     let filters = TransferFilters {
@@ -58,7 +58,9 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         div.title {
             h1 { "Transfers" }
             span.quiet { (total(found.total)) }
-            div.actions { a.button.first href={ (PATH) "new/" } { "New transfer" } }
+            @if visitor.rights.may(Action::Support) {
+                div.actions { a.button.first href={ (PATH) "new/" } { "New transfer" } }
+            }
         }
         form.filters {
             (choice(&query, "state", "State", &states))
