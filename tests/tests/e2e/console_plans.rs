@@ -329,7 +329,9 @@ fn a_plan_is_shown_as_it_was(database: Database) {
     let scene = scene(database, &provider);
     let (mut visit, _) = visit(&scene, &provider, scene.customer.admin());
     let path = format!("/console/plans/{}/as-of/", scene.plan.uuid);
-    assert!(visit.page(&path).contains("<dt>Revoke max percentage</dt>"), "without a moment, it is that of now");
+    let page = visit.page(&path);
+    assert!(page.contains("<dt>Revoke max percentage</dt>"), "without a moment, it is that of now: {page}");
+    assert_eq!(page.matches("The licenses").count(), 1, "so are the numbers: {page}");
     assert!(visit.page(&format!("{path}?at=soon")).contains("This is no date and time."));
     assert!(visit.page(&format!("{path}?at=2999-01-01T00:00")).contains("yet to come"));
     let page = visit.page(&format!("{path}?at=2020-01-01T00:00"));
@@ -432,7 +434,8 @@ fn a_provisioner_works_in_a_browser(database: Database) {
     browser.reads("Chemestry → Chemistry");
     browser.press("Details");
     browser.press("Show");
-    browser.reads("When that day ended, or now");
+    browser.reads("Licenses changed on that day.");
+    browser.reads("The licenses now");
     browser.picture("as-of");
 
     // Freeze what can be frozen, of all plans.

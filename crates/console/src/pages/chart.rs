@@ -69,6 +69,7 @@ mod tests {
             day: NaiveDate::from_ymd_opt(2030, 1, 1).unwrap() + chrono::Days::new(number.into()),
             counts: LicenseCounts { activated, assigned: 1, unassigned: 2, revoked: 0 },
             activations: 0,
+            has_changed: true,
         };
         let days: Vec<SeatDay> = (0..500).map(|number| day(number, i64::from(number))).collect();
         let chart = by_day(&days).into_string();

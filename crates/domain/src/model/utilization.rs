@@ -61,6 +61,8 @@ pub struct SeatDay {
     pub counts: LicenseCounts,
     /// The number of activations.
     pub activations: i64,
+    /// Whether licenses changed on the day. If none did, the counts are those of each of its moments.
+    pub has_changed: bool,
 }
 
 /// Every day of the period, from the changes since the plan's first license, sorted by day.
@@ -77,8 +79,8 @@ pub(crate) fn seat_days(changes: &[SeatChange], period: Period) -> Vec<SeatDay> 
     while changes.next_if(|change| change.day < period.first).map(&mut add).is_some() {}
     let days = period.first.iter_days().take_while(|day| *day <= period.last);
     days.map(|day| match changes.next_if(|change| change.day == day) {
-        Some(change) => SeatDay { day, counts: add(change), activations: change.activations },
-        None => SeatDay { day, counts: add(&SeatChange::none(day)), activations: 0 },
+        Some(change) => SeatDay { day, counts: add(change), activations: change.activations, has_changed: true },
+        None => SeatDay { day, counts: add(&SeatChange::none(day)), activations: 0, has_changed: false },
     })
     .collect()
 }
@@ -170,8 +172,8 @@ mod tests {
         };
         let changes = [change(1, 5, 0), change(3, -1, 1), change(5, -2, 2), change(6, 0, -1)];
         let told = seat_days(&changes, Period { first: day(4), last: day(5) });
-        let told: Vec<_> = told.iter().map(|day| (day.day, day.counts.activated, day.activations)).collect();
-        assert_eq!(told, [(day(4), 1, 0), (day(5), 3, 2)]);
+        let of = |day: &SeatDay| (day.day, day.counts.activated, day.activations, day.has_changed);
+        assert_eq!(told.iter().map(of).collect::<Vec<_>>(), [(day(4), 1, 0, false), (day(5), 3, 2, true)]);
         assert_eq!(seat_days(&[], Period { first: day(4), last: day(4) })[0].counts, LicenseCounts::default());
     }
 
