@@ -49,6 +49,12 @@ impl Fields {
         self
     }
 
+    /// These fields and one more.
+    pub(crate) fn and(mut self, name: &str, value: String) -> Self {
+        self.0.push((name.to_owned(), value));
+        self
+    }
+
     /// These fields, of which some may have the same name.
     pub(crate) fn of_pairs(fields: Vec<(&str, String)>) -> Self {
         Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())

@@ -75,7 +75,7 @@ pub fn configure(service: &mut web::ServiceConfig, console: web::Data<Console>) 
     let pages = web::scope("/console")
         .route("/assets/{file}/", web::get().to(assets::file))
         .configure(pages::configure)
-        .default_service(web::to(|| async { Err::<&str, _>(error::PageError::NotFound) }));
+        .default_service(web::to(pages::nothing));
     service
         .app_data(console)
         .route(LOGOUT_PATH, web::get().to(pages::sign_in::log_out))

@@ -51,7 +51,11 @@ fn who_is_not_signed_in_is_led_to_the_sign_in(database: Database) {
     assert_eq!(visit.post("/console/sign-in/", "").status, 404);
     assert_eq!(visit.post("/console/sign-in/demo/", "person=0").status, 404, "no demo");
     assert_eq!(visit.get("/logout/").status, 200, "signed out or not");
-    assert_eq!(visit.get("/console/nothing/").status, 404);
+    for path in ["/console/nothing/", "/console/operations/nothing/", "/console/records/products/"] {
+        let answer = visit.get(path);
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.body.as_str().is_some_and(|page| page.contains("Nothing here")), "{path}: {}", answer.body);
+    }
     visit.cookies.push(("license_manager_console".to_owned(), "made-up".to_owned()));
     assert_eq!(visit.get("/console/").status, 302);
     let off = Server::start_with(database.url(), &[("LM_CONSOLE__ENABLED", "false")]);

@@ -330,7 +330,7 @@ fn a_plan_is_shown_as_it_was(database: Database) {
     let (mut visit, _) = visit(&scene, &provider, scene.customer.admin());
     let path = format!("/console/plans/{}/as-of/", scene.plan.uuid);
     let page = visit.page(&path);
-    assert!(page.contains("<dt>Revoke max percentage</dt>"), "without a moment, it is that of now: {page}");
+    assert!(page.contains("<dt>Cap, in percent of the licenses</dt>"), "without a moment, it is that of now: {page}");
     assert_eq!(page.matches("The licenses").count(), 1, "so are the numbers: {page}");
     assert!(visit.page(&format!("{path}?at=soon")).contains("This is no date and time."));
     assert!(visit.page(&format!("{path}?at=2999-01-01T00:00")).contains("yet to come"));
@@ -340,7 +340,7 @@ fn a_plan_is_shown_as_it_was(database: Database) {
         // The moment has whole seconds: the plan was made within the last one, perhaps.
         let now = between(&visit.page(&path), "step=\"1\" value=\"", "\"");
         let page = visit.page(&format!("{path}?at={now}"));
-        page.contains("Desired num licenses").then_some(page)
+        page.contains("Licenses wanted").then_some(page)
     });
     let page = seen.expect("the plan as it is now");
     assert!(page.contains("1 assigned, 4 free of 5"), "{page}");

@@ -1,12 +1,14 @@
 //! Renewals in the console: the guided form, the list, processing and canceling.
 
-use license_manager_tests::{Database, FakeIdentityProvider, Look, Server, on_both_databases};
+use license_manager_tests::{Database, FakeIdentityProvider, Look, PROVISIONING, Server, on_both_databases, text};
+use serde_json::json;
 
 use super::console::{Visit, between, demo_as, scene};
 use super::console_plans::{provisioner, sent, visit};
 
 on_both_databases!(
     a_renewal_is_looked_at_before_it_is_saved,
+    a_renewal_begins_in_the_second_in_which_its_plan_ends,
     a_renewal_is_edited_until_it_is_processed_and_can_be_canceled,
     many_renewals_are_processed_with_a_look_at_each,
     a_plan_is_renewed_in_a_browser,
@@ -66,6 +68,21 @@ fn a_renewal_is_looked_at_before_it_is_saved(database: Database) {
     assert!(visit.page(&format!("/console/plans/{plan}/")).contains(">Has a renewal</a>"));
     assert!(!visit.page(path).contains(&format!("?plan={plan}")), "it has one");
     scene.database().assert_sound();
+}
+
+fn a_renewal_begins_in_the_second_in_which_its_plan_ends(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let (mut visit, token) = visit(&scene, &provider, provisioner());
+    let mut request = scene.customer.plan_request(3);
+    request["expiration_date"] = json!("2090-01-01T00:00:00.500Z");
+    let made = scene.customer.operator().post(&format!("{PROVISIONING}/subscriptions/"), &request).expect(201);
+    let proposed = form(&token, &text(&made["uuid"]), "3", "");
+    let look = sent(&mut visit, "/console/renewals/new/", &proposed);
+    assert!(look.contains("Processing would copy") && !look.contains("both plans then run at once"), "{look}");
+    let earlier = proposed.replace("=2090-01-01T00:00&", "=2089-12-31T23:59:59&");
+    let look = sent(&mut visit, "/console/renewals/new/", &earlier);
+    assert!(look.contains("both plans then run at once"), "{look}");
 }
 
 fn a_renewal_is_edited_until_it_is_processed_and_can_be_canceled(database: Database) {

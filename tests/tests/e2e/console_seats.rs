@@ -10,6 +10,7 @@ on_both_databases!(
     revoked_licenses_are_selected_to_set_them_back,
     the_first_page_of_licenses_keeps_the_filter,
     people_are_moved_by_their_addresses,
+    an_assignment_is_looked_at_and_changed,
 );
 
 fn a_license_is_reminded_and_revoked_from_its_page(database: Database) {
@@ -111,4 +112,25 @@ fn people_are_moved_by_their_addresses(database: Database) {
     let page = sent(&mut visit, "/console/transfers/new/", &transfer(&token, customer, old, &new, &rest));
     assert!(page.contains("1 license") && page.contains("would move"), "{page}");
     scene.database().assert_sound();
+}
+
+fn an_assignment_is_looked_at_and_changed(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let (mut visit, token) = visit(&scene, &provider, scene.customer.admin());
+    let path = format!("/console/plans/{}/assign/", scene.plan.uuid);
+    let (amy, bob) = (scene.customer.email("amy"), scene.customer.email("bob"));
+    let page =
+        sent(&mut visit, &path, &format!("form_token={token}&addresses={amy}%0A{bob}%0Amary.major&greeting=Hello"));
+    let newcomers = between(&page, "Who gets a license</summary>", "</ul>");
+    assert!(newcomers.contains(&bob) && !newcomers.contains(&amy), "{page}");
+    assert!(between(&page, "Who holds a license already</summary>", "</ul>").contains(&amy), "{page}");
+    // Back in the form, nothing has to be typed again.
+    let again = format!("form_token={token}&addresses={amy}%0A{bob}&unreadable=mary.major&greeting=Hello&again=yes");
+    let form = sent(&mut visit, &path, &again);
+    assert!(
+        form.contains(&format!("{amy}\n{bob}\nmary.major</textarea>")) && form.contains(">Hello</textarea>"),
+        "{form}"
+    );
+    assert_eq!(scene.plan.counts().assigned, 1, "only looked at");
 }

@@ -17,7 +17,7 @@ use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::session::Visitor;
 
-/// The most lines that cannot be read that a page shows.
+/// The most people, and lines that cannot be read, that a page shows.
 const SHOWN: usize = 100;
 
 /// The longest words that an admin adds to a mail, in characters.
@@ -89,6 +89,12 @@ pub(crate) async fn assign(
         .any(|name| fields.text(name).is_some_and(|words| words.chars().count() > MAX_WORDS));
     if too_long {
         return Ok(asked(&visitor, &shown, &fields, Some("The words of the mail are too long.")));
+    }
+    if fields.has("again") {
+        let lines: Vec<&str> =
+            ["addresses", "unreadable", "corrected"].into_iter().flat_map(|name| fields.all(name)).collect();
+        let fields = fields.clone().without("addresses").and("addresses", lines.join("\n"));
+        return Ok(asked(&visitor, &shown, &fields, None));
     }
     // Corrected lines are read like the others.
     let typed = fields.text("addresses").into_iter().chain(fields.all("corrected").map(str::to_owned));
@@ -179,8 +185,10 @@ fn previewed(
         } @else {
             p.note { "Nobody gets a license: there is nobody new." }
         }
+        (people("Who gets a license", newcomers))
         @if !holders.is_empty() {
             p.note { (counted(holders.len() as i64, "person holds", "people hold")) " a license of this plan already. Nothing happens to them." }
+            (people("Who holds a license already", holders))
         }
         @if read.repeated > 0 { p.note { (counted(read.repeated as i64, "address was", "addresses were")) " there more than once." } }
         form method="post" {
@@ -189,7 +197,11 @@ fn previewed(
             @for name in ["greeting", "closing", "silent"] {
                 input type="hidden" name=(name) value=(fields.text(name).unwrap_or_default());
             }
-            @if !read.bad.is_empty() { (bad_lines(&read.bad)) }
+            @if !read.bad.is_empty() {
+                @let unreadable: Vec<&str> = read.bad.iter().map(|line| line.text.as_str()).collect();
+                textarea hidden name="unreadable" aria-label="Lines that cannot be read" { (unreadable.join("\n")) }
+                (bad_lines(&read.bad))
+            }
             div.title {
                 @if fits && wanted > 0 {
                     button.first name="confirmed" value="yes" {
@@ -198,12 +210,26 @@ fn previewed(
                     }
                 }
                 @if !read.bad.is_empty() { button { "Check the corrections" } }
-                a.button href=(shown.address("assign/")) { "Back" }
+                button name="again" value="yes" { "Change something" }
+                a.button href=(shown.address("")) { "Back" }
                 span.quiet { "Your name goes into the history." }
             }
         }
     };
     layout::page(visitor, Section::Plans, "Assign licenses", &content)
+}
+
+/// The addresses, to be unfolded.
+fn people(title: &str, emails: &[Email]) -> Markup {
+    html! {
+        @if !emails.is_empty() {
+            details.note {
+                summary { (title) }
+                ul { @for email in emails.iter().take(SHOWN) { li { (email.as_str()) } } }
+                @if emails.len() > SHOWN { p.quiet { "Only the first " (SHOWN) " are shown." } }
+            }
+        }
+    }
 }
 
 fn bad_lines(bad: &[BadLine]) -> Markup {

@@ -1,9 +1,11 @@
 //! Who changed what, when and why, as a time line.
 
 use license_manager_domain::history::{ChangeKind, FieldChange, Value};
+use license_manager_domain::model::ChangeReason;
 use license_manager_domain::use_cases::HistoricChange;
 use maud::{Markup, html};
 
+use super::plan_form::reason_words;
 use crate::dates::moment;
 
 /// Fields that say nothing to people: they are shown by other fields.
@@ -28,13 +30,21 @@ pub(crate) fn timeline_with(
                     div.quiet {
                         (moment(change.version.at)) " UTC · "
                         (change.version.by.as_deref().unwrap_or("the service"))
-                        @if let Some(reason) = &change.version.reason { " · " (reason) }
+                        @if let Some(reason) = &change.version.reason { " · " (why(reason)) }
                     }
                     @if change.version.kind == ChangeKind::Changed { (fields(&change.changes)) }
                     (below(place, change))
                 }
             }
         }
+    }
+}
+
+/// A reason as its form offers it, or as it was written.
+pub(super) fn why(reason: &str) -> &str {
+    match ChangeReason::from_name(reason) {
+        Some(known) => reason_words(known),
+        None => reason,
     }
 }
 
@@ -58,9 +68,31 @@ fn fields(changes: &[FieldChange]) -> Markup {
     }
 }
 
-/// A field's name in words.
+/// A field's name in words: those of the form that edits it, or the name itself.
 pub(super) fn label(field: &str) -> String {
-    let words = field.trim_end_matches("_uuid").replace('_', " ");
+    let words = match field {
+        "start_date" => "Starts",
+        "expiration_date" => "Ends",
+        "is_active" => "Active",
+        "desired_num_licenses" => "Licenses wanted",
+        "enterprise_catalog_uuid" => "Catalog",
+        "is_revocation_cap_enabled" => "Revocations are capped",
+        "revoke_max_percentage" => "Cap, in percent of the licenses",
+        "num_revocations_applied" => "Revocations that count",
+        "should_auto_apply_licenses" => "Gives licenses to learners who log in",
+        "can_freeze_unused_licenses" => "Unused licenses may be frozen",
+        "last_freeze_timestamp" => "Frozen",
+        "user_email" => "Holder's email",
+        "lms_user_id" => "LMS user id",
+        "last_remind_date" => "Last mail",
+        _ => return in_words(field),
+    };
+    words.to_owned()
+}
+
+/// A name as people write it.
+fn in_words(name: &str) -> String {
+    let words = name.trim_end_matches("_uuid").replace('_', " ");
     let mut letters = words.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
@@ -112,6 +144,6 @@ mod tests {
     #[test]
     fn fields_have_names_in_words() {
         assert_eq!(label("subscription_plan_uuid"), "Subscription plan");
-        assert_eq!(label("lms_user_id"), "Lms user id");
+        assert_eq!(label("desired_num_licenses"), "Licenses wanted");
     }
 }

@@ -37,7 +37,9 @@ pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod transfers;
 
-use actix_web::web;
+use actix_web::{HttpResponse, Scope, web};
+
+use crate::error::PageError;
 
 /// Adds the pages below `/console`.
 pub(crate) fn configure(service: &mut web::ServiceConfig) {
@@ -103,7 +105,17 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
         .route("/renewals/{renewal}/edit/", web::post().to(renewals::form::save))
         .route("/renewals/{renewal}/cancel/", web::get().to(renewals::show::cancel))
         .route("/renewals/{renewal}/cancel/", web::post().to(renewals::show::cancel_it))
-        .service(web::scope("/transfers").configure(transfers::configure))
-        .service(web::scope("/operations").configure(operations::configure))
-        .service(web::scope("/records").configure(records::configure));
+        .service(section("/transfers").configure(transfers::configure))
+        .service(section("/operations").configure(operations::configure))
+        .service(section("/records").configure(records::configure));
+}
+
+/// A part of the console. Scopes do not inherit what answers other paths.
+fn section(path: &str) -> Scope {
+    web::scope(path).default_service(web::to(nothing))
+}
+
+/// Paths that are no page.
+pub(crate) async fn nothing() -> Result<HttpResponse, PageError> {
+    Err(PageError::NotFound)
 }

@@ -8,7 +8,7 @@ use license_manager_domain::permissions::Action;
 use license_manager_domain::{Error, Refusal};
 use maud::{Markup, html};
 
-use super::history::{label, value};
+use super::history::{label, value, why};
 use super::lists::{counted, seats};
 use super::plan::{find, head};
 use super::plan_form::{date, moment, moment_text};
@@ -80,7 +80,7 @@ fn fields_at(at: DateTime<Utc>, version: &Result<Version, Error>) -> Markup {
                     p.quiet {
                         "As changed on " (dates::moment(version.at)) " UTC by "
                         (version.by.as_deref().unwrap_or("the service"))
-                        @if let Some(reason) = &version.reason { ": " (reason) }
+                        @if let Some(reason) = &version.reason { ": " (why(reason)) }
                     }
                 }
             }

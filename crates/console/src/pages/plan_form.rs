@@ -21,6 +21,11 @@ const REASONS: [(ChangeReason, &str); 5] = [
     (ChangeReason::Other, "Another reason"),
 ];
 
+/// A reason in words.
+pub(super) fn reason_words(reason: ChangeReason) -> &'static str {
+    REASONS.iter().find(|(known, _)| *known == reason).map_or("Another reason", |(_, words)| words)
+}
+
 /// The form's fields of a plan.
 pub(super) fn fields_of(plan: &SubscriptionPlan) -> Fields {
     let flag = |flag: bool| if flag { "yes" } else { "" }.to_owned();

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{Duration, NaiveTime, SubsecRound};
 use license_manager_domain::console::{AgreementFilters, AgreementOrder, AgreementRow, Part, Sorting};
-use license_manager_domain::model::Product;
+use license_manager_domain::model::{ChangeReason, Product};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::{CustomerScope, StoreExt};
 use license_manager_domain::{
@@ -34,9 +34,10 @@ pub(crate) async fn form(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     }
     let Some(agreement) = query.text("agreement") else { return choice(&visitor, &query).await };
     let of = find(&visitor, &agreement).await?;
+    let fields = fields_of(&of.base).and("reason", ChangeReason::New.as_str().to_owned());
     let fields = match of.agreement.default_catalog {
-        Some(_) => fields_of(&of.base),
-        None => fields_of(&of.base).without("enterprise_catalog_uuid"),
+        Some(_) => fields,
+        None => fields.without("enterprise_catalog_uuid"),
     };
     Ok(page(&visitor, &of, &fields, &FieldErrors::default(), None))
 }

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::agreement_terms::{self, find as find_agreement};
 use super::assign::head;
-use super::history::{label, value};
+use super::history::{label, value, why};
 use super::license_edit::{MAX_REASON, field, input, reason_errors};
 use super::lists::customer_name;
 use super::plan::{Shown, find};
@@ -198,7 +198,7 @@ fn compared(earlier: &EarlierVersion) -> Markup {
     html! {
         p.quiet {
             "The version of " (moment(version.at)) " UTC, by " (version.by.as_deref().unwrap_or("the service"))
-            @if let Some(reason) = &version.reason { ": " (reason) }
+            @if let Some(reason) = &version.reason { ": " (why(reason)) }
         }
         @if changes.is_empty() {
             p.note { "This version is like the present one: there is nothing to restore." }

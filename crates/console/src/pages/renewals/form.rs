@@ -2,6 +2,7 @@
 //! of it, before it is saved.
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::SubsecRound;
 use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::StoreExt;
@@ -438,16 +439,18 @@ fn previewed(
 
 /// What is permitted and unusual.
 fn warnings(prior: &ShownPlan, terms: &RenewalTerms) -> Markup {
-    let plan = &prior.plan;
+    let end = prior.plan.expiration_date;
+    // The form has whole seconds.
+    let against_end = terms.effective_date.trunc_subsecs(0).cmp(&end.trunc_subsecs(0));
     html! {
         @if terms.effective_date < prior.now {
             p.note { "It takes effect in the past. The schedule leaves it alone: process it by hand." }
         }
-        @if terms.effective_date < plan.expiration_date {
-            p.note { "It takes effect before the prior plan ends on " (day(plan.expiration_date)) ": both plans then run at once." }
+        @if against_end.is_lt() {
+            p.note { "It takes effect before the prior plan ends on " (day(end)) ": both plans then run at once." }
         }
-        @if terms.effective_date > plan.expiration_date {
-            p.note { "The prior plan ends on " (day(plan.expiration_date)) ": until the renewal takes effect, learners have no access." }
+        @if against_end.is_gt() {
+            p.note { "The prior plan ends on " (day(end)) ": until the renewal takes effect, learners have no access." }
         }
         @if terms.salesforce_opportunity_id.is_none() && terms.renewed_plan.is_none() {
             p.note { "Without a Salesforce opportunity, the new plan has no line item." }
