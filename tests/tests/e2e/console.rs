@@ -229,6 +229,10 @@ fn everybody_sees_what_their_roles_permit(database: Database) {
     let mut operator = as_person(Person::new(6, "oscar@example.com", "oscar"));
     assert!(operator.page("/console/sessions/").contains("vera"), "operators see everybody's sessions");
     assert!(!admin.page("/console/sessions/").contains("vera"));
+    let hers = operator.page("/console/sessions/?user=vera");
+    assert!(hers.contains("<td>vera</td>") && !hers.contains("<td>oscar</td>"), "{hers}");
+    assert!(operator.page("/console/sessions/?user=nobody").contains("This user is not signed in."));
+    assert!(!admin.page("/console/sessions/?user=vera").contains("<td>vera</td>"));
 
     // An operator ends the session of somebody else, which is recorded. An admin cannot.
     let page = operator.page("/console/sessions/");

@@ -61,24 +61,23 @@ fn differs(row: &AgreementRow, known: &EnterpriseCustomer) -> bool {
     (row.name.as_deref(), row.slug.as_deref()) != (Some(&known.name), Some(&known.slug))
 }
 
+/// The list with its filters.
+fn list(fields: &Fields) -> String {
+    lists::with_filters("/console/customers/", fields, &FILTERS, &[])
+}
+
 /// Where the form came from.
 fn back(fields: &Fields, told: &[Told<'_>]) -> String {
     match told {
         [(row, _)] if !fields.has("all") => format!("/console/customers/{}/", row.id),
-        _ => {
-            let kept = fields.iter().filter(|(name, value)| FILTERS.contains(name) && !value.is_empty());
-            format!(
-                "/console/customers/?{}",
-                form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
-            )
-        }
+        _ => list(fields),
     }
 }
 
-fn head(back: &str, title: &str) -> Markup {
+fn head(fields: &Fields, title: &str) -> Markup {
     html! {
         div {
-            (crumbs(&[(back.to_owned(), "Back".to_owned())]))
+            (crumbs(&[(list(fields), "Customers".to_owned())]))
             div.title { h1 { (title) } }
         }
     }
@@ -87,7 +86,7 @@ fn head(back: &str, title: &str) -> Markup {
 fn too_many(visitor: &Visitor, fields: &Fields, total: i64) -> HttpResponse {
     let back = back(fields, &[]);
     let content = html! {
-        (head(&back, "Take names and slugs from the LMS"))
+        (head(fields, "Take names and slugs from the LMS"))
         p.note.bad role="alert" {
             "These are " (number(total)) " customers. One action is for at most " (number(MOST))
             ": go back, and narrow the filter."
@@ -102,7 +101,7 @@ fn preview(visitor: &Visitor, fields: &Fields, told: &[Told<'_>]) -> HttpRespons
     let changing = told.iter().filter(|(row, known)| known.as_ref().is_ok_and(|known| differs(row, known))).count();
     let back = back(fields, told);
     let content = html! {
-        (head(&back, title))
+        (head(fields, title))
         @if told.is_empty() {
             p.note { "No customer is selected. Go back, and select customers or all that match the filter." }
         } @else if changing == 0 {
@@ -173,8 +172,8 @@ async fn perform(visitor: &Visitor, fields: &Fields, told: &[Told<'_>]) -> Resul
     let title = "Names and slugs from the LMS";
     let good = results.iter().filter(|(_, done)| done.is_ok()).count();
     let content = html! {
-        (head(&back, title))
-        p.note.good role="status" { (counted(good as i64, "customer was", "customers were")) " changed." }
+        (head(fields, title))
+        p.note.good[good > 0].bad[good == 0] role="status" { (counted(good as i64, "customer was", "customers were")) " changed." }
         @if !results.is_empty() {
             div.card.wide { table {
                 thead { tr { th { "Customer" } th { "Former slug" } th { "What happened" } } }

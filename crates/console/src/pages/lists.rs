@@ -335,6 +335,14 @@ pub(crate) fn hidden(fields: &Fields, names: &[&str]) -> Markup {
     }
 }
 
+/// The address of a list with these of its filters, and with more fields.
+pub(crate) fn with_filters(path: &str, fields: &Fields, names: &[&str], more: &[(&str, &str)]) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(fields.iter().filter(|(name, value)| names.contains(name) && !value.is_empty()));
+    let query = query.extend_pairs(more).finish();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+}
+
 /// The bar below a list with selectable rows: how many are selected, and what can be done with them.
 pub(crate) fn selected_bar(what: &str, total: i64, buttons: &Markup) -> Markup {
     html! {
@@ -381,6 +389,16 @@ mod tests {
         assert_eq!(pages(&Fields::parse(b"title=data"), None).into_string(), "");
         let told = pages(&Fields::parse(b"job=yes&act=freeze&asked=60"), Some("9".to_owned())).into_string();
         assert!(told.contains("?job=yes&amp;after=9\""), "what was done is told once: {told}");
+    }
+
+    #[test]
+    fn a_list_keeps_its_filters() {
+        let fields = Fields::parse(b"title=data+science&plan=7&active=&all=yes");
+        assert_eq!(
+            with_filters("/x/", &fields, &["title", "active"], &[("done", "it")]),
+            "/x/?title=data+science&done=it"
+        );
+        assert_eq!(with_filters("/x/", &fields, &["active"], &[]), "/x/");
     }
 
     #[test]

@@ -184,11 +184,17 @@ impl Page<'_> {
     fn back(&self) -> String {
         match self.plans {
             [plan] if self.fields.has("from_plan") => format!("/console/plans/{}/", plan.id),
-            _ => {
-                let kept = self.fields.iter().filter(|(name, value)| FILTERS.contains(name) && !value.is_empty());
-                let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
-                format!("/console/plans/?{query}")
+            _ => lists::with_filters("/console/plans/", self.fields, &FILTERS, &[]),
+        }
+    }
+
+    /// The way to the page.
+    fn above(&self) -> Vec<(String, String)> {
+        match self.plans {
+            [plan] if self.fields.has("from_plan") => {
+                vec![("/console/plans/".to_owned(), "Plans".to_owned()), (self.back(), plan.title.clone())]
             }
+            _ => vec![(self.back(), "Plans".to_owned())],
         }
     }
 
@@ -199,7 +205,7 @@ impl Page<'_> {
     fn head(&self, title: &str) -> Markup {
         html! {
             div {
-                (crumbs(&[(self.back(), "Back".to_owned())]))
+                (crumbs(&self.above()))
                 div.title { h1 { (title) } }
             }
         }

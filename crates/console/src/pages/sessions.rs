@@ -1,42 +1,51 @@
 //! The sessions of the visitor, and of everybody for operators.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::console::ConsoleSession;
 use license_manager_domain::model::{StaffAction, StaffActionKind};
 use license_manager_domain::permissions::Action;
 use maud::html;
 use uuid::Uuid;
 
+use super::lists::counted;
 use super::records::roles::user_address;
 use super::sign_in::redirect;
 use crate::Console;
 use crate::dates::moment;
 use crate::error::PageError;
-use crate::form::Submitted;
+use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::session::Visitor;
 
 /// The most sessions that are shown.
 const SHOWN: i64 = 200;
 
-/// Whose sessions the visitor may see and end; `None` for everybody's.
-fn owner(visitor: &Visitor) -> Option<String> {
-    (!visitor.rights.may(Action::Operate)).then(|| visitor.session.username.clone())
-}
-
-/// `GET /console/sessions/`.
-pub(crate) async fn list(visitor: Visitor) -> Result<HttpResponse, PageError> {
-    let owner = owner(&visitor);
-    let everybody = owner.is_none();
+/// `GET /console/sessions/`: the visitor's own, and for operators those of everybody or of the user in the query.
+pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
+    let query = Fields::of_query(&request);
+    let operates = visitor.rights.may(Action::Operate);
+    let user = query.text("user").filter(|_| operates);
+    let owner = if operates { user.clone() } else { Some(visitor.session.username.clone()) };
     let sessions: Vec<ConsoleSession> =
         visitor.read(move |console| console.store.sessions(owner.as_deref(), console.manager.now(), SHOWN)).await?;
     let content = html! {
+        @if query.has("ended") { p.note.good role="status" { "The session was ended." } }
         div.title { h1 { "Sessions" } }
         p.quiet {
-            @if everybody { "Everybody who is signed in, last used first." } @else { "Where you are signed in, last used first." }
+            @if operates { "Everybody who is signed in, last used first." } @else { "Where you are signed in, last used first." }
             " A session ends after 8 hours without use, and after 7 days. Times are UTC."
         }
-        section.card.wide tabindex="0" aria-label="Sessions" {
+        @if operates {
+            form.filters {
+                input type="search" name="user" aria-label="User name" placeholder="User name" value=(user.as_deref().unwrap_or_default());
+                button { "Show" }
+                span.quiet { (counted(sessions.len() as i64, "session", "sessions")) }
+            }
+        }
+        @if sessions.is_empty() {
+            p.note { "This user is not signed in. Names are compared exactly. " a href="/console/sessions/" { "Show everybody" } }
+        }
+        @if !sessions.is_empty() { section.card.wide tabindex="0" aria-label="Sessions" {
             table {
                 thead { tr {
                     th { "User" } th { "Browser" } th { "Signed in" } th { "Last used" } th { span.hidden { "End" } }
@@ -55,7 +64,8 @@ pub(crate) async fn list(visitor: Visitor) -> Result<HttpResponse, PageError> {
                                     form method="post" action="/console/sessions/end/" {
                                         (token(&visitor))
                                         input type="hidden" name="session" value=(session.uuid);
-                                        button.grave { "End" }
+                                        @if let Some(user) = &user { input type="hidden" name="listed" value=(user); }
+                                        button.grave aria-label={ "End the session of " (session.username) ", last used " (session.last_used.format("%b %-d, %H:%M")) " UTC" } { "End" }
                                     }
                                 }
                             }
@@ -63,7 +73,8 @@ pub(crate) async fn list(visitor: Visitor) -> Result<HttpResponse, PageError> {
                     }
                 }
             }
-        }
+        } }
+        @if sessions.len() as i64 == SHOWN { p.quiet { "Only the " (SHOWN) " that were used last are shown. Search for a user to see theirs." } }
     };
     Ok(layout::page(&visitor, Section::Sessions, "Sessions", &content))
 }
@@ -85,7 +96,14 @@ pub(crate) async fn end(Submitted { visitor, fields }: Submitted) -> Result<Http
         .await?;
     match fields.text("user") {
         Some(user) => Ok(redirect(&user_address(&user))),
-        None => Ok(redirect("/console/sessions/")),
+        None => {
+            let listed = fields.text("listed").map(|user| ("user", user));
+            let query = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(listed)
+                .append_pair("ended", "yes")
+                .finish();
+            Ok(redirect(&format!("/console/sessions/?{query}")))
+        }
     }
 }
 

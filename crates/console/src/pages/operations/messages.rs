@@ -1,7 +1,7 @@
 //! Messages of the outbox: what waits and why, dead letters, and what is done about them.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::{MOST_COUNTED, MessageFilters, Slice};
+use license_manager_domain::console::{MESSAGES_LOOKED_AT, MOST_COUNTED, MessageFilters, Slice};
 use license_manager_domain::model::MessageId;
 use license_manager_domain::outbox::{OutboxSelection, Topic, WaitingMessage};
 use license_manager_domain::queue::{Backlog, Queue};
@@ -15,10 +15,13 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
-use crate::pages::lists::{ROWS, choice, counted, number};
+use crate::pages::lists::{self, ROWS, choice, counted, number};
 use crate::pages::paging::{page_number, pages};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
+
+/// The fields of the filters.
+const FILTERS: [&str; 3] = ["state", "topic", "queue"];
 
 /// What the list shows.
 fn filters(fields: &Fields) -> MessageFilters {
@@ -62,18 +65,21 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             button { "Show" }
             span.quiet { (total(found.total)) }
         }
+        @if !is_dead && (query.has("topic") || query.has("queue")) {
+            p.quiet { "Only the first " (number(MESSAGES_LOOKED_AT)) " messages that wait were looked at." }
+        }
         @if found.rows.is_empty() {
             p.note.good {
-                @if query.has("topic") || query.has("queue") { "No such message. " a href=(PATH) { "Show all dead letters" } }
+                @if (query.has("topic") || query.has("queue")) && !is_dead {
+                    "No such message waits. " a href={ (PATH) "?state=waiting" } { "Show all that wait" }
+                } @else if query.has("topic") { "No such dead letter. " a href=(PATH) { "Show all dead letters" } }
                 @else if is_dead { "There are no dead letters: everything was delivered, or is still being tried." }
                 @else { "Nothing waits: everything was delivered." }
             }
         } @else {
             form method="post" action={ (PATH) "messages/act/" } {
                 (token(&visitor))
-                @for name in ["state", "topic"] {
-                    input type="hidden" name=(name) value=(query.text(name).unwrap_or_default());
-                }
+                (lists::hidden(&query, &FILTERS))
                 (table(&found.rows))
                 div.selected {
                     b data-selected="" role="status" { "Select messages" }
@@ -207,8 +213,13 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
             if let Some(enrollment) = enrollment(&fields) {
                 return Ok(redirect(&enrollment));
             }
-            let (what, state) = (if drops { "drop" } else { "retry" }, fields.text("state").unwrap_or_default());
-            return Ok(redirect(&format!("{PATH}?state={state}&done={what}&number={count}")));
+            let what = if drops { "drop" } else { "retry" };
+            return Ok(redirect(&lists::with_filters(
+                PATH,
+                &fields,
+                &FILTERS,
+                &[("done", what), ("number", &count.to_string())],
+            )));
         }
         Ok(false) => FieldErrors::default(),
         Err(errors) => errors,
@@ -244,7 +255,7 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
             title,
             told,
             action: &format!("{PATH}messages/act/"),
-            back: &enrollment(&fields).unwrap_or_else(|| PATH.to_owned()),
+            back: &enrollment(&fields).unwrap_or_else(|| lists::with_filters(PATH, &fields, &FILTERS, &[])),
             button,
             why,
             refused: None,

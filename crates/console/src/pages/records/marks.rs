@@ -1,7 +1,7 @@
 //! License events: what was done for a license, so that it is done once. Without the record it is done again.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::{MarkFilters, Slice};
+use license_manager_domain::console::{EVENTS_LOOKED_AT, MarkFilters, Slice};
 use license_manager_domain::model::LicenseEventId;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LicenseEventFilter;
@@ -15,7 +15,7 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Why, confirmed};
-use crate::pages::lists::{ROWS, person_link};
+use crate::pages::lists::{ROWS, number, person_link};
 use crate::pages::operations::messages::total;
 use crate::pages::paging::{id, page_number, pages};
 use crate::pages::sign_in::redirect;
@@ -47,6 +47,9 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             input type="search" name="plan" aria-label="Plan's id" placeholder="Plan's id" value=(query.text("plan").unwrap_or_default());
             button { "Show" }
             span.quiet { (total(found.total)) }
+        }
+        @if query.has("plan") {
+            p.quiet { "Only the latest " (number(EVENTS_LOOKED_AT)) " events of all plans were looked at. A license's id finds all of its events." }
         }
         @if found.rows.is_empty() {
             p.note {

@@ -41,7 +41,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let content = html! {
         (head("users/"))
         form.filters {
-            input type="search" name="name" aria-label="Name or address" placeholder="Name or address" value=(query.text("name").unwrap_or_default());
+            input type="search" name="name" aria-label="Beginning of the name or address" placeholder="Name or address begins with" value=(query.text("name").unwrap_or_default());
             (choice(&query, "staff", "Staff", &[("", "Staff or not"), ("yes", "Staff"), ("no", "Not staff")]))
             (choice(&query, "superuser", "Superuser", &[("", "Superuser or not"), ("yes", "Superusers"), ("no", "No superusers")]))
             (choice(&query, "role", "Role", &[("", "With a role here or not"), ("yes", "With a role here"), ("no", "Without a role here")]))

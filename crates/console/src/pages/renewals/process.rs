@@ -57,14 +57,13 @@ fn back(fields: &Fields) -> String {
     if let (Some(id), None, false) = (ids.next(), ids.next(), fields.has("all")) {
         return format!("/console/renewals/{id}/");
     }
-    let kept = fields.iter().filter(|(name, value)| FILTERS.contains(name) && !value.is_empty());
-    format!("/console/renewals/?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish())
+    lists::with_filters("/console/renewals/", fields, &FILTERS, &[])
 }
 
 fn head(fields: &Fields, title: &str) -> Markup {
     html! {
         div {
-            (crumbs(&[(back(fields), "Back".to_owned())]))
+            (crumbs(&[(lists::with_filters("/console/renewals/", fields, &FILTERS, &[]), "Renewals".to_owned())]))
             div.title { h1 { (title) } }
         }
     }
@@ -171,7 +170,7 @@ async fn perform(visitor: &Visitor, fields: &Fields, outlooks: &Outlooks) -> Res
     let title = "Process renewals: done";
     let content = html! {
         (head(fields, title))
-        p.note.good role="status" { (counted(good as i64, "renewal was", "renewals were")) " processed." }
+        p.note.good[good > 0].bad[good == 0] role="status" { (counted(good as i64, "renewal was", "renewals were")) " processed." }
         div.card.wide { table {
             thead { tr { th { "Plan" } th { "What happened" } } }
             tbody { @for (details, done) in &results { tr {
