@@ -10,6 +10,11 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// On a phone, menus scroll: to the page that is shown.
+for (const current of document.querySelectorAll("nav [aria-current]")) {
+  current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.offsetLeft - 40;
+}
+
 // A box that selects all boxes of its form, and the number of those that are selected.
 function selectAll(all) {
   const form = all.closest("form");

@@ -257,6 +257,7 @@ fn support_staff_moves_a_license_and_back(database: Database) {
     browser.press("Move 1");
     browser.reads("The licenses were moved.");
     assert_eq!(plan_of_mary(), ["Languages"]);
+    browser.reads("Looked at what would move");
     browser.picture("transfer-done");
 
     browser.press("Make the way back");

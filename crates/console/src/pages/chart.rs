@@ -6,7 +6,7 @@ use license_manager_domain::LicenseCounts;
 use license_manager_domain::model::SeatDay;
 use maud::{Markup, html};
 
-use super::lists::number;
+use super::lists::{counted, number};
 
 /// The size of a chart, and the room for its labels, in its own units.
 const WIDTH: f64 = 1000.0;
@@ -54,6 +54,8 @@ pub(crate) fn by_day(days: &[SeatDay]) -> Markup {
             text x=(LEFT) y=(HEIGHT - 6.0) { (first.day) }
             text x=(WIDTH) y=(HEIGHT - 6.0) text-anchor="end" { (last.day) }
         }
+        // The chart's own labels are too small on a phone.
+        p.quiet.narrow aria-hidden="true" { (first.day) " to " (last.day) ", up to " (counted(most, "license", "licenses")) }
     }
 }
 

@@ -9,7 +9,7 @@ use super::plan_form::reason_words;
 use crate::dates::moment;
 
 /// Fields that say nothing to people: they are shown by other fields.
-pub(super) const SILENT: [&str; 3] = ["created", "modified", "uuid"];
+pub(crate) const SILENT: [&str; 3] = ["created", "modified", "uuid"];
 
 /// The time line of a row, newest first. `headline` names a change, or leaves it to its kind.
 pub(crate) fn timeline(changes: &[HistoricChange], headline: impl Fn(&HistoricChange) -> Option<String>) -> Markup {

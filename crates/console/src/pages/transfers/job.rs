@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::console::LicenseRow;
-use license_manager_domain::history::EntityRef;
+use license_manager_domain::history::{ChangeKind, EntityRef};
 use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LimitOffset;
@@ -21,7 +21,7 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
-use crate::pages::history::timeline;
+use crate::pages::history::{SILENT, timeline};
 use crate::pages::license_edit::{field, input};
 use crate::pages::lists::{self, counted, number, person_link};
 use crate::pages::sign_in::redirect;
@@ -144,10 +144,16 @@ fn page(visitor: &Visitor, shown: &Shown, told: &Markup) -> HttpResponse {
         }
         section.card {
             h2 { "History of the transfer" }
-            (timeline(history, |_| None))
+            (timeline(history, dry_run_headline))
         }
     };
     layout::page(visitor, Section::Transfers, &shown.title(), &content)
+}
+
+/// A dry run changes no field that people see.
+fn dry_run_headline(change: &HistoricChange) -> Option<String> {
+    let is_silent = change.changes.iter().all(|change| SILENT.contains(&change.field));
+    (change.version.kind == ChangeKind::Changed && is_silent).then(|| "Looked at what would move".to_owned())
 }
 
 /// What the last run moved or would move, and what stays.
