@@ -162,11 +162,11 @@ fn summarize<C: Database>(
     Ok(Imported { tables: Vec::new(), rules, again: Some(changed) })
 }
 
-/// Records that nothing is imported again.
+/// Records that nothing is imported again. An import that is finished stays as it is.
 pub(super) fn finish<C: Database>(connection: &mut C, now: DateTime<Utc>) -> Result<(), ImportError> {
     connection.locked(|connection| match state::read(connection)? {
         None => Err(ImportError::NeverImported),
-        Some(state) if state.is_finished => Err(ImportError::Finished),
+        Some(state) if state.is_finished => Ok(()),
         Some(_) => state::finish(connection, now),
     })
 }

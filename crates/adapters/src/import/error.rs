@@ -13,8 +13,8 @@ pub enum ImportError {
     /// The database has rows of its own.
     #[error("the database is not empty, it has {0}: nothing was imported. Import into a new database")]
     NotEmpty(String),
-    /// There is nothing to compare.
-    #[error("nothing was imported into this database yet, so there is nothing to compare")]
+    /// There is nothing to compare or to finish.
+    #[error("nothing was imported into this database yet")]
     NeverImported,
     /// Licenses would lose their holder, and the run is strict; or rows were changed on both sides.
     #[error("nothing was imported: licenses would lose their holder, or rows were changed on both sides")]
