@@ -29,9 +29,19 @@ pub(super) fn counted(rows: &str) -> String {
     format!("SELECT count(*) AS number FROM (SELECT 1 AS one {rows} LIMIT {MOST_COUNTED}) AS counted")
 }
 
-/// The part of a list.
-pub(super) fn part(slice: Slice) -> String {
-    format!("LIMIT {} OFFSET {}", slice.limit.max(0), slice.offset.max(0))
+/// The part of a list that is ordered by these columns.
+pub(super) fn part(slice: Slice, columns: &[&str]) -> String {
+    format!("{} LIMIT {} OFFSET {}", order(slice, columns), slice.limit.max(0), slice.offset.max(0))
+}
+
+/// The order of a list, turned around if that is asked for.
+fn order(slice: Slice, columns: &[&str]) -> String {
+    let directed = |column: &&str| match (column.strip_suffix(" DESC"), slice.is_turned) {
+        (Some(column), true) => column.to_owned(),
+        (None, true) => format!("{column} DESC"),
+        (_, false) => (*column).to_owned(),
+    };
+    format!("ORDER BY {}", columns.iter().map(directed).collect::<Vec<_>>().join(", "))
 }
 
 #[derive(QueryableByName)]
@@ -80,10 +90,13 @@ fn messages<R: ListedRow>(
 }
 
 fn transfers<R: ListedRow>(text: String, filters: &TransferFilters) -> impl SharedQuery<R> + Clone + use<R> {
+    let (lowered, typed) = patterns(filters.text.as_deref());
     sql_query(text)
         .bind::<Nullable<SqlUuid>, _>(filters.agreement.map(|agreement| agreement.0))
         .bind::<Nullable<SqlUuid>, _>(filters.plan.map(|plan| plan.0))
         .bind::<Nullable<Bool>, _>(filters.is_completed)
+        .bind::<Nullable<Text>, _>(lowered)
+        .bind::<Nullable<Text>, _>(typed)
 }
 
 /// The tables of jobs in lists.
@@ -331,7 +344,7 @@ for_both_stores! {
     impl ConsoleOperations for Store {
         fn message_rows(&self, filters: &MessageFilters, slice: Slice) -> Result<ListPage<WaitingMessage>, Error> {
             let rows = matching_messages(&Self::DIALECT, filters);
-            let list = format!("SELECT * {rows} ORDER BY position {}", part(slice));
+            let list = format!("SELECT * {rows} {}", part(slice, &["position"]));
             let found: Vec<WaitingRow> = self.rows(messages(list, filters)?)?;
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(messages(counted(&rows), filters)?)?),
@@ -364,8 +377,8 @@ for_both_stores! {
                         coalesce(used.unassigned, 0) AS unassigned, coalesce(used.assigned, 0) AS assigned,
                         coalesce(used.activated, 0) AS activated, coalesce(used.revoked, 0) AS revoked
                  {JOB_TABLES} LEFT JOIN used ON used.uuid = plan.uuid
-                 {conditions} ORDER BY job.not_before, plan.uuid, job.kind {}",
-                part(slice)
+                 {conditions} {}",
+                part(slice, &["job.not_before", "plan.uuid", "job.kind"])
             );
             let all = counted(&format!("{JOB_TABLES} {conditions}"));
             Ok(ListPage {
@@ -385,8 +398,7 @@ for_both_stores! {
                      SELECT uuid, {about} AS job, position, attempts, not_before, last_error, parked_at FROM outbox
                      WHERE parked_at IS NOT NULL AND topic IN ('bulk_enrollment', 'enrollment_results_file')
                  ), shown AS (
-                     SELECT job.*, {CUSTOMER_NAME} AS customer_name {rows}
-                     ORDER BY job.created DESC, job.uuid {}
+                     SELECT job.*, {CUSTOMER_NAME} AS customer_name {rows} {}
                  )
                  SELECT shown.uuid, shown.enterprise_customer_uuid AS customer_uuid, shown.customer_name, shown.stage,
                         shown.parameters, shown.successes, shown.pending, shown.failures, waiting.uuid AS message,
@@ -397,8 +409,9 @@ for_both_stores! {
                  LEFT JOIN waiting ON waiting.uuid = (
                      SELECT uuid FROM waiting AS own WHERE own.job = shown.uuid ORDER BY own.position LIMIT 1
                  )
-                 ORDER BY shown.created DESC, shown.uuid",
-                part(slice)
+                 {}",
+                part(slice, &["job.created DESC", "job.uuid"]),
+                order(slice, &["shown.created DESC", "shown.uuid"])
             );
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(enrollments(counted(&rows), filters))?),
@@ -407,21 +420,27 @@ for_both_stores! {
         }
 
         fn transfer_rows(&self, filters: &TransferFilters, slice: Slice) -> Result<ListPage<TransferRow>, Error> {
-            let conditions = "($1 IS NULL OR job.customer_agreement_uuid = $1)
-                 AND ($2 IS NULL OR job.old_subscription_plan_uuid = $2 OR job.new_subscription_plan_uuid = $2)
-                 AND ($3 IS NULL OR (job.completed_at IS NOT NULL) = $3)";
+            let has = |column: &str| contains(column, "$4", "$5");
+            let rows = format!(
+                "FROM license_transfer_job AS job
+                 JOIN customer_agreement AS agreement ON agreement.uuid = job.customer_agreement_uuid
+                 JOIN subscription_plan AS old ON old.uuid = job.old_subscription_plan_uuid
+                 JOIN subscription_plan AS new ON new.uuid = job.new_subscription_plan_uuid
+                 WHERE ($1 IS NULL OR job.customer_agreement_uuid = $1)
+                   AND ($2 IS NULL OR job.old_subscription_plan_uuid = $2 OR job.new_subscription_plan_uuid = $2)
+                   AND ($3 IS NULL OR (job.completed_at IS NOT NULL) = $3)
+                   AND ($4 IS NULL OR {} OR {} OR {})",
+                has(CUSTOMER_NAME),
+                has("old.title"),
+                has("new.title")
+            );
             let list = format!(
                 "SELECT job.id, agreement.uuid AS agreement_uuid, {CUSTOMER_NAME} AS customer_name, old.uuid AS old_uuid,
                         old.title AS old_title, new.uuid AS new_uuid, new.title AS new_title, job.notes,
                         job.license_uuids IS NULL AS transfer_all, job.completed_at, job.created
-                 FROM license_transfer_job AS job
-                 JOIN customer_agreement AS agreement ON agreement.uuid = job.customer_agreement_uuid
-                 JOIN subscription_plan AS old ON old.uuid = job.old_subscription_plan_uuid
-                 JOIN subscription_plan AS new ON new.uuid = job.new_subscription_plan_uuid
-                 WHERE {conditions} ORDER BY job.id DESC {}",
-                part(slice)
+                 {rows} {}",
+                part(slice, &["job.id DESC"])
             );
-            let rows = format!("FROM license_transfer_job AS job WHERE {conditions}");
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(transfers(counted(&rows), filters))?),
                 rows: converted(self.rows::<TransferSqlRow>(transfers(list, filters))?)?,

@@ -287,8 +287,8 @@ for_both_stores! {
             let list = format!(
                 "SELECT username, email, is_staff, is_superuser, created, modified,
                         (SELECT count(*) FROM role_assignment WHERE role_assignment.username = users.username) AS roles
-                 {rows} ORDER BY username {}",
-                part(slice)
+                 {rows} {}",
+                part(slice, &["username"])
             );
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(users(counted(&rows), filters))?),
@@ -318,8 +318,8 @@ for_both_stores! {
             let list = format!(
                 "SELECT source.license_uuid, license.user_email, source.source_id, plan.uuid AS plan_uuid,
                         plan.title AS plan_title, source.created
-                 {rows} ORDER BY source.source_id, source.license_uuid {}",
-                part(slice)
+                 {rows} {}",
+                part(slice, &["source.source_id", "source.license_uuid"])
             );
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(sources(counted(&rows), source, email))?),
@@ -339,8 +339,8 @@ for_both_stores! {
             let list = format!(
                 "SELECT sent.id, sent.enterprise_customer_uuid, sent.enterprise_customer_user_id, plan.uuid AS plan_uuid,
                         plan.title AS plan_title, sent.notification_type, sent.last_sent
-                 {rows} ORDER BY sent.last_sent DESC, sent.id DESC {}",
-                part(slice)
+                 {rows} {}",
+                part(slice, &["sent.last_sent DESC", "sent.id DESC"])
             );
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(sent(counted(&rows), filters))?),
@@ -353,8 +353,8 @@ for_both_stores! {
             let list = format!(
                 "SELECT mark.id, mark.license_uuid, license.user_email, plan.uuid AS plan_uuid, plan.title AS plan_title,
                         mark.event_name, mark.created
-                 {rows} ORDER BY mark.id DESC {}",
-                part(slice)
+                 {rows} {}",
+                part(slice, &["mark.id DESC"])
             );
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(marks(counted(&rows), filters))?),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::support::PostgresDatabase;
 
 /// The first page of a list.
-const PAGE: Slice = Slice { offset: 0, limit: 50 };
+const PAGE: Slice = Slice::new(0, 50);
 const PART: LimitOffset = LimitOffset { offset: 0, limit: 50 };
 
 /// A store of either database.
@@ -93,6 +93,15 @@ const CASES: &[Case] = &[
         read: |store| {
             let kind = Some(NotificationKind::NoAllocationsRemaining);
             sent(store, SentFilters { kind, ..Default::default() });
+        },
+        types: "uuid, text, text",
+        table: "notification",
+        indexes: &["notification_by_kind"],
+    },
+    Case {
+        read: |store| {
+            let filters = SentFilters { kind: Some(NotificationKind::NoAllocationsRemaining), ..Default::default() };
+            store.sent_rows(&filters, Slice { is_turned: true, ..PAGE }).unwrap();
         },
         types: "uuid, text, text",
         table: "notification",

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{NOW, Scene};
 
 /// More rows than any list here has.
-const ALL: Slice = Slice { offset: 0, limit: 100 };
+const ALL: Slice = Slice::new(0, 100);
 
 on_both_databases! {
     messages_are_filtered_and_counted_by_topic
@@ -49,8 +49,10 @@ fn messages_are_filtered_and_counted_by_topic(scene: &Scene) {
     let one = MessageFilters { ids: Some(vec![stored[1].id]), ..all.clone() };
     assert_eq!(listed(&one), [stored[1].clone()]);
     assert_eq!(listed(&MessageFilters { ids: Some(Vec::new()), ..all.clone() }), []);
-    let second = scene.console.message_rows(&all, Slice { offset: 1, limit: 1 }).unwrap();
+    let second = scene.console.message_rows(&all, Slice::new(1, 1)).unwrap();
     assert_eq!((second.total, second.rows), (4, vec![stored[1].clone()]));
+    let turned = scene.console.message_rows(&all, Slice { is_turned: true, ..Slice::new(0, 2) }).unwrap();
+    assert_eq!(turned.rows, [stored[3].clone(), stored[2].clone()], "from the end");
     let dropped = OutboxSelection::Messages(vec![stored[0].id, stored[1].id]);
     assert_eq!(scene.manager.discard_messages(&Actor::user("amy"), &dropped), Ok(2));
     assert_eq!(listed(&all).len(), 2);
@@ -161,6 +163,10 @@ fn transfers_are_filtered_with_their_plans(scene: &Scene) {
     assert_eq!(listed(TransferFilters { is_completed: Some(true), ..Default::default() }), [named.id]);
     assert_eq!(listed(TransferFilters { plan: Some(new), ..Default::default() }).len(), 2);
     assert_eq!(listed(TransferFilters { agreement: Some(agreement), ..Default::default() }).len(), 2);
+    for (text, number) in [("ACM", 2), ("old", 2), ("ew", 2), ("books", 0), ("%", 0)] {
+        let filters = TransferFilters { text: Some(text.to_owned()), ..Default::default() };
+        assert_eq!(listed(filters).len(), number, "{text}");
+    }
     let elsewhere = scene.agreement(2, "Books");
     assert_eq!(listed(TransferFilters { agreement: Some(elsewhere), ..Default::default() }), []);
     let row = &scene.console.transfer_rows(&TransferFilters::default(), ALL).unwrap().rows[1];

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{NOW, Scene};
 
 /// More rows than any list here has.
-const ALL: Slice = Slice { offset: 0, limit: 100 };
+const ALL: Slice = Slice::new(0, 100);
 
 on_both_databases! {
     users_are_filtered_and_counted
@@ -57,7 +57,7 @@ fn users_are_filtered_and_counted(scene: &Scene) {
     assert_eq!(listed(UserFilters { is_superuser: Some(true), ..all.clone() }), ["root"]);
     assert_eq!(listed(UserFilters { has_role: Some(true), ..all.clone() }), ["zoe"]);
     assert_eq!(listed(UserFilters { has_role: Some(false), ..all.clone() }).len(), 2);
-    let page = scene.console.user_rows(&all, Slice { offset: 0, limit: 1 }).unwrap();
+    let page = scene.console.user_rows(&all, Slice::new(0, 1)).unwrap();
     assert_eq!((page.total, page.rows.len()), (3, 1));
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn home(visitor: Visitor) -> Result<HttpResponse, PageError> {
     let shown = visitor
         .read(move |console| {
             let now = console.manager.now();
-            let slice = Slice { offset: 0, limit: SHOWN };
+            let slice = Slice::new(0, SHOWN);
             let filters = PlanFilters {
                 is_active: Some(true),
                 expires: Some((now, now + SOON)),

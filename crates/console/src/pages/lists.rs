@@ -116,8 +116,14 @@ impl Sorted<'_> {
         }
     }
 
+    /// Whether the usual order is turned around, of a list that knows no other one.
+    pub(crate) fn is_turned(&self) -> bool {
+        let turned = self.usual.strip_prefix('-').map_or_else(|| format!("-{}", self.usual), ToOwned::to_owned);
+        self.fields.text("order") == Some(turned)
+    }
+
     /// The heading of a column: a link that sorts by it, or turns the order around.
-    fn heading(&self, key: &str, words: &str) -> Markup {
+    pub(crate) fn heading(&self, key: &str, words: &str) -> Markup {
         let (by, descending) = self.by();
         let sorted = (by == key).then_some(if descending { "descending" } else { "ascending" });
         let order = if sorted == Some("ascending") { format!("-{key}") } else { key.to_owned() };
@@ -294,8 +300,9 @@ pub(crate) const TOLD: [&str; 7] = ["done", "number", "saved", "deleted", "act",
 
 /// The address of this page with another value of one field, from the first row.
 fn with_field(fields: &Fields, name: &str, value: &str) -> String {
-    let kept =
-        |(known, text): &(&str, &str)| ![name, "after"].contains(known) && !TOLD.contains(known) && !text.is_empty();
+    let kept = |(known, text): &(&str, &str)| {
+        ![name, "after", "page"].contains(known) && !TOLD.contains(known) && !text.is_empty()
+    };
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(fields.iter().filter(kept)).append_pair(name, value);
     format!("?{}", query.finish())
@@ -414,5 +421,13 @@ mod tests {
             "{usual}"
         );
         assert!(heading(b"order=title", "title").contains("order=-title"));
+        assert!(!heading(b"page=3", "title").contains("page"), "the order begins with the first page");
+    }
+
+    #[test]
+    fn a_list_of_one_order_can_be_turned_around() {
+        let turned = |query: &[u8], usual| Sorted { fields: &Fields::parse(query), usual }.is_turned();
+        assert!(turned(b"order=-name", "name") && turned(b"order=sent", "-sent"));
+        assert!(!turned(b"", "name") && !turned(b"order=name", "name") && !turned(b"order=title", "-sent"));
     }
 }

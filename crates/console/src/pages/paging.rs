@@ -1,10 +1,10 @@
 //! Pages of lists whose rows have numbers: of records and of work that waits.
 
-use license_manager_domain::console::MOST_COUNTED;
+use license_manager_domain::console::{MOST_COUNTED, Slice};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::lists::{ROWS, TOLD, number};
+use super::lists::{ROWS, Sorted, TOLD, number};
 use crate::form::Fields;
 
 /// The last page of a list, whose rows are not counted further. Earlier rows are read to get to a page.
@@ -13,6 +13,11 @@ const LAST: i64 = MOST_COUNTED / ROWS;
 /// The page of a list that was asked for, from 1.
 pub(crate) fn page_number(fields: &Fields) -> i64 {
     fields.text("page").and_then(|text| text.parse().ok()).filter(|page| (1..=LAST).contains(page)).unwrap_or(1)
+}
+
+/// The rows of a page, of a list that can be turned around.
+pub(crate) fn slice(page: i64, sorted: Sorted<'_>) -> Slice {
+    Slice { offset: (page - 1) * ROWS, limit: ROWS, is_turned: sorted.is_turned() }
 }
 
 /// The id in a filter. One that cannot be read matches nothing.

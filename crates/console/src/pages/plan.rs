@@ -70,7 +70,7 @@ pub(crate) async fn find(visitor: &Visitor, path: &str, action: Action) -> Resul
             let agreement = overview.details.plan.agreement;
             let agreement = console.manager.store().read(|unit| unit.agreements().find(agreement))?;
             let jobs = JobFilters { plans: Some(vec![id]), ..JobFilters::default() };
-            let slice = Slice { offset: 0, limit: ROWS };
+            let slice = Slice::new(0, ROWS);
             Ok(Shown {
                 renewal: overview.chains.renewal_of(id).map(|link| link.id),
                 jobs: console.store.job_rows(&jobs, overview.now, slice)?.rows,

@@ -18,6 +18,15 @@ pub struct Slice {
     pub offset: i64,
     /// The most rows to return.
     pub limit: i64,
+    /// Whether the list is turned around: its last row comes first.
+    pub is_turned: bool,
+}
+
+impl Slice {
+    /// A part of a list in its usual order.
+    pub const fn new(offset: i64, limit: i64) -> Self {
+        Self { offset, limit, is_turned: false }
+    }
 }
 
 /// The number of messages among which those that wait are filtered, from the first one on.
@@ -130,6 +139,8 @@ pub struct EnrollmentRow {
 /// Which transfer jobs to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransferFilters {
+    /// With this in the name of the customer or the title of a plan, in any case.
+    pub text: Option<String>,
     /// Of this agreement.
     pub agreement: Option<AgreementId>,
     /// From or to this plan.

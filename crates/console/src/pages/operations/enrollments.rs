@@ -14,8 +14,8 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::{self, Section, crumbs, token};
-use crate::pages::lists::{ROWS, choice, counted, customer_name, number};
-use crate::pages::paging::{page_number, pages};
+use crate::pages::lists::{self, Sorted, choice, counted, customer_name, number};
+use crate::pages::paging::{page_number, pages, slice};
 use crate::session::Visitor;
 
 /// The address of a bulk enrollment's page, or of something below it.
@@ -28,7 +28,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     require(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let sorted = Sorted { fields: &query, usual: "-asked" };
+    let slice = slice(page, sorted);
     let filters = EnrollmentFilters {
         id: None,
         customer: query.text("customer"),
@@ -42,6 +43,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         form.filters {
             input type="search" name="customer" aria-label="Customer" placeholder="Customer" value=(query.text("customer").unwrap_or_default());
             (choice(&query, "unfinished", "State", &[("", "Finished or not"), ("yes", "Not finished"), ("no", "Finished")]))
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }
         }
@@ -52,7 +54,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                     @else { "Nobody has asked for a bulk enrollment yet. Admins do that in their portal." }
                 }
             } @else {
-                (table(&found.rows))
+                (table(&found.rows, sorted))
             }
         }
         (pages(&path, &query, page, found.total))
@@ -60,11 +62,11 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     Ok(layout::page(&visitor, Section::Operations, "Bulk enrollments", &content))
 }
 
-fn table(rows: &[EnrollmentRow]) -> Markup {
+fn table(rows: &[EnrollmentRow], sorted: Sorted<'_>) -> Markup {
     html! {
         div.card.wide tabindex="0" role="region" aria-label="Bulk enrollments" { table {
             thead { tr {
-                th { "Customer" } th { "Asked for" } th.number { "Courses" } th.number { "Learners" } th { "State" }
+                th { "Customer" } (sorted.heading("asked", "Asked for")) th.number { "Courses" } th.number { "Learners" } th { "State" }
                 th.number { "Enrolled" } th.number { "Pending" } th.number { "Failed" } th { "Last change" } th { span.hidden { "Open" } }
             } }
             tbody { @for row in rows { tr {
@@ -118,7 +120,7 @@ async fn find(visitor: &Visitor, path: &str) -> Result<EnrollmentRow, PageError>
     require(visitor)?;
     let id = Uuid::parse_str(path).map(EnrollmentJobId).map_err(|_| PageError::NotFound)?;
     let filters = EnrollmentFilters { id: Some(id), ..EnrollmentFilters::default() };
-    let slice = Slice { offset: 0, limit: 1 };
+    let slice = Slice::new(0, 1);
     let found = visitor.read(move |console| console.store.enrollment_rows(&filters, slice)).await?;
     found.rows.into_iter().next().ok_or(PageError::NotFound)
 }

@@ -103,7 +103,7 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
     };
     let filters = JobFilters { plans: Some(selected.values().flatten().copied().collect()), ..JobFilters::default() };
     // Each of these plans may have a job of every kind.
-    let slice = Slice { offset: 0, limit: ROWS * JobKind::ALL.len() as i64 };
+    let slice = Slice::new(0, ROWS * JobKind::ALL.len() as i64);
     let found = visitor.read(move |console| console.store.job_rows(&filters, console.manager.now(), slice)).await?;
     let is_meant =
         |job: &JobRow| job.kind.and_then(|kind| selected.get(&kind)).is_some_and(|plans| plans.contains(&job.plan));

@@ -37,7 +37,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     require(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
-    let (filters, slice) = (filters(&query), Slice { offset: (page - 1) * ROWS, limit: ROWS });
+    let (filters, slice) = (filters(&query), Slice::new((page - 1) * ROWS, ROWS));
     let jobs = visitor.read(move |console| console.store.job_rows(&filters, console.manager.now(), slice)).await?;
     let mut kinds: Vec<(&str, &str)> = JobKind::ALL.into_iter().map(|of| (of.as_str(), kind(Some(of)))).collect();
     kinds.insert(0, ("", "Every job"));

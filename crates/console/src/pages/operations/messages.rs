@@ -1,7 +1,7 @@
 //! Messages of the outbox: what waits and why, dead letters, and what is done about them.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::{MESSAGES_LOOKED_AT, MOST_COUNTED, MessageFilters, Slice};
+use license_manager_domain::console::{MESSAGES_LOOKED_AT, MOST_COUNTED, MessageFilters};
 use license_manager_domain::model::MessageId;
 use license_manager_domain::outbox::{OutboxSelection, Topic, WaitingMessage};
 use license_manager_domain::queue::{Backlog, Queue};
@@ -15,8 +15,8 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
-use crate::pages::lists::{self, ROWS, choice, counted, number};
-use crate::pages::paging::{page_number, pages};
+use crate::pages::lists::{self, Sorted, choice, counted, number};
+use crate::pages::paging::{page_number, pages, slice};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
@@ -41,7 +41,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let query = Fields::of_query(&request);
     let filters = filters(&query);
     let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let sorted = Sorted { fields: &query, usual: "since" };
+    let slice = slice(page, sorted);
     let shown = filters.clone();
     let (backlog, found) = visitor
         .read(move |console| Ok((console.manager.backlog(MOST_COUNTED)?, console.store.message_rows(&shown, slice)?)))
@@ -62,6 +63,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             (choice(&query, "state", "State", &[("", "Dead letters"), ("waiting", "Waiting")]))
             (choice(&query, "topic", "Kind of message", &topics))
             @if !is_dead { (choice(&query, "queue", "Queue", &queues)) }
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }
         }
@@ -80,7 +82,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             form method="post" action={ (PATH) "messages/act/" } {
                 (token(&visitor))
                 (lists::hidden(&query, &FILTERS))
-                (table(&found.rows))
+                (table(&found.rows, sorted))
                 div.selected {
                     b data-selected="" role="status" { "Select messages" }
                     @if is_dead { label { input type="checkbox" name="all" value="yes"; " all dead letters of this list" } }
@@ -131,12 +133,12 @@ fn service(queue: Queue) -> &'static str {
     }
 }
 
-fn table(messages: &[WaitingMessage]) -> Markup {
+fn table(messages: &[WaitingMessage], sorted: Sorted<'_>) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
                 th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
-                th { "Message" } th { "About" } th { "Since" } th.number { "Failed tries" } th { "State" } th { "Last error" }
+                th { "Message" } th { "About" } (sorted.heading("since", "Since")) th.number { "Failed tries" } th { "State" } th { "Last error" }
             } }
             tbody { @for message in messages { tr {
                 td { input type="checkbox" name="item" value=(message.id)

@@ -1,7 +1,7 @@
 //! License events: what was done for a license, so that it is done once. Without the record it is done again.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::{EVENTS_LOOKED_AT, MarkFilters, Slice};
+use license_manager_domain::console::{EVENTS_LOOKED_AT, MarkFilters};
 use license_manager_domain::model::LicenseEventId;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LicenseEventFilter;
@@ -15,9 +15,9 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Why, confirmed};
-use crate::pages::lists::{ROWS, number, person_link};
+use crate::pages::lists::{self, Sorted, number, person_link};
 use crate::pages::operations::messages::total;
-use crate::pages::paging::{id, page_number, pages};
+use crate::pages::paging::{id, page_number, pages, slice};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
@@ -34,7 +34,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         MarkFilters { license: license(&query), plan: id(&query, "plan").map(PlanId), event_name: query.text("event") };
     // A deletion chooses by license and name, so there is no "all" of a plan.
     let can_choose_all = filters.plan.is_none();
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let sorted = Sorted { fields: &query, usual: "-when" };
+    let slice = slice(page, sorted);
     let found = visitor.list(move |source| source.store.mark_rows(&filters, slice)).await?;
     let path = format!("{PATH}license-events/");
     let works = visitor.rights.may(Action::Support);
@@ -45,6 +46,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             input type="search" name="event" aria-label="Name of the event" placeholder="Name of the event" value=(query.text("event").unwrap_or_default());
             input type="search" name="license" aria-label="License's id" placeholder="License's id" value=(query.text("license").unwrap_or_default());
             input type="search" name="plan" aria-label="Plan's id" placeholder="Plan's id" value=(query.text("plan").unwrap_or_default());
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }
         }
@@ -63,7 +65,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 div.card.wide { table {
                     thead { tr {
                         @if works { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
-                        th { "Event" } th { "Holder" } th { "Plan" } th { "When" } th { span.hidden { "Open" } }
+                        th { "Event" } th { "Holder" } th { "Plan" } (sorted.heading("when", "When")) th { span.hidden { "Open" } }
                     } }
                     tbody { @for row in &found.rows { tr {
                         @if works { td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select license event " (row.id) }; } }

@@ -15,7 +15,7 @@ use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::pages::history::timeline;
 use crate::pages::license_edit::{MAX_REASON, field, input, reason_errors};
-use crate::pages::lists::choice;
+use crate::pages::lists::{self, Sorted, choice};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
@@ -37,6 +37,15 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     if let Some(name) = query.text("name").map(|name| name.to_lowercase()) {
         products.retain(|product| product.name.to_lowercase().contains(&name));
     }
+    let sorted = Sorted { fields: &query, usual: "name" };
+    let (by, descending) = sorted.by();
+    match by.as_str() {
+        "type" => products.sort_by_key(|product| product.plan_type.label.to_lowercase()),
+        _ => products.sort_by_key(|product| product.name.to_lowercase()),
+    }
+    if descending {
+        products.reverse();
+    }
     let ids: Vec<String> = plan_types.iter().map(|plan_type| plan_type.id.to_string()).collect();
     let mut choices: Vec<(&str, &str)> =
         ids.iter().zip(&plan_types).map(|(id, plan_type)| (id.as_str(), plan_type.label.as_str())).collect();
@@ -47,6 +56,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         form.filters {
             input type="search" name="name" aria-label="Name" placeholder="Name" value=(query.text("name").unwrap_or_default());
             (choice(&query, "plan_type", "Plan type", &choices))
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (products.len()) }
             @if visitor.rights.may(Action::Support) { a.button.first href={ (PATH) "products/new/" } { "New product" } }
@@ -55,7 +65,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             p.note { "No product matches. " a href=(PATH) { "Show all" } }
         } @else {
             div.card.wide { table {
-                thead { tr { th { "Product" } th { "Plan type" } th { "NetSuite id" } th { "Salesforce id" } th { "Description" } } }
+                thead { tr { (sorted.heading("name", "Product")) (sorted.heading("type", "Plan type")) th { "NetSuite id" } th { "Salesforce id" } th { "Description" } } }
                 tbody { @for product in &products { tr {
                     td.long { a href={ (PATH) "products/" (product.id) "/" } { (product.name) } }
                     td { (product.plan_type.label) }

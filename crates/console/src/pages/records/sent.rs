@@ -1,7 +1,7 @@
 //! Notifications that were sent to admins. Without the last one of a plan and kind, the mail is sent again.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::{SentFilters, Slice};
+use license_manager_domain::console::SentFilters;
 use license_manager_domain::model::{NotificationId, NotificationKind};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::NotificationFilter;
@@ -15,9 +15,9 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Why, confirmed};
-use crate::pages::lists::{ROWS, choice};
+use crate::pages::lists::{self, Sorted, choice};
 use crate::pages::operations::messages::total;
-use crate::pages::paging::{id, page_number, pages};
+use crate::pages::paging::{id, page_number, pages, slice};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
@@ -35,7 +35,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let query = Fields::of_query(&request);
     let page = page_number(&query);
     let filters = SentFilters { plan: plan(&query), title: query.text("title"), kind: kind(&query) };
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let sorted = Sorted { fields: &query, usual: "-sent" };
+    let slice = slice(page, sorted);
     let found = visitor.list(move |source| source.store.sent_rows(&filters, slice)).await?;
     let path = format!("{PATH}notifications/");
     let kinds: Vec<(&str, String)> =
@@ -52,6 +53,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             input type="search" name="title" aria-label="Plan's title" placeholder="Plan's title" value=(query.text("title").unwrap_or_default());
             input type="search" name="plan" aria-label="Plan's id" placeholder="Plan's id" value=(query.text("plan").unwrap_or_default());
             (choice(&query, "kind", "Kind", &kinds))
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }
         }
@@ -67,7 +69,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 div.card.wide { table {
                     thead { tr {
                         @if works { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
-                        th { "Plan" } th { "Kind" } th { "Customer" } th.number { "Admin" } th { "Last sent" }
+                        th { "Plan" } th { "Kind" } th { "Customer" } th.number { "Admin" } (sorted.heading("sent", "Last sent"))
                     } }
                     tbody { @for row in &found.rows { tr {
                         @if works { td { input type="checkbox" name="item" value=(row.id) aria-label={ "Select notification " (row.id) }; } }

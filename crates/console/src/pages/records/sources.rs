@@ -1,7 +1,6 @@
 //! Salesforce opportunities of licenses.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::Slice;
 use license_manager_domain::permissions::Action;
 use maud::html;
 
@@ -10,9 +9,9 @@ use crate::dates::day;
 use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::{self, Section};
-use crate::pages::lists::{ROWS, person_link};
+use crate::pages::lists::{self, Sorted, person_link};
 use crate::pages::operations::messages::total;
-use crate::pages::paging::{page_number, pages};
+use crate::pages::paging::{page_number, pages, slice};
 use crate::session::Visitor;
 
 /// `GET /console/records/opportunities/`.
@@ -20,7 +19,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let sorted = Sorted { fields: &query, usual: "opportunity" };
+    let slice = slice(page, sorted);
     let (source, email) = (query.text("opportunity"), query.text("email"));
     let found = visitor.list(move |lists| lists.store.source_rows(source.as_deref(), email.as_deref(), slice)).await?;
     let path = format!("{PATH}opportunities/");
@@ -29,6 +29,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         form.filters {
             input type="search" name="opportunity" aria-label="Opportunity" placeholder="Opportunity, all 18 characters" value=(query.text("opportunity").unwrap_or_default());
             input type="search" name="email" aria-label="Holder's address" placeholder="Holder's address" value=(query.text("email").unwrap_or_default());
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }
         }
@@ -39,7 +40,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             }
         } @else {
             div.card.wide { table {
-                thead { tr { th { "Opportunity" } th { "Holder" } th { "Plan" } th { "Since" } th { span.hidden { "Edit" } } } }
+                thead { tr { (sorted.heading("opportunity", "Opportunity")) th { "Holder" } th { "Plan" } th { "Since" } th { span.hidden { "Edit" } } } }
                 tbody { @for row in &found.rows { tr {
                     td.mono { (row.source) }
                     td { @if let Some(email) = &row.email { (person_link(email)) } @else { "–" } }

@@ -1,7 +1,7 @@
 //! Users, and what one of them changed.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::{ChangeRow, ConsoleSession, Slice, UserFilters, UserRow, VERSIONS_LOOKED_AT};
+use license_manager_domain::console::{ChangeRow, ConsoleSession, UserFilters, UserRow, VERSIONS_LOOKED_AT};
 use license_manager_domain::model::StaffAction;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::{LimitOffset, StaffActionFilter, StoreExt, User};
@@ -14,10 +14,10 @@ use crate::dates::{day, moment};
 use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::{self, Section, crumbs, token};
-use crate::pages::lists::{ROWS, choice, number, person_link};
+use crate::pages::lists::{self, Sorted, choice, number, person_link};
 use crate::pages::operations::actions;
 use crate::pages::operations::messages::total;
-use crate::pages::paging::{page_number, pages};
+use crate::pages::paging::{page_number, pages, slice};
 use crate::session::Visitor;
 
 /// The most changes of a user that are shown.
@@ -35,7 +35,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         is_staff: yes("staff"),
         has_role: yes("role"),
     };
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let sorted = Sorted { fields: &query, usual: "name" };
+    let slice = slice(page, sorted);
     let found = visitor.list(move |source| source.store.user_rows(&filters, slice)).await?;
     let path = format!("{PATH}users/");
     let content = html! {
@@ -45,13 +46,14 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             (choice(&query, "staff", "Staff", &[("", "Staff or not"), ("yes", "Staff"), ("no", "Not staff")]))
             (choice(&query, "superuser", "Superuser", &[("", "Superuser or not"), ("yes", "Superusers"), ("no", "No superusers")]))
             (choice(&query, "role", "Role", &[("", "With a role here or not"), ("yes", "With a role here"), ("no", "Without a role here")]))
+            (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }
         }
         @if found.rows.is_empty() {
             p.note { "No user matches. Users appear here once they have called this service or signed in. " a href=(path) { "Show all" } }
         } @else {
-            (table(&found.rows))
+            (table(&found.rows, sorted))
             (pages(&path, &query, page, found.total))
         }
         p.quiet { "A superuser is made with the command “license-manager superuser NAME”." }
@@ -59,10 +61,10 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     Ok(layout::page(&visitor, Section::Records, "Users", &content))
 }
 
-fn table(users: &[UserRow]) -> Markup {
+fn table(users: &[UserRow], sorted: Sorted<'_>) -> Markup {
     html! {
         div.card.wide { table {
-            thead { tr { th { "User" } th { "Address" } th { "What they are" } th.number { "Roles here" } th { "First seen" } th { "Last change" } } }
+            thead { tr { (sorted.heading("name", "User")) th { "Address" } th { "What they are" } th.number { "Roles here" } th { "First seen" } th { "Last change" } } }
             tbody { @for user in users { tr {
                 td.long { a href=(user_address(&user.username)) { (user.username) } }
                 td { @if let Some(email) = &user.email { (person_link(email)) } @else { "–" } }

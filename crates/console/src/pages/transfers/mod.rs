@@ -4,14 +4,14 @@ pub(crate) mod form;
 pub(crate) mod job;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use license_manager_domain::console::{Slice, TransferFilters, TransferRow};
+use license_manager_domain::console::{TransferFilters, TransferRow};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::{AgreementId, PlanId};
 use maud::{Markup, html};
 
-use super::lists::{ROWS, choice, customer_name};
+use super::lists::{self, Sorted, choice, customer_name};
 use super::operations::messages::total;
-use super::paging::{id, page_number, pages};
+use super::paging::{id, page_number, pages, slice};
 use crate::dates::{day, moment};
 use crate::error::PageError;
 use crate::form::Fields;
@@ -46,11 +46,13 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let query = Fields::of_query(&request);
     let page = page_number(&query);
     let filters = TransferFilters {
+        text: query.text("text"),
         agreement: id(&query, "agreement").map(AgreementId),
         plan: id(&query, "plan").map(PlanId),
         is_completed: query.text("state").map(|state| state == "done"),
     };
-    let slice = Slice { offset: (page - 1) * ROWS, limit: ROWS };
+    let sorted = Sorted { fields: &query, usual: "-made" };
+    let slice = slice(page, sorted);
     let found = visitor.list(move |source| source.store.transfer_rows(&filters, slice)).await?;
     let states = [("", "Done or not"), ("open", "Not done yet"), ("done", "Done")];
     let content = html! {
@@ -64,27 +66,28 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         }
         form.filters {
             (choice(&query, "state", "State", &states))
-            input type="search" name="agreement" aria-label="Agreement" placeholder="Id of an agreement" value=(query.text("agreement").unwrap_or_default());
-            input type="search" name="plan" aria-label="Plan" placeholder="Id of a plan" value=(query.text("plan").unwrap_or_default());
+            input type="search" name="text" aria-label="Customer or plan" placeholder="Customer or plan" value=(query.text("text").unwrap_or_default());
+            (lists::hidden(&query, &["agreement", "plan", "order"]))
             button { "Show" }
+            @if query.has("agreement") || query.has("plan") { a href=(PATH) { "Of all customers and plans" } }
         }
         @if found.rows.is_empty() {
             p.note {
-                @if query.has("state") || query.has("agreement") || query.has("plan") { "No transfer matches. " a href=(PATH) { "Show all" } }
+                @if ["text", "state", "agreement", "plan"].iter().any(|name| query.has(name)) { "No transfer matches. " a href=(PATH) { "Show all" } }
                 @else { "Nobody has moved licenses yet. A transfer moves them from one plan of a customer to another, with their holders." }
             }
         } @else {
-            (table(&found.rows))
+            (table(&found.rows, sorted))
             (pages(PATH, &query, page, found.total))
         }
     };
     Ok(layout::page(&visitor, Section::Transfers, "Transfers", &content))
 }
 
-fn table(rows: &[TransferRow]) -> Markup {
+fn table(rows: &[TransferRow], sorted: Sorted<'_>) -> Markup {
     html! {
         div.card.wide { table {
-            thead { tr { th { "Transfer" } th { "Customer" } th { "From" } th { "To" } th { "Whom" } th { "State" } th { "Made" } th { "Notes" } } }
+            thead { tr { th { "Transfer" } th { "Customer" } th { "From" } th { "To" } th { "Whom" } th { "State" } (sorted.heading("made", "Made")) th { "Notes" } } }
             tbody { @for row in rows { tr {
                 td { a href={ (PATH) (row.id) "/" } { "Transfer " (row.id) } }
                 td.long { a href={ "/console/customers/" (row.agreement) "/" } { (customer_name(row.customer_name.as_deref())) } }
