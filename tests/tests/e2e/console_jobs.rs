@@ -16,7 +16,7 @@ on_both_databases!(
 );
 
 /// Jobs that failed on every plan, which has fewer licenses than it should have. They rest for decades.
-fn add_failed_jobs(database: &Database) {
+pub(super) fn add_failed_jobs(database: &Database) {
     let in_decades = if database.url().starts_with("sqlite") { "4102444800000000" } else { "'2100-01-01'" };
     database.execute(&format!(
         "UPDATE subscription_plan SET desired_num_licenses = 50;

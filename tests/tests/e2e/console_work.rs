@@ -9,6 +9,7 @@ use std::time::Duration;
 use license_manager_tests::{Browser, Database, Look, PATIENCE, Server, WebhookEndpoint, on_both_databases, poll};
 
 use crate::console::demo_as;
+use crate::console_jobs::add_failed_jobs;
 
 on_both_databases!(
     an_operator_tries_a_dead_letter_again_and_drops_the_rest,
@@ -484,6 +485,14 @@ fn every_screen_is_for_everybody(database: Database) {
             .replace("'{}'", if database.url().starts_with("sqlite") { "'[]'" } else { "'{}'" })
             .as_str(),
     );
+    add_failed_jobs(&database);
+    database.execute(
+        r#"INSERT INTO bulk_enrollment_job (uuid, enterprise_customer_uuid, parameters, created, modified)
+           SELECT uuid, enterprise_customer_uuid,
+                  '{"learners":{"emails":["ada@example.com"]},"plan":null,"course_run_keys":["course-v1:edX+Demo+T1"],"notify":true}',
+                  created, modified
+           FROM customer_agreement"#,
+    );
     let one = |query: &str| database.texts(query).remove(0);
     let plan = one("SELECT CAST(uuid AS text) AS text FROM subscription_plan WHERE title = 'Data Science'");
     let agreement = one("SELECT CAST(uuid AS text) AS text FROM customer_agreement");
@@ -494,7 +503,11 @@ fn every_screen_is_for_everybody(database: Database) {
         "customers/".to_owned(),
         format!("customers/{agreement}/"),
         format!("customers/{agreement}/edit/"),
+        format!("customers/{agreement}/terms/"),
+        "customers/new/".to_owned(),
         "plans/".to_owned(),
+        "plans/?job=yes".to_owned(),
+        format!("plans/new/?agreement={agreement}"),
         format!("plans/{plan}/"),
         format!("plans/{plan}/assign/"),
         format!("plans/{plan}/edit/"),
@@ -502,6 +515,9 @@ fn every_screen_is_for_everybody(database: Database) {
         format!("plans/{plan}/revert/"),
         format!("plans/{plan}/utilization/"),
         format!("plans/{plan}/history/"),
+        format!("plans/{plan}/as-of/"),
+        "renewals/".to_owned(),
+        format!("renewals/new/?plan={plan}"),
         format!("licenses/{license}/"),
         format!("licenses/{license}/edit/"),
         "search/?q=example".to_owned(),
@@ -520,6 +536,7 @@ fn every_screen_is_for_everybody(database: Database) {
         "operations/schedule/".to_owned(),
         "operations/jobs/".to_owned(),
         "operations/enrollments/".to_owned(),
+        format!("operations/enrollments/{agreement}/"),
         "operations/actions/".to_owned(),
         "records/".to_owned(),
         "records/products/1/".to_owned(),

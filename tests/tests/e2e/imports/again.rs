@@ -210,7 +210,10 @@ fn the_operations_rest_until_the_import_is_finished() {
     let source = mariadb.oddities("old", DjangoIds::Native);
     for target in [Database::sqlite(), Database::postgres()] {
         let early = Ran::alone(target.url(), &["import", "--finish"]);
-        assert!(early.code == Some(1) && early.stderr.trim_end().ends_with("nothing was imported into this database yet"), "{early:?}");
+        assert!(
+            early.code == Some(1) && early.stderr.trim_end().ends_with("nothing was imported into this database yet"),
+            "{early:?}"
+        );
         assert!(import(&target, &source, &[]).succeeded);
         let refused = Ran::alone(target.url(), &["process-renewals"]);
         assert!(refused.code == Some(1) && refused.stderr.contains("import --finish"), "{refused:?}");
