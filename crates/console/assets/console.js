@@ -41,6 +41,17 @@ function selectAll(all) {
 }
 for (const all of document.querySelectorAll("[data-selects-all]")) selectAll(all);
 
+// A field that was refused is described by what is wrong with it. The first one gets the focus.
+const refused = [...document.querySelectorAll(".field > .wrong")];
+for (const [index, error] of refused.entries()) {
+  const input = error.parentElement.querySelector("input, select, textarea");
+  if (!input) continue;
+  error.id ||= `wrong-${index}`;
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-describedby", error.id);
+  if (index === 0) input.focus();
+}
+
 // What is still going on, such as licenses that are being added: looked at again until it is over.
 const going = () => document.querySelector("[data-going]");
 if (going()) {

@@ -415,6 +415,8 @@ fn a_provisioner_works_in_a_browser(database: Database) {
     browser.picture("new-plan");
     browser.press("Make the plan");
     browser.reads("Say why.");
+    let focus = browser.script("const at = document.activeElement; return `${at.id} ${at.ariaInvalid}`");
+    assert_eq!(focus.as_str(), Some("reason true"), "the refused field has the focus");
     browser.select("#reason", "new");
     browser.press("Make the plan");
     browser.reads("The plan was made.");

@@ -49,7 +49,7 @@ pub(crate) async fn add(
     let (actor, plan) = (visitor.actor(fields.text("reason").as_deref()), shown.plan.id);
     let added = visitor.write(move |console| Ok(console.manager.add_license(&actor, plan, edit)?.license.id)).await;
     match added {
-        Ok(id) => Ok(redirect(&format!("/console/licenses/{id}/"))),
+        Ok(id) => Ok(redirect(&format!("/console/licenses/{id}/?done=made"))),
         Err(PageError::Domain(Error::Invalid(errors))) => Ok(page(&visitor, &shown, &fields, &errors, None)),
         Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_)))) => {
             Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), Some(&error.to_string())))

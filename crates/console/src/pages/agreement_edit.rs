@@ -88,7 +88,7 @@ pub(crate) async fn save(
     let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), shown.settings.agreement.id);
     let saved = visitor.write(move |console| console.manager.update_agreement_settings(&actor, id, &changes).map(drop));
     match saved.await {
-        Ok(()) => Ok(redirect(&format!("/console/customers/{id}/"))),
+        Ok(()) => Ok(redirect(&format!("/console/customers/{id}/?done=saved"))),
         Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
         Err(PageError::Domain(error @ Error::UnknownReference { .. })) => {
             again(&FieldErrors::default(), Some(&error.to_string()))

@@ -46,6 +46,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let selectable = visitor.rights.may(Action::Support) && visitor.console.manager.knows_customers();
     let shape = Shape { sorted: Some(sorted), selectable };
     let content = html! {
+        (lists::done(&query, &[("deleted", "The agreement was deleted. Its history stays.")]))
         div.title {
             h1 { "Customers" } span.quiet { (number(agreements.total)) }
             @if visitor.rights.may(Action::Provision) {
@@ -114,6 +115,7 @@ pub(crate) async fn agreement(
     let title = customer_name(agreement.customer_name.as_deref().or(agreement.customer_slug.as_deref()));
     let scaling = &agreement.auto_scaling;
     let content = html! {
+        (lists::done(&query, &[("saved", "The agreement was saved."), ("restored", "The version was restored.")]))
         div {
             (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned())]))
             div.title {

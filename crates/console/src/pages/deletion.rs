@@ -127,7 +127,7 @@ fn done(
     list: &str,
 ) -> Result<HttpResponse, PageError> {
     match deleted {
-        Ok(()) => Ok(redirect(list)),
+        Ok(()) => Ok(redirect(&format!("{list}?done=deleted"))),
         Err(PageError::Domain(Error::Refused(refusal))) => {
             let deletion = Deletion { refused: Some(refusal.to_string()), ..deletion };
             Ok(page(visitor, &deletion, fields, &FieldErrors::default()))
@@ -139,9 +139,13 @@ fn done(
 fn page(visitor: &Visitor, deletion: &Deletion, fields: &Fields, errors: &FieldErrors) -> HttpResponse {
     let Deletion { section, what, name, address, consequences, refused } = deletion;
     let title = format!("Delete the {what}");
+    let list = match section {
+        Section::Plans => ("/console/plans/".to_owned(), "Plans".to_owned()),
+        _ => ("/console/customers/".to_owned(), "Customers".to_owned()),
+    };
     let content: Markup = html! {
         div {
-            (crumbs(&[(address.clone(), name.clone())]))
+            (crumbs(&[list, (address.clone(), name.clone())]))
             div.title { h1 { (title) } }
         }
         @if let Some(refused) = refused {

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::history::{license_headline, timeline};
-use super::lists::{customer_name, person_link, state};
+use super::lists::{self, customer_name, person_link, state};
 use super::plan::done;
 use crate::dates::moment;
 use crate::error::PageError;
@@ -59,9 +59,11 @@ pub(crate) async fn license(
     let Shown { row, record, history, messages } = &shown;
     let license = &record.license;
     let plan = format!("/console/plans/{}/", row.plan);
+    let query = Fields::of_query(&request);
     let title = row.email.as_deref().unwrap_or("A license without a holder");
     let content = html! {
-        (done(&Fields::of_query(&request)))
+        (done(&query))
+        (lists::done(&query, &[("saved", "The license was saved."), ("made", "The license was added.")]))
         div {
             (crumbs(&[("/console/plans/".to_owned(), "Plans".to_owned()), (plan.clone(), row.plan_title.clone())]))
             div.title {

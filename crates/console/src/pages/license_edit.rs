@@ -42,7 +42,7 @@ pub(crate) async fn save(
     let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), shown.row.id);
     let saved = visitor.write(move |console| console.manager.edit_license(&actor, id, edit).map(drop)).await;
     match saved {
-        Ok(()) => Ok(redirect(&format!("/console/licenses/{id}/"))),
+        Ok(()) => Ok(redirect(&format!("/console/licenses/{id}/?done=saved"))),
         Err(PageError::Domain(Error::Invalid(errors))) => Ok(page(&visitor, &shown, &fields, &errors, None)),
         Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_)))) => {
             Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), Some(&error.to_string())))
@@ -122,7 +122,11 @@ fn page(
     let chosen = fields.text("status");
     let content = html! {
         div {
-            (crumbs(&[(address.clone(), name)]))
+            (crumbs(&[
+                ("/console/plans/".to_owned(), "Plans".to_owned()),
+                (format!("/console/plans/{}/", shown.row.plan), shown.row.plan_title.clone()),
+                (address.clone(), name),
+            ]))
             div.title { h1 { "Edit the license" } }
         }
         @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }

@@ -342,6 +342,13 @@ pub(crate) fn hidden(fields: &Fields, names: &[&str]) -> Markup {
     }
 }
 
+/// What a form before has done, by the name of it.
+pub(crate) fn done(query: &Fields, words: &[(&str, &str)]) -> Markup {
+    let done = query.text("done");
+    let told = words.iter().find(|(name, _)| done.as_deref() == Some(*name));
+    html! { @if let Some((_, told)) = told { p.note.good role="status" { (told) } } }
+}
+
 /// The address of a list with these of its filters, and with more fields.
 pub(crate) fn with_filters(path: &str, fields: &Fields, names: &[&str], more: &[(&str, &str)]) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());

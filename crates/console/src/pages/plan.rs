@@ -425,12 +425,18 @@ pub(crate) async fn utilization(visitor: Visitor, path: web::Path<String>) -> Re
 }
 
 /// `GET /console/plans/{plan}/history/`.
-pub(crate) async fn history(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+pub(crate) async fn history(
+    visitor: Visitor,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
+    let query = Fields::of_query(&request);
     let shown = find(&visitor, &path, Action::Browse).await?;
     let of = EntityRef::Plan(shown.plan.id);
     let changes = visitor.list(move |source| source.manager.latest_changes(of, VERSIONS)).await?;
     let may_restore = visitor.rights.may(Action::Provision);
     let content = html! {
+        (lists::done(&query, &[("saved", "The plan was saved."), ("restored", "The version was restored.")]))
         (head(&visitor, &shown, "history/"))
         section.card {
             div.title {

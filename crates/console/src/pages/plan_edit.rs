@@ -50,7 +50,7 @@ pub(crate) async fn save(
     let (actor, id) = (visitor.actor(None), shown.plan.id);
     let saved = visitor.provision(move |manager| manager.update_plan(&actor, reason, id, changes.clone()).map(drop));
     match saved.await {
-        Ok(()) => Ok(redirect(&shown.address("history/"))),
+        Ok(()) => Ok(redirect(&shown.address("history/?done=saved"))),
         Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
         Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. }))) => {
             again(&FieldErrors::default(), Some(&error.to_string()))

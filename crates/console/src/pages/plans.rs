@@ -85,6 +85,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let shape = Shape { sorted: Some(sorted), selectable };
     let content = html! {
         (asked(&query))
+        (lists::done(&query, &[("deleted", "The plan was deleted. Its history stays.")]))
         div.title {
             h1 { "Plans" } span.quiet { (number(plans.total)) }
             @if visitor.rights.may(Action::Provision) {

@@ -59,7 +59,7 @@ pub(crate) async fn restore_plan(
     let (actor, id, number) = (visitor.actor(None), shown.plan.id, earlier.version.number);
     let restored = visitor.provision(move |manager| manager.restore_plan(&actor, reason, id, number).map(drop));
     match restored.await {
-        Ok(()) => Ok(redirect(&shown.address("history/"))),
+        Ok(()) => Ok(redirect(&shown.address("history/?done=restored"))),
         Err(PageError::Domain(
             error @ (Error::Invalid(_) | Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. }),
         )) => again(&FieldErrors::default(), Some(&error.to_string())),
@@ -138,7 +138,7 @@ pub(crate) async fn restore_agreement(
     let (id, number) = (agreement.id, earlier.version.number);
     let restored = visitor.provision(move |manager| manager.restore_agreement(&actor, id, number).map(drop));
     match restored.await {
-        Ok(()) => Ok(redirect(&format!("/console/customers/{id}/"))),
+        Ok(()) => Ok(redirect(&format!("/console/customers/{id}/?done=restored"))),
         Err(PageError::Domain(error @ (Error::Invalid(_) | Error::Refused(_) | Error::Conflict(_)))) => {
             again(&FieldErrors::default(), Some(&error.to_string()))
         }
