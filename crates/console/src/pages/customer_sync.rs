@@ -183,6 +183,7 @@ async fn perform(visitor: &Visitor, fields: &Fields, told: &[Told<'_>]) -> Resul
                 } } }
             } }
         }
+        p { a.button href=(back) { "Back" } }
     };
     Ok(layout::page(visitor, Section::Customers, title, &content))
 }
