@@ -58,7 +58,7 @@ const PAGES: [&str; 24] = [
 ];
 
 /// Pages of one plan, below its own address.
-const OF_PLAN: [&str; 12] = [
+const OF_PLAN: [&str; 11] = [
     "",
     "?state=assigned&order=email",
     "?state=all&order=activated",
@@ -70,7 +70,6 @@ const OF_PLAN: [&str; 12] = [
     "revert/",
     "utilization/",
     "history/",
-    "restore/",
 ];
 
 /// The settings of the server.
