@@ -1,8 +1,8 @@
 //! The console: signing in, permissions and forms over HTTP, and its pages in a real browser.
 
 use license_manager_tests::{
-    Answer, Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, PROVISIONING, Person, Request,
-    Scene, Server, on_both_databases,
+    Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, PROVISIONING, Person, Scene, Server,
+    on_both_databases,
 };
 pub(super) use license_manager_tests::{Visit, between};
 use serde_json::json;
@@ -73,7 +73,8 @@ fn people_sign_in_at_the_lms_and_out(database: Database) {
     let first = visit.cookies.clone();
     visit.sign_in();
     assert_ne!(visit.cookies, first, "the id is new at every sign-in");
-    let mut former = Visit { server: &scene.server, cookies: first };
+    let mut former = Visit::new(&scene.server);
+    former.cookies = first;
     assert_eq!(former.get("/console/").status, 302, "and the former one is over");
 
     // Another browser of the same person, which the first one ends.

@@ -5,7 +5,7 @@ use diesel::pg::Pg;
 use diesel::query_builder::{AstPass, QueryFragment};
 use diesel::result::QueryResult;
 use diesel::serialize::{self, Output, ToSql};
-use diesel::sql_types::{Array, Bool, HasSqlType, SqlType};
+use diesel::sql_types::{Array, HasSqlType, SqlType};
 
 use super::{OneOf, Values};
 

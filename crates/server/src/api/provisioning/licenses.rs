@@ -99,7 +99,7 @@ struct Body {
 }
 
 impl Body {
-    fn new(LicenseRecord { license, source }: LicenseRecord) -> Self {
+    fn new(LicenseRecord { license, source, .. }: LicenseRecord) -> Self {
         let columns = license.columns();
         Self {
             license: LicenseBody::new(&license),
