@@ -232,6 +232,18 @@ fn sessions_are_listed_and_ended_by_their_owner_or_by_operators(scene: &Scene) {
     assert_eq!(recorded(), []);
     assert!(end("bob") && !end("bob"), "once");
     assert_eq!((listed(None), recorded()), (vec![3], vec![record("bob")]));
+    // All of somebody, but one that is kept.
+    for number in 6..9 {
+        scene.session(number, "cleo", NOW);
+    }
+    let end_others = |kept, id: u128| {
+        let record = StaffAction { id: Uuid::from_u128(id), ..record("cleo") };
+        scene.console.end_other_sessions("cleo", Uuid::from_u128(kept), Some(&record)).unwrap()
+    };
+    assert_eq!((end_others(6, 2), end_others(6, 3)), (2, 0));
+    assert_eq!(recorded().into_iter().map(|action| action.number).collect::<Vec<_>>(), [2, 1], "none is not recorded");
+    assert_eq!(scene.console.end_other_sessions("cleo", Uuid::from_u128(3), None), Ok(1), "it keeps none of hers");
+    assert_eq!((listed(None), recorded().len()), (vec![3], 2));
     // What cannot be recorded is not done.
     scene.session(5, "bob", NOW);
     assert!(scene.console.end_session_of_other(Uuid::from_u128(5), &record("bob")).is_err(), "the id is taken");

@@ -84,6 +84,17 @@ fn people_sign_in_at_the_lms_and_out(database: Database) {
     let (session, token) = (between(&page, "name=\"session\" value=\"", "\""), visit.form_token());
     visit.post("/console/sessions/end/", &format!("form_token={token}&session={session}"));
     assert_eq!(other.get("/console/").status, 302, "it was ended");
+    // Two more, which are ended at once.
+    let mut others = [(); 2].map(|()| {
+        let mut other = Visit::new(&scene.server);
+        other.sign_in();
+        other
+    });
+    assert!(visit.page("/console/sessions/").contains("End 2 sessions"));
+    let token = visit.form_token();
+    let ended = visit.post("/console/sessions/end/", &format!("form_token={token}&all=yes&listed=nobody"));
+    assert_eq!(others.each_mut().map(|other| other.get("/console/").status), [302, 302]);
+    assert!(visit.page(ended.header("Location")).contains("2 sessions were ended."));
 
     let kept = visit.cookies.clone();
     assert_eq!(visit.get("/logout/").status, 200);

@@ -57,22 +57,36 @@ fn exactly_one(written: usize) -> Result<(), Error> {
     if written == 1 { Ok(()) } else { Err(Error::internal(format!("{written} sessions were written instead of one"))) }
 }
 
-/// Ends a session of somebody else and records that, in one transaction. It counts the sessions.
-struct EndOfOther {
-    uuid: Uuid,
-    record: StaffAction,
+/// Ends sessions of a user and records that, in one transaction. It counts the sessions.
+struct Ending {
+    user: String,
+    which: Which,
+    record: Option<StaffAction>,
 }
 
-macro_rules! end_of_other {
+/// Sessions by their name.
+enum Which {
+    This(Uuid),
+    AllBut(Uuid),
+}
+
+macro_rules! ending {
     ($connection:ty) => {
-        impl ExecuteDsl<$connection> for EndOfOther {
+        impl ExecuteDsl<$connection> for Ending {
             fn execute(this: Self, connection: &mut $connection) -> QueryResult<usize> {
                 connection.transaction(|connection| {
-                    let user = this.record.user.clone().unwrap_or_default();
-                    let session = table::table.filter(table::uuid.eq(SqlUuid(this.uuid)));
-                    let ended = diesel::delete(session.filter(table::username.eq(user))).execute(connection)?;
-                    if ended == 1 {
-                        ExecuteDsl::execute(addition(&this.record), connection)?;
+                    let own = table::table.filter(table::username.eq(this.user.clone()));
+                    let ended = match this.which {
+                        Which::This(uuid) => {
+                            diesel::delete(own.filter(table::uuid.eq(SqlUuid(uuid)))).execute(connection)?
+                        }
+                        Which::AllBut(uuid) => {
+                            diesel::delete(own.filter(table::uuid.ne(SqlUuid(uuid)))).execute(connection)?
+                        }
+                    };
+                    if let Some(record) = this.record.as_ref().filter(|_| ended > 0) {
+                        let record = StaffAction { number: ended as i64, ..record.clone() };
+                        ExecuteDsl::execute(addition(&record), connection)?;
                     }
                     Ok(ended)
                 })
@@ -82,9 +96,9 @@ macro_rules! end_of_other {
 }
 
 #[cfg(feature = "postgres")]
-end_of_other!(PgConnection);
+ending!(PgConnection);
 #[cfg(feature = "sqlite")]
-end_of_other!(SqliteConnection);
+ending!(SqliteConnection);
 
 for_both_stores! {
     impl ConsoleSessions for Store {
@@ -153,7 +167,13 @@ for_both_stores! {
         }
 
         fn end_session_of_other(&self, uuid: Uuid, record: &StaffAction) -> Result<bool, Error> {
-            Ok(self.change(EndOfOther { uuid, record: record.clone() })? == 1)
+            let user = record.user.clone().unwrap_or_default();
+            Ok(self.change(Ending { user, which: Which::This(uuid), record: Some(record.clone()) })? == 1)
+        }
+
+        fn end_other_sessions(&self, user: &str, kept: Uuid, record: Option<&StaffAction>) -> Result<usize, Error> {
+            let ending = Ending { user: user.to_owned(), which: Which::AllBut(kept), record: record.cloned() };
+            self.change(ending)
         }
 
         fn end_sessions_of_provider(&self, ids: &ProviderIds) -> Result<usize, Error> {

@@ -28,8 +28,11 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let owner = if operates { user.clone() } else { Some(visitor.session.username.clone()) };
     let sessions: Vec<ConsoleSession> =
         visitor.read(move |console| console.store.sessions(owner.as_deref(), console.manager.now(), SHOWN)).await?;
+    let others = sessions.iter().filter(|session| session.uuid != visitor.session.uuid).count();
     let content = html! {
-        @if query.has("ended") { p.note.good role="status" { "The session was ended." } }
+        @if let Some(ended) = query.text("ended").and_then(|text| text.parse().ok()) {
+            p.note.good role="status" { (counted(ended, "session was", "sessions were")) " ended." }
+        }
         div.title { h1 { "Sessions" } }
         p.quiet {
             @if operates { "Everybody who is signed in, last used first." } @else { "Where you are signed in, last used first." }
@@ -74,33 +77,56 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 }
             }
         } }
+        @if others > 0 && (user.is_some() || !operates) {
+            form.filters method="post" action="/console/sessions/end/" {
+                (token(&visitor))
+                input type="hidden" name="all" value="yes";
+                @if let Some(user) = &user { input type="hidden" name="listed" value=(user); }
+                button.grave { "End " (counted(others as i64, "session", "sessions")) }
+                span.quiet { "All of these but this one." }
+            }
+        }
         @if sessions.len() as i64 == SHOWN { p.quiet { "Only the " (SHOWN) " that were used last are shown. Search for a user to see theirs." } }
     };
     Ok(layout::page(&visitor, Section::Sessions, "Sessions", &content))
 }
 
-/// `POST /console/sessions/end/`: ends a session of the visitor, or of somebody else, which is recorded. A session that
-/// has ended meanwhile is what was asked for.
+/// `POST /console/sessions/end/`: ends a session of the visitor, or of somebody else, or all that are listed but this
+/// one. What happens to somebody else is recorded. A session that has ended meanwhile is what was asked for.
 pub(crate) async fn end(Submitted { visitor, fields }: Submitted) -> Result<HttpResponse, PageError> {
-    let session = fields.text("session").and_then(|text| Uuid::parse_str(&text).ok()).ok_or(PageError::NotFound)?;
     let (own, operates) = (visitor.session.username.clone(), visitor.rights.may(Action::Operate));
-    visitor
-        .write(move |console| {
-            let found = console.store.named_session(session)?;
-            match found.map(|session| session.username) {
-                Some(user) if user == own => console.store.end_session_of(session, &own),
-                Some(user) if operates => console.store.end_session_of_other(session, &record(console, own, user)),
-                _ => Ok(false),
-            }
-        })
-        .await?;
+    let ended = match fields.has("all") {
+        true => {
+            let user = fields.text("listed").filter(|_| operates).unwrap_or_else(|| own.clone());
+            let this = visitor.session.uuid;
+            visitor
+                .write(move |console| {
+                    let record = (user != own).then(|| record(console, own, user.clone()));
+                    console.store.end_other_sessions(&user, this, record.as_ref())
+                })
+                .await?
+        }
+        false => {
+            let session = fields.text("session").and_then(|text| Uuid::parse_str(&text).ok());
+            let session = session.ok_or(PageError::NotFound)?;
+            let ended = visitor.write(move |console| {
+                let found = console.store.named_session(session)?;
+                match found.map(|session| session.username) {
+                    Some(user) if user == own => console.store.end_session_of(session, &own),
+                    Some(user) if operates => console.store.end_session_of_other(session, &record(console, own, user)),
+                    _ => Ok(false),
+                }
+            });
+            usize::from(ended.await?)
+        }
+    };
     match fields.text("user") {
         Some(user) => Ok(redirect(&user_address(&user))),
         None => {
             let listed = fields.text("listed").map(|user| ("user", user));
             let query = form_urlencoded::Serializer::new(String::new())
                 .extend_pairs(listed)
-                .append_pair("ended", "yes")
+                .append_pair("ended", &ended.to_string())
                 .finish();
             Ok(redirect(&format!("/console/sessions/?{query}")))
         }

@@ -117,6 +117,10 @@ pub trait ConsoleSessions: Send + Sync {
     /// whether there was one; otherwise nothing is recorded.
     fn end_session_of_other(&self, uuid: Uuid, record: &StaffAction) -> Result<bool, Error>;
 
+    /// Ends all sessions of a user but the one with this name, if it is theirs. A record is added with their number, all
+    /// or nothing; if there was none, nothing is recorded. Returns their number.
+    fn end_other_sessions(&self, user: &str, kept: Uuid, record: Option<&StaffAction>) -> Result<usize, Error>;
+
     /// Ends the sessions with this id of the provider's, or of its person without one. With both, ends those of the
     /// person that have this id or none. Returns their number. MUST end none if neither is known.
     fn end_sessions_of_provider(&self, ids: &ProviderIds) -> Result<usize, Error>;
