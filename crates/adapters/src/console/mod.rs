@@ -1,5 +1,6 @@
 //! The console's ports. Their statements are the same in both databases, but for the fragments in [`Dialect`].
 
+mod deliveries;
 mod lists;
 mod operations;
 mod queries;

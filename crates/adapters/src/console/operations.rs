@@ -10,11 +10,13 @@ use license_manager_domain::console::{
 use license_manager_domain::model::{EnrollmentNumbers, JobKind};
 use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::ports::CustomerScope;
+use license_manager_domain::webhooks::{WebhookDelivery, WebhookState};
 use license_manager_domain::{
-    AgreementId, CustomerId, EnrollmentJobId, Error, LicenseId, MessageId, PlanId, TransferJobId,
+    AgreementId, CustomerId, EnrollmentJobId, Error, LicenseId, MessageId, PlanId, TransferJobId, WebhookId,
 };
 use uuid::Uuid;
 
+use super::deliveries::{deliveries, first_deliveries};
 use super::lists::{ListedRow, patterns};
 use super::queries::{converted, number};
 use super::rows::{LICENSES, LicenseSqlRow, PLANS_SHOWN, PlanSqlRow};
@@ -22,6 +24,7 @@ use super::{Dialect, contains, customers, for_both_stores, if_given, named};
 use crate::rows::licenses::CountsRow;
 use crate::rows::outbox::WaitingRow;
 use crate::rows::shared::{NumberRow, SharedQuery};
+use crate::rows::webhooks::DeliveryRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The query that counts the rows of another one, as far as totals are counted.
@@ -35,7 +38,7 @@ pub(super) fn part(slice: Slice, columns: &[&str]) -> String {
 }
 
 /// The order of a list, turned around if that is asked for.
-fn order(slice: Slice, columns: &[&str]) -> String {
+pub(super) fn order(slice: Slice, columns: &[&str]) -> String {
     let directed = |column: &&str| match (column.strip_suffix(" DESC"), slice.is_turned) {
         (Some(column), true) => column.to_owned(),
         (None, true) => format!("{column} DESC"),
@@ -416,6 +419,28 @@ for_both_stores! {
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(enrollments(counted(&rows), filters))?),
                 rows: converted(self.rows::<EnrollmentSqlRow>(enrollments(list, filters))?)?,
+            })
+        }
+
+        fn delivery_rows(
+            &self,
+            webhook: WebhookId,
+            state: Option<WebhookState>,
+            slice: Slice,
+        ) -> Result<ListPage<WebhookDelivery>, Error> {
+            let list = format!(
+                "SELECT delivery.* FROM (SELECT uuid, position FROM ({}) AS latest {}) AS shown
+                 JOIN webhook_delivery AS delivery ON delivery.webhook_uuid = $1 AND delivery.uuid = shown.uuid
+                 {}",
+                first_deliveries(state, slice),
+                part(slice, &["position DESC"]),
+                order(slice, &["delivery.position DESC"])
+            );
+            let of_state = state.map_or_else(String::new, |state| format!(" AND state = '{}'", state.as_str()));
+            let rows = format!("FROM webhook_delivery WHERE webhook_uuid = $1{of_state}");
+            Ok(ListPage {
+                total: number(self.rows::<NumberRow>(deliveries(counted(&rows), webhook))?),
+                rows: converted(self.rows::<DeliveryRow>(deliveries(list, webhook))?)?,
             })
         }
 

@@ -119,7 +119,7 @@ pub(crate) fn waiting_for(rows: Vec<WaitingForRow>) -> HashMap<WebhookId, i64> {
     rows.into_iter().map(|row| (WebhookId(row.webhook), row.number)).collect()
 }
 
-#[derive(Queryable, Selectable)]
+#[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = webhook_delivery, check_for_backend(Pg, Sqlite))]
 pub(crate) struct DeliveryRow {
     uuid: Uuid,

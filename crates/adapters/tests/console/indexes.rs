@@ -11,7 +11,7 @@ use license_manager_domain::console::{
 };
 use license_manager_domain::model::{NotificationKind, StaffActionKind};
 use license_manager_domain::ports::{LimitOffset, RoleAssignmentFilter, StaffActionFilter, Store, StoreExt};
-use license_manager_domain::{LicenseId, PlanId};
+use license_manager_domain::{LicenseId, PlanId, WebhookId};
 use uuid::Uuid;
 
 use crate::support::PostgresDatabase;
@@ -133,6 +133,12 @@ const CASES: &[Case] = &[
         types: "text, text, text",
         table: "outbox",
         indexes: &["outbox_parked_by_topic"],
+    },
+    Case {
+        read: |store| drop(store.delivery_rows(WebhookId(Uuid::nil()), None, PAGE).unwrap()),
+        types: "uuid",
+        table: "webhook_delivery",
+        indexes: &["webhook_delivery_listed"],
     },
     Case {
         read: |store| enrollments(store, EnrollmentFilters { is_unfinished: Some(true), ..Default::default() }),

@@ -1,10 +1,14 @@
 //! The lists of operators.
 
+use chrono::Duration;
 use license_manager_domain::console::{EnrollmentFilters, JobFilters, MessageFilters, Slice, TransferFilters};
 use license_manager_domain::model::{BulkEnrollment, Enrollees, JobKind, TransferOrder, TransferredLicenses};
 use license_manager_domain::outbox::OutboxSelection;
-use license_manager_domain::ports::{CustomerScope, OutboxFilter};
-use license_manager_domain::{Actor, CustomerId, Email, Error, LicenseCounts, LicenseId, Settings};
+use license_manager_domain::ports::{CustomerScope, LimitOffset, OutboxFilter, StoreExt, WebhookDeliveryFilter};
+use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
+use license_manager_domain::use_cases::WebhookChanges;
+use license_manager_domain::webhooks::{WebhookSecret, WebhookState};
+use license_manager_domain::{Actor, CustomerId, Email, Error, LicenseCounts, LicenseId, Settings, WebhookId};
 use uuid::Uuid;
 
 use crate::{NOW, Scene};
@@ -16,6 +20,7 @@ on_both_databases! {
     messages_are_filtered_and_counted_by_topic
     jobs_show_how_far_they_are
     bulk_enrollments_are_listed_latest_first
+    deliveries_of_all_states_come_latest_first
     transfers_are_filtered_with_their_plans
     scarce_plans_come_scarcest_first
 }
@@ -135,6 +140,43 @@ fn bulk_enrollments_are_listed_latest_first(scene: &Scene) {
     let by_id = |id| listed(EnrollmentFilters { id: Some(id), ..all.clone() }).remove(0);
     assert_eq!(by_id(first).waiting, None);
     assert_ne!(by_id(second).waiting.map(|waiting| waiting.message), Some(waiting.message));
+}
+
+fn deliveries_of_all_states_come_latest_first(scene: &Scene) {
+    let (actor, secret) = (Actor::user("amy"), WebhookSecret::of_key(&[7; 32]));
+    let url = "https://hooks.example.com/".to_owned();
+    let webhook = scene.manager.create_webhook(&actor, url, secret, WebhookChanges::default()).unwrap().id;
+    let plan = scene.plan(scene.agreement(1, "Acme"), "Languages", 3, 30);
+    scene.assign(plan, &["amy@example.com", "bob@example.com", "cleo@example.com"]);
+    // One was accepted, one was given up, and one waits.
+    let store = scene.manager.store();
+    let lease = Lease { id: Uuid::from_u128(1), queue: Queue::Webhook(webhook) };
+    let claim = Claim { lease, now: NOW, until: NOW + Duration::hours(1), limit: 2 };
+    let claimed = store.write(|unit| unit.queue().claim(&claim)).unwrap();
+    let ends = |place: usize| Settlement {
+        completed_at: (place == 0).then_some(NOW),
+        dead_lettered_at: (place == 1).then_some(NOW),
+        ..Settlement::due(claimed[place].message.id.0, NOW)
+    };
+    store.write(|unit| unit.queue().settle(lease, &[ends(0), ends(1)])).unwrap();
+    let states = [None, Some(WebhookState::Waiting), Some(WebhookState::Delivered), Some(WebhookState::DeadLettered)];
+    let numbers = states.map(|state| {
+        let filter = WebhookDeliveryFilter { webhook, state, id: None };
+        let mut expected =
+            store.read(|unit| unit.webhook_deliveries().list(&filter, LimitOffset { offset: 0, limit: 100 })).unwrap();
+        let listed = scene.console.delivery_rows(webhook, state, ALL).unwrap();
+        assert_eq!((listed.total, &listed.rows), (expected.len() as i64, &expected), "{state:?}");
+        expected.reverse();
+        let turned = scene.console.delivery_rows(webhook, state, Slice { is_turned: true, ..ALL }).unwrap();
+        assert_eq!(turned.rows, expected, "{state:?}, from the end");
+        expected.len()
+    });
+    assert_eq!(numbers, [3, 1, 1, 1]);
+    let all = scene.console.delivery_rows(webhook, None, ALL).unwrap().rows;
+    let second = scene.console.delivery_rows(webhook, None, Slice::new(1, 1)).unwrap();
+    assert_eq!((second.total, second.rows), (3, vec![all[1].clone()]));
+    let elsewhere = scene.console.delivery_rows(WebhookId(Uuid::from_u128(9)), None, ALL).unwrap();
+    assert_eq!((elsewhere.total, elsewhere.rows), (0, Vec::new()));
 }
 
 fn transfers_are_filtered_with_their_plans(scene: &Scene) {

@@ -5,11 +5,14 @@ use chrono::{DateTime, Utc};
 use super::queries::{LicenseRow, ListPage, PlanRow};
 use crate::error::Error;
 use crate::model::enrollment::{BulkEnrollment, EnrollmentNumbers};
-use crate::model::ids::{AgreementId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId, TransferJobId};
+use crate::model::ids::{
+    AgreementId, CustomerId, EnrollmentJobId, LicenseId, MessageId, PlanId, TransferJobId, WebhookId,
+};
 use crate::model::jobs::JobKind;
 use crate::model::plan::LicenseCounts;
 use crate::outbox::WaitingMessage;
 use crate::ports::CustomerScope;
+use crate::webhooks::{WebhookDelivery, WebhookState};
 
 /// A part of a list by the places of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,6 +194,14 @@ pub trait ConsoleOperations: Send + Sync {
 
     /// Bulk enrollments, latest first.
     fn enrollment_rows(&self, filters: &EnrollmentFilters, slice: Slice) -> Result<ListPage<EnrollmentRow>, Error>;
+
+    /// Deliveries of a webhook, latest first.
+    fn delivery_rows(
+        &self,
+        webhook: WebhookId,
+        state: Option<WebhookState>,
+        slice: Slice,
+    ) -> Result<ListPage<WebhookDelivery>, Error>;
 
     /// Transfer jobs, latest first.
     fn transfer_rows(&self, filters: &TransferFilters, slice: Slice) -> Result<ListPage<TransferRow>, Error>;

@@ -1,20 +1,22 @@
 //! Sending deliveries to a webhook again.
 
 use actix_web::{HttpResponse, web};
-use license_manager_domain::FieldErrors;
+use license_manager_domain::console::Slice;
 use license_manager_domain::model::MessageId;
-use license_manager_domain::ports::{StoreExt, WebhookDeliveryFilter, WebhookReplay};
+use license_manager_domain::ports::WebhookReplay;
 use license_manager_domain::webhooks::WebhookState;
+use license_manager_domain::{FieldErrors, words};
 use maud::html;
 use uuid::Uuid;
 
 use super::above;
+use super::messages::total;
 use super::webhooks::{address, find};
 use crate::error::PageError;
 use crate::form::Submitted;
 use crate::layout::Section;
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
-use crate::pages::lists::{ROWS, counted, number};
+use crate::pages::lists::ROWS;
 use crate::pages::sign_in::redirect;
 
 /// `POST /console/operations/webhooks/{webhook}/replay/`: shows what will happen, or does it once that was confirmed.
@@ -46,12 +48,7 @@ pub(crate) async fn replay(
         Err(errors) => errors,
     };
     let count = match all {
-        true => {
-            let filter = WebhookDeliveryFilter { webhook: id, state, id: None };
-            visitor
-                .read(move |console| console.manager.store().read(|unit| unit.webhook_deliveries().count(&filter)))
-                .await?
-        }
+        true => visitor.read(move |console| console.store.delivery_rows(id, state, Slice::new(0, 0))).await?.total,
         false => ids.len() as i64,
     };
     let told = html! {
@@ -59,7 +56,7 @@ pub(crate) async fn replay(
             p.note { "No delivery is selected. Nothing happens." }
         } @else {
             p.note {
-                b { (counted(count, "delivery is", "deliveries are")) " sent to " (found.webhook.url) " again" }
+                b { (words::counted(total(count), "delivery is", "deliveries are")) " sent to " (found.webhook.url) " again" }
                 ", also those that it accepted before. The endpoint tells them by their id, webhook-id. Those that are being sent right now stay as they are."
             }
             @if !found.webhook.is_active { p.note.bad { "The webhook is off: they wait until it is switched on." } }
@@ -76,7 +73,7 @@ pub(crate) async fn replay(
             told,
             action: &address(id, "replay/"),
             back: &address(id, ""),
-            button: (count > 0).then(|| format!("Send {} again", number(count))),
+            button: (count > 0).then(|| format!("Send {} again", total(count))),
             why: Why::Optional,
             refused: None,
         },

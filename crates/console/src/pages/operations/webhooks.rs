@@ -3,18 +3,19 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::Error;
 use license_manager_domain::model::WebhookId;
-use license_manager_domain::ports::{LimitOffset, StoreExt, WebhookDeliveryFilter};
+use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::webhooks::{OffReason, WAITING_COUNTED, WebhookDelivery, WebhookOverview, WebhookState};
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::messages::total;
 use super::{PATH, above, head, require};
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
-use crate::pages::lists::{ROWS, choice, counted, number};
-use crate::pages::paging::{page_number, pages};
+use crate::pages::lists::{self, ROWS, Sorted, choice, counted, number};
+use crate::pages::paging::{page_number, pages, slice};
 use crate::session::Visitor;
 
 /// The address of a webhook's page, or of something below it.
@@ -103,7 +104,7 @@ pub(crate) async fn webhook(
 
 /// `POST /console/operations/webhooks/{webhook}/ping/`.
 pub(crate) async fn ping(
-    Submitted { visitor, fields }: Submitted,
+    Submitted { visitor, .. }: Submitted,
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let found = find(&visitor, &path).await?;
@@ -115,7 +116,7 @@ pub(crate) async fn ping(
             html! { p.note.bad role="alert" { "The endpoint did not accept the ping: it " (failure.problem) "." } }
         }
     };
-    shown(&visitor, &found, &fields, Some(answer)).await
+    shown(&visitor, &found, &Fields::default(), Some(answer)).await
 }
 
 async fn shown(
@@ -127,16 +128,10 @@ async fn shown(
     let WebhookOverview { webhook, waiting } = found;
     let page = page_number(query);
     let state_filter = query.text("state").and_then(|name| WebhookState::from_name(&name));
-    let filter = WebhookDeliveryFilter { webhook: webhook.id, state: state_filter, id: None };
-    let deliveries = visitor
-        .read(move |console| {
-            let part = LimitOffset { offset: (page - 1) * ROWS, limit: ROWS };
-            console.manager.store().read(|unit| {
-                Ok((unit.webhook_deliveries().count(&filter)?, unit.webhook_deliveries().list(&filter, part)?))
-            })
-        })
-        .await?;
-    let (total, deliveries) = deliveries;
+    let sorted = Sorted { fields: query, usual: "-happened" };
+    let (id, slice) = (webhook.id, slice(page, sorted));
+    let found = visitor.read(move |console| console.store.delivery_rows(id, state_filter, slice)).await?;
+    let deliveries = &found.rows;
     let content = html! {
         @if let Some(told) = told { (told) }
         @match query.text("done").as_deref() {
@@ -184,8 +179,9 @@ async fn shown(
             h2 { "Deliveries" }
             form.filters {
                 (choice(query, "state", "State", &[("", "All deliveries"), ("waiting", "Waiting"), ("parked", "Given up"), ("delivered", "Delivered")]))
+                (lists::hidden(query, &["order"]))
                 button { "Show" }
-                span.quiet { (number(total)) }
+                span.quiet { (total(found.total)) }
             }
         }
         @if deliveries.is_empty() {
@@ -197,25 +193,25 @@ async fn shown(
             form method="post" action=(address(webhook.id, "replay/")) {
                 (token(visitor))
                 input type="hidden" name="state" value=(query.text("state").unwrap_or_default());
-                (table(&deliveries))
+                (table(deliveries, sorted))
                 div.selected {
                     b data-selected="" role="status" { "Select deliveries" }
                     label { input type="checkbox" name="all" value="yes"; " all of this list" }
                     button { "Send again" }
                 }
             }
-            (pages(&address(webhook.id, ""), query, page, total))
+            (pages(&address(webhook.id, ""), query, page, found.total))
         }
     };
     Ok(layout::page(visitor, Section::Operations, &webhook.url, &content))
 }
 
-fn table(deliveries: &[WebhookDelivery]) -> Markup {
+fn table(deliveries: &[WebhookDelivery], sorted: Sorted<'_>) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
                 th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
-                th { "Event" } th { "Happened" } th { "State" } th.number { "Failed tries" } th.number { "Answer" } th { "Last error" }
+                th { "Event" } (sorted.heading("happened", "Happened")) th { "State" } th.number { "Failed tries" } th.number { "Answer" } th { "Last error" }
             } }
             tbody { @for delivery in deliveries { tr {
                 td { input type="checkbox" name="item" value=(delivery.id) aria-label={ "Select the delivery " (delivery.id) }; }
