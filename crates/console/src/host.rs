@@ -1,10 +1,12 @@
 //! What the application around the pages does for them.
 
 use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::{HttpRequest, rt, web};
 use async_trait::async_trait;
 use license_manager_domain::Error;
+use opentelemetry::Context;
 
 use crate::Console;
 use crate::error::PageError;
@@ -54,12 +56,31 @@ pub(crate) async fn at_database<T: Send + 'static>(
     access: Access,
     work: impl FnOnce(&Console) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, PageError> {
+    let (result, of_work) = (Arc::new(Mutex::new(None)), console.clone());
+    let done = result.clone();
+    let work = move || *locked(&done) = Some(work(&of_work));
+    on_thread(console, access, Box::new(work)).await?;
+    let result = locked(&result).take();
+    Ok(result.ok_or_else(|| Error::internal("work ended without a result"))??)
+}
+
+fn locked<T>(result: &Mutex<T>) -> MutexGuard<'_, T> {
+    result.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The part that does not depend on what the work returns: what the runtime needs for it is compiled once, and not for each
+/// page.
+async fn on_thread(
+    console: &web::Data<Console>,
+    access: Access,
+    work: Box<dyn FnOnce() + Send>,
+) -> Result<(), PageError> {
     let turn = console.host.turn(access).await.map_err(|Busy| PageError::Busy)?;
-    let (console, span) = (console.clone(), tracing::Span::current());
+    let (span, trace) = (tracing::Span::current(), Context::current());
     let work = move || {
         let _turn = turn;
-        span.in_scope(|| work(&console))
+        let _traced = trace.attach();
+        span.in_scope(work);
     };
-    let done = rt::task::spawn_blocking(work).await.map_err(|error| PageError::from(Error::internal(error)))?;
-    Ok(done?)
+    rt::task::spawn_blocking(work).await.map_err(|error| PageError::from(Error::internal(error)))
 }

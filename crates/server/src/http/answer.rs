@@ -58,18 +58,26 @@ impl Responder for Answer {
     }
 }
 
+/// Work that blocks its thread. It is boxed, because what the runtime needs for it is then compiled once for each kind of
+/// result, and not for each handler.
+type Work<T> = Box<dyn FnOnce() -> ApiResult<T> + Send>;
+
 /// Does the request's work at the database on a blocking thread, when its turn comes, within the request's log span and
 /// trace.
 ///
 /// # Errors
 /// 503 if its turn does not come; see [`crate::http::turns`].
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
-    in_turn(turns::of_request(Access::Write).await?, work).await
+    of_request(Access::Write, Box::new(work)).await
 }
 
 /// As [`blocking`], for work of any request that only reads.
 pub async fn reading<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
-    in_turn(turns::of_request(Access::Read).await?, work).await
+    of_request(Access::Read, Box::new(work)).await
+}
+
+async fn of_request<T: Send + 'static>(access: Access, work: Work<T>) -> ApiResult<T> {
+    in_turn(turns::of_request(access).await?, work).await
 }
 
 /// Does work at the database on a blocking thread. The turn ends with the work, also if nobody waits for the result any
@@ -88,6 +96,10 @@ pub async fn in_turn<T: Send + 'static>(
 /// Runs work that takes long, but does not use the database, on a blocking thread, within the request's log span and
 /// trace.
 pub async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+    boxed_on_thread(Box::new(work)).await
+}
+
+async fn boxed_on_thread<T: Send + 'static>(work: Work<T>) -> ApiResult<T> {
     let (span, trace) = (tracing::Span::current(), Context::current());
     let work = move || {
         let _traced = trace.attach();
