@@ -16,7 +16,7 @@ fn change(world: &World, changes: AgreementSettingsChanges) -> Result<AgreementS
 }
 
 fn choosing(plan: Option<PlanId>) -> AgreementSettingsChanges {
-    AgreementSettingsChanges { auto_applied_plan: Some(plan), ..Default::default() }
+    AgreementSettingsChanges { auto_applied_plan: plan.into(), ..Default::default() }
 }
 
 #[track_caller]

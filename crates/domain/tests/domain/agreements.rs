@@ -130,7 +130,7 @@ fn the_auto_applicable_plan_is_the_usable_one_that_started_last() {
     let create = |title: &str, start: i64, auto: Option<bool>, active: bool| {
         let mut new = world.new_plan(title, 0);
         new.start_date = beginning() + Duration::days(start);
-        new.changes.should_auto_apply_licenses = Some(auto);
+        new.changes.should_auto_apply_licenses = auto.into();
         new.changes.is_active = Some(active);
         world.create(new).unwrap()
     };

@@ -143,7 +143,7 @@ fn a_line_item_is_judged_only_when_it_or_the_product_changes() {
     let titled = |title: &str| PlanChanges { title: Some(title.to_owned()), ..PlanChanges::default() };
     world.change(plan, titled("Without the line item that it needs")).unwrap();
     let item = |item: Option<&str>| PlanChanges {
-        salesforce_opportunity_line_item: Some(item.map(str::to_owned)),
+        salesforce_opportunity_line_item: item.map(str::to_owned).into(),
         ..PlanChanges::default()
     };
     let field = "salesforce_opportunity_line_item";
@@ -210,7 +210,7 @@ fn a_line_item_is_needed_where_the_plan_type_says_so_and_always_well_formed() {
     let with = |product, item: Option<&str>| {
         let mut new = world.new_plan(&format!("{product} {item:?}"), 0);
         new.changes.product = Some(ProductId(product));
-        new.changes.salesforce_opportunity_line_item = Some(item.map(str::to_owned));
+        new.changes.salesforce_opportunity_line_item = item.map(str::to_owned).into();
         world.create(new)
     };
     let field = "salesforce_opportunity_line_item";
