@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::model::seeded_products;
-use license_manager_domain::operations::Supervisor;
 
 use super::database::Database;
 use super::staging::Shape;
-use super::{ImportError, go_on, seats, staging, state};
+use super::{ImportError, Written, seats, staging, state};
 
 /// Tables that the migrations fill. Their rows are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
@@ -33,7 +32,7 @@ pub(super) fn fill<C: Database>(
     connection: &mut C,
     now: DateTime<Utc>,
     own_versions_from: i64,
-    supervisor: &dyn Supervisor,
+    written: &mut Written<'_>,
 ) -> Result<(), ImportError> {
     for table in SEEDED {
         connection.run(&format!("DELETE FROM {table}"))?;
@@ -47,14 +46,16 @@ pub(super) fn fill<C: Database>(
             );
             connection.run(&insert).map_err(|error| ImportError::about(table, error))?;
             state::remember_rows(connection, shape, &format!("staged_{table}"))?;
-            go_on(supervisor)?;
+            let rows = connection.number(&format!("SELECT count(*) AS number FROM staged_{table}"))?;
+            written.advanced(rows.unsigned_abs())?;
         }
         Ok(())
     })?;
     number_on(connection, own_versions_from)?;
     state::begin(connection, now, own_versions_from)?;
     state::keep_values(connection)?;
-    seats::count(connection, "license_history", seats::Count::Add)
+    seats::count(connection, "license_history", seats::Count::Add)?;
+    written.advanced(written.left)
 }
 
 /// Updates the planner's statistics.

@@ -217,8 +217,11 @@ fn import<C: Database>(
         return again::import(connection, &state, source, options, report, supervisor);
     }
     filling::refuse_unless_empty(connection)?;
-    supervisor.found(source.count()?);
+    let rows = source.count()?;
+    supervisor.found(rows);
     if !options.dry_run {
+        // Each row is read, and then written.
+        supervisor.found(rows);
         source.begin_checksums();
     }
     let (imported, own_versions_from) = connection.transaction(|connection| {
@@ -240,12 +243,28 @@ fn import<C: Database>(
         let ranges = source.checksums()?;
         connection.locked(|connection| {
             filling::refuse_unless_empty(connection)?;
-            filling::fill(connection, options.now, own_versions_from, supervisor)?;
+            filling::fill(connection, options.now, own_versions_from, &mut Written { left: rows, supervisor })?;
             state::remember_ranges(connection, &ranges)
         })?;
         filling::analyze(connection)?;
     }
     Ok(imported)
+}
+
+/// Shows how many rows were written. Rules add rows and leave some behind, so their number is not quite that of the
+/// source.
+struct Written<'a> {
+    left: u64,
+    supervisor: &'a dyn Supervisor,
+}
+
+impl Written<'_> {
+    fn advanced(&mut self, rows: u64) -> Result<(), ImportError> {
+        let rows = rows.min(self.left);
+        self.left -= rows;
+        self.supervisor.advanced(rows);
+        go_on(self.supervisor)
+    }
 }
 
 fn summarize<C: Database>(

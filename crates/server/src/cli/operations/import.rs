@@ -94,7 +94,7 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     let mut report = RowReport::create(arguments.report.as_deref())?;
     let runtime = command_runtime()?;
     let _entered = runtime.enter();
-    let supervisor = CommandSupervisor::start("import")?;
+    let supervisor = CommandSupervisor::start(if arguments.verify { "verify" } else { "import" })?;
     let run = &arguments.run;
     if arguments.verify {
         return verify(&target, &mut source, report, supervisor, run.show.output, out);
