@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build run test fmt lint package-crates semver features unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak failover upgrade-test
+.PHONY: help build run test fmt lint package-crates semver mutants features unit package deploy-test bench bench-hostile bench-operations bench-migration load openapi fuzz soak failover upgrade-test
 
 # Without -p, cargo settles on one set of features for the whole workspace and builds each dependency once.
 
@@ -33,6 +33,7 @@ lint: ## Run clippy, build the documentation of the crates that others build on,
 	cargo clippy --workspace --all-targets -- -D warnings
 	tests/deny
 	tests/alerts
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain --document-private-items
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain -p license-manager-contract
 
 package-crates: ## Package the crates that others build on, and embed the packages in a program outside; OPTIONS=--offline
@@ -42,6 +43,10 @@ semver: ## Compare the crates that others build on with the commit named in semv
 	command -v cargo-semver-checks >/dev/null || cargo install cargo-semver-checks --locked
 	cargo semver-checks -p license-manager-domain -p license-manager-contract --all-features \
 		--baseline-rev "$$(cat semver-baseline)"
+
+mutants: ## Change the rules of the domain one by one, and see whether its tests notice; MUTANTS="--file GLOB" chooses some
+	command -v cargo-mutants >/dev/null || cargo install cargo-mutants --locked
+	cargo mutants --package license-manager-domain $(MUTANTS)
 
 features: ## Build the domain and the adapters with parts of their features
 	tests/features

@@ -16,6 +16,9 @@ enum Step {
     Revoke,
     Reset,
     Rename(u8),
+    Remind(u8),
+    Renew,
+    Purge,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -26,6 +29,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Revoke),
         1 => Just(Step::Reset),
         1 => (0..3_u8).prop_map(Step::Rename),
+        1 => (0..3_u8).prop_map(Step::Remind),
+        1 => Just(Step::Renew),
+        1 => Just(Step::Purge),
     ]
 }
 
@@ -45,8 +51,20 @@ fn fresh() -> License {
     License::unassigned(LicenseId(Uuid::from_u128(1)), PlanId(Uuid::from_u128(2)), moment(0))
 }
 
+/// The license of the next plan that the step with this number renews onto.
+fn next(number: usize) -> License {
+    let (id, plan) = (Uuid::from_u128(100 + number as u128), Uuid::from_u128(3));
+    License::unassigned(LicenseId(id), PlanId(plan), moment(0))
+}
+
+/// When the next plan starts.
+fn next_start() -> DateTime<Utc> {
+    moment(0) + Duration::days(100)
+}
+
 fn take(license: License, step: &Step, number: usize) -> Result<License, ImpossibleTransition> {
     let now = moment(number);
+    let from = license.status();
     match step {
         Step::Assign(person) => license.assign(address(*person), key(number), now),
         Step::Activate(user) => license.activate(user.map(LmsUserId), now),
@@ -54,19 +72,29 @@ fn take(license: License, step: &Step, number: usize) -> Result<License, Impossi
         Step::Revoke => license.revoke(now),
         Step::Reset => license.reset(now),
         Step::Rename(person) => Ok(license.with_email(address(*person), now)),
+        Step::Remind(person) => {
+            license.reminded(&address(*person), now).ok_or(ImpossibleTransition { from, step: "reminded" })
+        }
+        Step::Renew => Ok(license.renew(next(number), next_start(), now)?.0),
+        Step::Purge => Ok(license.purge(now)),
     }
 }
 
 /// Where a step leads according to crates/domain/RULES.md, or `None` where a license cannot take it.
-fn documented(from: LicenseStatus, step: &Step) -> Option<LicenseStatus> {
+fn documented(from: &License, step: &Step) -> Option<LicenseStatus> {
     use LicenseStatus::*;
-    match (from, step) {
+    match (from.status(), step) {
         (Unassigned, Step::Assign(_)) => Some(Assigned),
         (Unassigned, Step::AutoApply(..)) => Some(Activated),
         (Assigned | Activated, Step::Activate(_)) => Some(Activated),
         (Assigned | Activated, Step::Revoke) => Some(Revoked),
         (Assigned | Activated, Step::Reset) => Some(Unassigned),
         (status, Step::Rename(_)) => Some(status),
+        (Assigned, Step::Remind(person)) if from.holder_email() == Some(&address(*person)) => Some(Assigned),
+        (Assigned, Step::Renew) => Some(Assigned),
+        (Activated, Step::Renew) => Some(Activated),
+        (Unassigned, Step::Purge) => Some(Unassigned),
+        (Assigned | Activated | Revoked, Step::Purge) => Some(Revoked),
         _ => None,
     }
 }
@@ -74,11 +102,13 @@ fn documented(from: LicenseStatus, step: &Step) -> Option<LicenseStatus> {
 /// Checks that the license's state carries its data, all of it and no other.
 fn check_data(license: &License) -> Result<(), TestCaseError> {
     let columns = license.columns();
-    let held = columns.user_email.is_some() && columns.activation_key.is_some() && columns.assigned_date.is_some();
+    // The address of a revoked license goes when its time is over.
+    let named = columns.user_email.is_some() || license.status() == LicenseStatus::Revoked;
+    let held = named && columns.activation_key.is_some() && columns.assigned_date.is_some();
     match license.status() {
         LicenseStatus::Unassigned => {
             prop_assert_eq!(&columns, &LicenseColumns::default(), "nothing of a holder remains");
-            prop_assert_eq!(license.auto_applied, None);
+            prop_assert_eq!((license.auto_applied, license.renewed_to), (None, None));
         }
         LicenseStatus::Assigned => {
             prop_assert!(held && columns.activation_date.is_none() && columns.revoked_date.is_none());
@@ -96,17 +126,38 @@ fn check_data(license: &License) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Checks that a step changes what it is for, and nothing else.
+fn check_step(before: &License, step: &Step, after: &License, number: usize) -> Result<(), TestCaseError> {
+    let (now, columns) = (moment(number), before.columns());
+    let expected = match step {
+        Step::Revoke => LicenseColumns { status: LicenseStatus::Revoked, revoked_date: Some(now), ..columns },
+        Step::Remind(_) => LicenseColumns { last_remind_date: Some(now), ..columns },
+        Step::Rename(person) if before.status() != LicenseStatus::Unassigned => {
+            LicenseColumns { user_email: Some(address(*person)), ..columns }
+        }
+        Step::Renew => {
+            prop_assert_eq!(after.renewed_to, Some(next(number).id));
+            columns
+        }
+        _ => return Ok(()),
+    };
+    prop_assert_eq!(after.columns(), expected);
+    prop_assert_eq!((after.renewed_from, after.auto_applied), (before.renewed_from, before.auto_applied));
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn a_license_takes_the_documented_steps_and_no_others(steps in prop::collection::vec(step(), 0..24)) {
         let mut license = fresh();
         for (number, step) in steps.iter().enumerate() {
             let before = license.clone();
-            let expected = documented(before.status(), step);
+            let expected = documented(&before, step);
             match take(license, step, number + 1) {
                 Ok(after) => {
                     prop_assert_eq!(Some(after.status()), expected, "{:?} from {}", step, before.status());
                     prop_assert_eq!((after.id, after.plan, after.created), (before.id, before.plan, before.created));
+                    check_step(&before, step, &after, number + 1)?;
                     license = after;
                 }
                 Err(error) => {
@@ -183,6 +234,91 @@ proptest! {
         };
         prop_assert_eq!(purged.columns(), nameless);
         prop_assert_eq!(purged.columns().into_state(), Some(purged.state));
+    }
+
+    #[test]
+    fn a_renewed_license_stays_and_the_other_has_its_holder(steps in prop::collection::vec(step(), 0..24)) {
+        let mut license = fresh();
+        for (number, step) in steps.iter().enumerate() {
+            license = take(license.clone(), step, number + 1).unwrap_or(license);
+        }
+        let (before, now, start) = (license.columns(), moment(99), next_start());
+        let taken = next(99).assign(address(0), key(99), moment(98)).unwrap();
+        let refused = license.clone().renew(taken, start, now).unwrap_err();
+        prop_assert_eq!(refused, ImpossibleTransition { from: LicenseStatus::Assigned, step: "carried over onto" });
+        match license.clone().renew(next(99), start, now) {
+            Ok((prior, copy)) => {
+                prop_assert!(license.is_live());
+                prop_assert_eq!(prior.columns(), before.clone());
+                prop_assert_eq!((prior.renewed_to, prior.renewed_from), (Some(copy.id), license.renewed_from));
+                prop_assert_eq!((copy.id, copy.plan, copy.created), (next(99).id, next(99).plan, next(99).created));
+                prop_assert_eq!((copy.renewed_to, copy.renewed_from), (None, Some(license.id)));
+                prop_assert_eq!((prior.modified, copy.modified), (now, now));
+                let activation_date = (before.status == LicenseStatus::Activated).then_some(start);
+                let renewed =
+                    LicenseColumns { assigned_date: Some(now), last_remind_date: None, activation_date, ..before };
+                prop_assert_eq!(copy.columns(), renewed);
+            }
+            Err(refused) => {
+                prop_assert!(!license.is_live());
+                prop_assert_eq!(refused, ImpossibleTransition { from: license.status(), step: "carried over" });
+            }
+        }
+    }
+
+    #[test]
+    fn a_copy_follows_its_original(
+        before in prop::collection::vec(step(), 0..12),
+        since in prop::collection::vec(step(), 0..12),
+        copied in prop::collection::vec(step(), 0..3),
+    ) {
+        let mut original = fresh();
+        for (number, step) in before.iter().enumerate() {
+            original = take(original.clone(), step, number + 1).unwrap_or(original);
+        }
+        let Ok((mut original, mut copy)) = original.renew(next(20), next_start(), moment(20)) else { return Ok(()) };
+        for (number, step) in since.iter().enumerate() {
+            original = take(original.clone(), step, number + 21).unwrap_or(original);
+        }
+        for (number, step) in copied.iter().enumerate() {
+            copy = take(copy.clone(), step, number + 41).unwrap_or(copy);
+        }
+        let followed = copy.clone().following(&original, next_start(), moment(60));
+        if !original.is_live() || !copy.is_live() {
+            prop_assert_eq!(followed, copy);
+            return Ok(());
+        }
+        let (is, was, theirs) = (followed.columns(), copy.columns(), original.columns());
+        prop_assert_eq!((&is.user_email, is.activation_key), (&theirs.user_email, theirs.activation_key));
+        prop_assert_eq!((is.assigned_date, is.last_remind_date), (was.assigned_date, was.last_remind_date));
+        let itself = was.activation_date.filter(|date| *date != next_start());
+        let (status, activation_date, user) = match (theirs.status, itself) {
+            (LicenseStatus::Activated, _) => (LicenseStatus::Activated, Some(next_start()), theirs.lms_user_id),
+            (_, Some(date)) => (LicenseStatus::Activated, Some(date), theirs.lms_user_id.or(was.lms_user_id)),
+            (_, None) => (LicenseStatus::Assigned, None, theirs.lms_user_id),
+        };
+        prop_assert_eq!((is.status, is.activation_date, is.lms_user_id), (status, activation_date, user));
+        prop_assert_eq!(followed.modified, if is == was { copy.modified } else { moment(60) });
+        prop_assert_eq!(followed.clone().following(&original, next_start(), moment(61)), followed, "it is in line");
+    }
+
+    #[test]
+    fn a_reminder_counts_for_whoever_is_yet_to_activate(
+        steps in prop::collection::vec(step(), 0..24),
+        person in 0..3_u8,
+    ) {
+        let mut license = fresh();
+        for (number, step) in steps.iter().enumerate() {
+            license = take(license.clone(), step, number + 1).unwrap_or(license);
+        }
+        let waits = license.status() == LicenseStatus::Assigned && license.holder_email() == Some(&address(person));
+        let reminded = license.clone().reminded(&address(person), moment(99));
+        prop_assert_eq!(reminded.is_some(), waits);
+        if let Some(reminded) = reminded {
+            let columns = LicenseColumns { last_remind_date: Some(moment(99)), ..license.columns() };
+            prop_assert_eq!(reminded.columns(), columns);
+            prop_assert_eq!(reminded.modified, moment(99));
+        }
     }
 
     #[test]
