@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use license_manager_domain::Email;
 use license_manager_domain::model::cell_text;
 
-/// Names of the column with the addresses, in lowercase.
+/// Names of the column with the addresses, in lowercase. Without one of these, the first name with "mail" counts.
 const COLUMNS: [&str; 6] = ["email", "e-mail", "mail", "email address", "user_email", "address"];
 
 /// The most addresses of one assignment.
@@ -70,7 +70,9 @@ fn read_one(text: &str, found: &mut Addresses, seen: &mut HashSet<Email>) {
             continue;
         }
         if std::mem::take(&mut is_first) && !cells.iter().any(|cell| cell.contains('@')) {
-            column = cells.iter().position(|cell| COLUMNS.contains(&cell.to_lowercase().as_str()));
+            let names: Vec<String> = cells.iter().map(|cell| cell.to_lowercase()).collect();
+            let known = names.iter().position(|name| COLUMNS.contains(&name.as_str()));
+            column = known.or_else(|| names.iter().position(|name| name.contains("mail")));
             if column.is_some() {
                 continue;
             }
@@ -130,6 +132,7 @@ mod tests {
             "\"Adams, Amy\",amy@example.com\n\n\"Brown, Bob\",BOB@example.com",
             "Amy Adams <amy@example.com>\nBob <bob@example.com>",
             "E-Mail\tTeam\namy@example.com\tblue\nbob@example.com\tred@team",
+            "Name,Work email,Manager's email\nAmy,amy@example.com,cleo@example.com\nBob,bob@example.com,cleo@example.com",
         ] {
             assert_eq!(good(text), both, "{text}");
         }
