@@ -70,3 +70,18 @@ fn the_database_is_unavailable() {
     cluster.start();
     prometheus.stops("TheDatabaseIsUnavailable");
 }
+
+/// Only Postgres has replicas.
+#[test]
+fn the_replica_is_not_used() {
+    let primary = Cluster::new();
+    let standby = primary.standby();
+    let replica = standby.url();
+    let settings = [("LM_DATABASE__REPLICA_URL", replica.as_str()), ("LM_DATABASE__CONNECT_TIMEOUT_SECONDS", "1")];
+    let server = Server::start_with(&primary.url(), &settings);
+    let prometheus = Prometheus::watching(&[server.address()]);
+    standby.stop();
+    prometheus.fires("TheReplicaIsNotUsed");
+    standby.start();
+    prometheus.stops("TheReplicaIsNotUsed");
+}
