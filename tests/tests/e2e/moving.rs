@@ -123,6 +123,11 @@ fn the_answers_of_two_services_are_compared() {
     assert!(different.stdout.contains(r#"{"kind":"differs","place":"title"}"#), "{different:?}");
     assert!(!different.stdout.contains("example.com") && !different.stdout.contains("Other"), "{different:?}");
 
+    let mistyped = uuid_of("b0");
+    let unknown = compare(&["--plans", &mistyped]);
+    assert!(unknown.code == Some(1) && unknown.stdout.is_empty(), "{unknown:?}");
+    assert!(unknown.stderr.contains(&format!("plan {mistyped} is not there")), "{unknown:?}");
+
     fs::write(&token, "nonsense").expect("it is written");
     let refused = compare(&[]);
     assert!(refused.code == Some(1) && refused.stderr.contains("does not accept the token"), "{refused:?}");

@@ -70,8 +70,10 @@ pub fn compare(config: &Config, arguments: &CompareArguments, out: &mut impl Wri
         true => comparison.sample_of_plans(arguments.sample)?,
         false => arguments.plans.iter().map(ToString::to_string).collect(),
     };
+    comparison.supervisor.found(plans.len() as u64);
     for plan in &plans {
         comparison.plan(plan, arguments.sample as usize)?;
+        comparison.supervisor.advanced(1);
     }
     comparison.write(plans.len(), arguments.show.output, out)?;
     Ok(comparison.found.is_empty())
@@ -133,7 +135,12 @@ impl Comparison {
     /// Compares a plan: itself, its licenses, its agreement and some of its people.
     fn plan(&mut self, plan: &str, people: usize) -> Result<(), CommandError> {
         let path = format!("/api/v1/subscriptions/{plan}/");
+        let refused = self.refused;
         let answer = self.compare(&path)?;
+        if self.refused > refused {
+            let problem = format!("plan {plan} is not there, or the token may not read it: both services refuse it");
+            return Err(CommandError::Failed(problem));
+        }
         let customer = answer.as_ref().and_then(|body| body["enterprise_customer_uuid"].as_str()).map(str::to_owned);
         if let Some(customer) = &customer {
             for list in ["subscriptions", "customer-agreement", "learner-licenses", "learner-subscriptions"] {
@@ -187,7 +194,6 @@ impl Comparison {
     }
 
     fn go_on(&self) -> Result<(), CommandError> {
-        self.supervisor.advanced(1);
         match self.supervisor.is_stopping() {
             true => Err(CommandError::Failed("it was stopped".to_owned())),
             false => Ok(()),
