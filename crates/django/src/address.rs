@@ -46,7 +46,8 @@ impl DatabaseAddress {
     /// What is wrong with the URL, without quoting it.
     pub fn parse(text: &str) -> Result<Self, DjangoError> {
         let wrong = |problem: &str| DjangoError::Address(problem.to_owned());
-        let form = "it has the form mysql://USER:PASSWORD@HOST/NAME";
+        let form = "it has the form mysql://USER:PASSWORD@HOST/NAME. In a password, write %40 for @, %2F for /, \
+                    %23 for #, %3F for ?, %25 for %";
         let url = Url::parse(text).map_err(|_| wrong(form))?;
         if !matches!(url.scheme(), "mysql" | "mariadb") {
             return Err(wrong(form));
@@ -123,6 +124,11 @@ mod tests {
         ] {
             let refused = DatabaseAddress::parse(text).expect_err(text).to_string();
             assert!(!refused.contains("hush"), "{refused}");
+        }
+        for text in ["mysql://lm:hush#x@localhost/x", "mysql://lm:hush/x@localhost/x", "mysql://lm:hush?x@localhost/x"]
+        {
+            let refused = DatabaseAddress::parse(text).expect_err(text).to_string();
+            assert!(refused.contains("%23 for #") && !refused.contains("hush"), "{refused}");
         }
     }
 }

@@ -73,7 +73,10 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             p.note { "This server does not run the schedule: its setting LM_SCHEDULE__ENABLED is off. What you ask for begins as soon as a "
                 "server or worker with that setting is up." }
         }
-        @if is_importing { p.note { "A database is being imported. Until that is finished, only backups run." } }
+        @if is_importing {
+            p.note { "This database is imported again from another service, which runs the operations. Until "
+                code { "license-manager import --finish" } ", only backups run here." }
+        }
         section #schedule data-live[goes_on] {
             div.card.wide { table {
                 thead { tr { th { "Operation" } th { "Runs" } th { "Next" } th { "Last run" } th { "Result" } th { span.hidden { "Run now" } } } }
