@@ -1,8 +1,8 @@
 //! Metrics, liveness and readiness.
 
 use license_manager_tests::{
-    Answer, Cluster, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Request, Server, WebhookEndpoint,
-    on_both_databases, poll,
+    Answer, Client, Cluster, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Request, Server,
+    WebhookEndpoint, on_both_databases, poll,
 };
 use serde_json::json;
 
@@ -202,19 +202,24 @@ fn metrics_can_have_a_listener_of_their_own(database: Database) {
     assert!(refusal.stderr.contains("metrics.listen: cannot listen on"), "{}", refusal.stderr);
 }
 
-fn a_worker_is_monitored_at_its_own_address(database: Database) {
-    let upstreams = FakeUpstreams::start();
-    let mut settings = settings(&upstreams);
+/// A server that leaves deliveries to a worker, and a client of the address at which the worker is monitored.
+fn start_beside_a_worker(database: &Database, upstreams: &FakeUpstreams) -> (Server, Client) {
+    let mut settings = settings(upstreams);
     let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
     settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
     settings.push(("LM_METRICS__WORKER_LISTEN".to_owned(), address.clone()));
-    let server = start(&database, &settings);
+    (start(database, &settings), Client::anonymous(format!("http://{address}")))
+}
+
+fn a_worker_is_monitored_at_its_own_address(database: Database) {
+    let upstreams = FakeUpstreams::start();
+    let (server, monitoring) = start_beside_a_worker(&database, &upstreams);
     let customer = Customer::new(&server);
     customer.plan(3).assign(&customer.emails("learner", 2)).expect(200);
 
     let mut worker = server.run_beside(&["worker"]);
-    let client = license_manager_tests::Client::anonymous(format!("http://{address}"));
-    let answered = |path: &str| client.try_send(Request::new("GET", path)).ok().filter(|answer| answer.status == 200);
+    let answered =
+        |path: &str| monitoring.try_send(Request::new("GET", path)).ok().filter(|answer| answer.status == 200);
     assert!(poll(PATIENCE, || answered("/health/ready/")).is_some(), "{}", worker.log());
     let delivered = poll(PATIENCE, || {
         let metrics = text(answered("/metrics")?.body);
@@ -222,26 +227,21 @@ fn a_worker_is_monitored_at_its_own_address(database: Database) {
             .filter(|number| *number == 2.0)
     });
     assert!(delivered.is_some());
-    assert_eq!(client.get("/api/v1/subscriptions/").status, 404, "a worker answers nobody else");
+    assert_eq!(monitoring.get("/api/v1/subscriptions/").status, 404, "a worker answers nobody else");
     assert!(worker.stop_with_sigterm().success());
 }
 
 fn a_worker_that_stops_says_so_until_its_deliveries_are_done(database: Database) {
     let upstreams = FakeUpstreams::start();
-    let mut settings = settings(&upstreams);
-    let address = format!("127.0.0.1:{}", license_manager_tests::free_port());
-    settings.push(("LM_WORKER__ENABLED".to_owned(), "false".to_owned()));
-    settings.push(("LM_METRICS__WORKER_LISTEN".to_owned(), address.clone()));
-    let server = start(&database, &settings);
+    let (server, monitoring) = start_beside_a_worker(&database, &upstreams);
     let customer = Customer::new(&server);
     upstreams.hold();
     customer.plan(1).assign(&[customer.email("amy")]).expect(200);
     let mut worker = server.run_beside(&["worker"]);
     poll(PATIENCE, || (!upstreams.linked().is_empty()).then_some(())).expect("a delivery is under way");
     worker.terminate();
-    let client = license_manager_tests::Client::anonymous(format!("http://{address}"));
     let stops = |answer: &Answer| answer.body["detailed_status"]["service_status"] == "STOPPING";
-    let ready = || client.try_send(Request::new("GET", "/health/ready/")).ok();
+    let ready = || monitoring.try_send(Request::new("GET", "/health/ready/")).ok();
     let answer = poll(PATIENCE, || ready().filter(&stops)).unwrap_or_else(|| panic!("{}", worker.log()));
     assert_eq!(
         answer.expect(503),
@@ -251,8 +251,8 @@ fn a_worker_that_stops_says_so_until_its_deliveries_are_done(database: Database)
                 { "service_status": "STOPPING", "database_status": "OK", "migrations_status": "OK" },
         })
     );
-    client.get("/health/live/").expect(200);
-    client.get("/health/").expect(200);
+    monitoring.get("/health/live/").expect(200);
+    monitoring.get("/health/").expect(200);
     upstreams.release();
     assert!(worker.wait_for_exit().success(), "{}", worker.log());
 }

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Request, Server, at_once, on_both_databases, poll,
+    Beside, Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Request, Server, at_once, on_both_databases,
+    poll,
 };
 use serde_json::{Value, json};
 
@@ -130,16 +131,22 @@ fn an_expired_plan_is_processed_once_by_two_runs(database: Database) {
     assert_eq!(run(&server, "expire-subscriptions", &[])["counts"]["plans"], 0);
 }
 
+/// A plan with 650 learners, and a run that slowly tells of them, after so many calls.
+fn begin_to_expire(server: &Server, upstreams: &FakeUpstreams, calls: usize) -> (Plan, Beside) {
+    let customer = Customer::new(server);
+    let plan = ended_plan(server, &customer, 700, 0);
+    plan.assign(&customer.emails("learner", 650)).expect(200);
+    upstreams.slow(Duration::from_millis(400));
+    let run = server.run_beside(&["expire-subscriptions"]);
+    let begun = poll(Duration::from_secs(60), || (upstreams.taken(EXPIRATION).len() >= calls).then_some(()));
+    assert!(begun.is_some(), "nothing was told");
+    (plan, run)
+}
+
 fn a_run_that_was_killed_is_finished_by_the_next(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
-    let customer = Customer::new(&server);
-    let plan = ended_plan(&server, &customer, 700, 0);
-    plan.assign(&customer.emails("learner", 650)).expect(200);
-    upstreams.slow(Duration::from_millis(400));
-    let mut first = server.run_beside(&["expire-subscriptions"]);
-    let begun = poll(Duration::from_secs(60), || (upstreams.taken(EXPIRATION).len() >= 3).then_some(()));
-    assert!(begun.is_some(), "nothing was told");
+    let (plan, mut first) = begin_to_expire(&server, &upstreams, 3);
     first.kill();
     database.assert_sound();
     let before = upstreams.taken(EXPIRATION).len();
@@ -157,13 +164,7 @@ fn a_run_that_was_killed_is_finished_by_the_next(database: Database) {
 fn a_stopped_run_finishes_its_batch_and_says_so(database: Database) {
     let upstreams = FakeUpstreams::start();
     let server = start(&database, &upstreams, &QUIET);
-    let customer = Customer::new(&server);
-    let plan = ended_plan(&server, &customer, 700, 0);
-    plan.assign(&customer.emails("learner", 650)).expect(200);
-    upstreams.slow(Duration::from_millis(400));
-    let mut first = server.run_beside(&["expire-subscriptions"]);
-    let begun = poll(Duration::from_secs(60), || (!upstreams.taken(EXPIRATION).is_empty()).then_some(()));
-    assert!(begun.is_some(), "nothing was told");
+    let (plan, mut first) = begin_to_expire(&server, &upstreams, 1);
     assert_eq!(first.stop_with_sigterm().code(), Some(1), "not everything was done");
     upstreams.slow(Duration::ZERO);
     assert!(!is_processed(&database, &plan));
