@@ -1,6 +1,7 @@
 //! The console's lists and pages of licenses, over HTTP.
 
-use license_manager_tests::{Customer, Database, FakeIdentityProvider, Plan, on_both_databases, text};
+use license_manager_tests::{Customer, Database, FakeIdentityProvider, PROVISIONING, Plan, on_both_databases, text};
+use serde_json::json;
 
 use crate::console::{between, scene, staff};
 use crate::console_plans::{sent, visit};
@@ -132,5 +133,13 @@ fn an_assignment_is_looked_at_and_changed(database: Database) {
         form.contains(&format!("{amy}\n{bob}\nmary.major</textarea>")) && form.contains(">Hello</textarea>"),
         "{form}"
     );
+    assert!(!form.contains("The plan is not active."), "{form}");
     assert_eq!(scene.plan.counts().assigned, 1, "only looked at");
+
+    let mut request = scene.customer.plan_request(1);
+    request["is_active"] = json!(false);
+    let made = scene.customer.operator().post(&format!("{PROVISIONING}/subscriptions/"), &request).expect(201);
+    let path = format!("/console/plans/{}/assign/", text(&made["uuid"]));
+    let warned = sent(&mut visit, &path, &format!("form_token={token}&addresses={bob}"));
+    assert!(warned.contains("The plan is not active.") && warned.contains("1 person gets a license"), "{warned}");
 }

@@ -34,6 +34,7 @@ fn asked(visitor: &Visitor, shown: &Shown, fields: &Fields, problem: Option<&str
         (head(shown, "Assign licenses"))
         @if let Some(problem) = problem { p.note.bad role="alert" { (problem) } }
         p { (counted(shown.counts.unassigned, "license is", "licenses are")) " free." }
+        (unusable(shown))
         form.card method="post" enctype="multipart/form-data" {
             (token(visitor))
             div.field {
@@ -50,6 +51,20 @@ fn asked(visitor: &Visitor, shown: &Shown, fields: &Fields, problem: Option<&str
         }
     };
     layout::page(visitor, Section::Plans, "Assign licenses", &content)
+}
+
+/// Why learners cannot use the plan's licenses now.
+fn unusable(shown: &Shown) -> Markup {
+    let (plan, now) = (&shown.plan, shown.now);
+    let why = match () {
+        () if !plan.is_active => "The plan is not active.",
+        () if plan.expiration_date < now => "The plan has ended.",
+        () if now < plan.start_date => "The plan has not started yet.",
+        () => return html! {},
+    };
+    html! {
+        p.note { b { (why) } " Licenses can be assigned. Learners can activate and use them only while the plan is active and runs." }
+    }
 }
 
 /// The fields of the mail. Unset ones are those of a new form.
@@ -186,6 +201,7 @@ fn previewed(
             p.note { "Nobody gets a license: there is nobody new." }
         }
         (people("Who gets a license", newcomers))
+        (unusable(shown))
         @if !holders.is_empty() {
             p.note { (counted(holders.len() as i64, "person holds", "people hold")) " a license of this plan already. Nothing happens to them." }
             (people("Who holds a license already", holders))
