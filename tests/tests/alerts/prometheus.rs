@@ -95,7 +95,17 @@ impl Prometheus {
     /// Waits until an alert that fired has stopped.
     #[track_caller]
     pub fn stops(&self, alert: &str) {
-        assert!(poll(PATIENCE, || self.is(alert, "inactive")).is_some(), "{alert} does not stop: {:#?}", self.rules());
+        self.stops_while(alert, || {});
+    }
+
+    /// Waits until an alert that fired has stopped, and does something again and again meanwhile.
+    #[track_caller]
+    pub fn stops_while(&self, alert: &str, mut work: impl FnMut()) {
+        let stops = || {
+            work();
+            self.is(alert, "inactive")
+        };
+        assert!(poll(PATIENCE, stops).is_some(), "{alert} does not stop: {:#?}", self.rules());
     }
 
     fn is(&self, alert: &str, state: &str) -> Option<()> {
