@@ -47,7 +47,14 @@ impl Mapped {
             notes: Vec::new(),
             kept: Vec::new(),
         };
-        map(cells, &mut mapped)?;
+        map(cells, &mut mapped).map_err(|error| match error {
+            DjangoError::Value { table, column, expected, key } if is_history => {
+                let version = cells.text("history_id").unwrap_or_default();
+                let key = format!("{key}, in the version {version} of its history");
+                DjangoError::Value { table, column, expected, key }
+            }
+            other => other,
+        })?;
         if is_history {
             let kind = match cells.text("history_type").as_deref() {
                 _ if mapped.is_absent => "-",

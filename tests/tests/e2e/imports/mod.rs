@@ -310,10 +310,13 @@ fn what_cannot_be_imported_is_refused_in_one_line_without_the_password() {
     mariadb.execute("old", "INSERT INTO django_migrations VALUES (1, 'subscriptions', '0065_older', '2024-01-01')");
     let other = mariadb.empty("other", DjangoIds::Native);
     mariadb.execute("other", "DROP TABLE subscriptions_license");
+    let wild = mariadb.oddities("wild", DjangoIds::Native);
+    mariadb.execute("wild", "UPDATE subscriptions_historicallicense SET status = 'wild' ORDER BY history_id LIMIT 1");
     let wrong = old.replace("secret", "hush-hush");
     let cases = [
         (old.as_str(), 1, "subscriptions.0065_older"),
         (&other, 1, "there is no table subscriptions_license"),
+        (&wild, 1, "of its history"),
         (&wrong, 1, "Access denied"),
         ("mysql://lm:hush-hush@127.0.0.1:1/x", 1, "cannot connect"),
         ("postgres://lm:hush-hush@127.0.0.1/x", 2, "mysql://USER:PASSWORD@HOST/NAME"),
