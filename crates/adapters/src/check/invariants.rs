@@ -280,20 +280,23 @@ const RENEWED_LICENSES: &str = "
       AND EXISTS (SELECT 1 FROM license_history WHERE uuid = original.uuid AND history_type = '+')
       AND EXISTS (SELECT 1 FROM license_history WHERE uuid = copy.uuid AND history_type = '+')";
 
-/// The rule of the triggers: carrying over and reverting activate nothing. Of imported history every activation counts.
+/// The rule of the triggers: carrying over and reverting activate nothing. Of imported history every activation counts,
+/// also one before its first version.
 const ACTIVATION_COUNTS: &str = "
     SELECT CAST(subscription_plan_uuid AS text) AS id
     FROM (SELECT subscription_plan_uuid, number FROM seat_activation
           UNION ALL
           SELECT subscription_plan_uuid, -1
-          FROM (SELECT history_id, subscription_plan_uuid, status, activation_date, history_date,
-                       lag(status) OVER versions AS former_status, lag(history_type) OVER versions AS former_type
+          FROM (SELECT subscription_plan_uuid, status, activation_date, history_date, renewed_from_uuid,
+                       lag(status) OVER versions AS former_status, lag(history_type) OVER versions AS former_type,
+                       history_id <= (SELECT last_license_history_id FROM imported_versions)
+                           OR history_change_reason = 'import' AND history_user IS NULL AS is_imported
                 FROM license_history
                 WINDOW versions AS (PARTITION BY uuid ORDER BY history_id)) AS version
-          WHERE status = 'activated' AND former_type <> '-'
-            AND (activation_date = history_date
-                 OR history_id <= (SELECT last_license_history_id FROM imported_versions))
-            AND former_status IN ('unassigned', 'assigned')) AS counted
+          WHERE (status = 'activated' AND former_type <> '-' AND former_status IN ('unassigned', 'assigned')
+                 AND (is_imported OR activation_date = history_date))
+             OR (former_type IS NULL AND is_imported AND renewed_from_uuid IS NULL
+                 AND (status = 'activated' OR activation_date IS NOT NULL))) AS counted
     WHERE NOT EXISTS (SELECT 1 FROM history_retention)
     GROUP BY subscription_plan_uuid
     HAVING sum(number) <> 0";

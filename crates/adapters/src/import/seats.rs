@@ -21,17 +21,22 @@ pub(super) fn count<C: Database>(connection: &mut C, history: &str, count: Count
 }
 
 /// What the triggers on `license_history` would have counted, but that an activation of the imported history counts on
-/// the day of its activation date. See `docs/adr/0011-utilization-report.md`.
+/// the day of its activation date, also where the history begins after it. See `docs/adr/0011-utilization-report.md`.
 const COUNTS: &str = "
     CREATE TEMPORARY TABLE staged_step AS
     SELECT history_date, history_type, subscription_plan_uuid, status, assigned_date, activation_date,
-           activation_date = history_date
-               OR history_id <= (SELECT last_license_history_id FROM imported_versions) AS is_counted,
+           CASE WHEN is_first THEN is_imported AND renewed_from_uuid IS NULL
+                                   AND (status = 'activated' OR activation_date IS NOT NULL)
+                ELSE is_next AND status = 'activated' AND former_status IN ('unassigned', 'assigned')
+                     AND (is_imported OR activation_date = history_date) END AS is_activation,
            CASE WHEN is_next THEN former_plan END AS former_plan,
            CASE WHEN is_next THEN former_status END AS former_status
     FROM (SELECT *, lag(subscription_plan_uuid) OVER versions AS former_plan,
                  lag(status) OVER versions AS former_status,
-                 history_type <> '+' AND lag(history_type) OVER versions <> '-' AS is_next
+                 lag(history_type) OVER versions IS NULL AS is_first,
+                 history_type <> '+' AND lag(history_type) OVER versions <> '-' AS is_next,
+                 history_id <= (SELECT last_license_history_id FROM imported_versions)
+                     OR history_change_reason = 'import' AND history_user IS NULL AS is_imported
           FROM :HISTORY AS told
           WINDOW versions AS (PARTITION BY uuid ORDER BY history_id)) AS version;
 
@@ -40,8 +45,7 @@ const COUNTS: &str = "
     FROM (SELECT subscription_plan_uuid, $DAY[coalesce(activation_date, history_date)]DAY AS day,
                  $DAYS[coalesce(activation_date, history_date)
                         - coalesce(assigned_date, activation_date, history_date)]DAYS AS days
-          FROM staged_step
-          WHERE status = 'activated' AND former_status IN ('unassigned', 'assigned') AND is_counted) AS activation
+          FROM staged_step WHERE is_activation) AS activation
     GROUP BY 1, 2, 3 $ADD_ACTIVATIONS;
 
     INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)

@@ -144,9 +144,17 @@ fn assert_everything_went_over(database: &Database) {
         uuid_of("11")
     );
     assert_eq!(texts(&from), uuid_of("01"));
-    // An activation counts on the day of its date: 5 March and 1 January are recorded on other days or moments.
-    assert_eq!(count(database, "seat_activation"), "3");
-    assert_eq!(texts("SELECT CAST(sum(number) AS text) AS text FROM seat_activation"), "3");
+    // An activation counts on the day of its date: 5 March and 1 January are recorded on other days or moments, and those of
+    // licenses 03, 07 and 0d happened before the first version.
+    assert_eq!(count(database, "seat_activation"), "6");
+    let activations = "SELECT CAST(sum(number) AS text) AS text FROM seat_activation";
+    assert_eq!(texts(activations), "6");
+    let (second, fifth) = match database.url().starts_with("sqlite") {
+        true => ("20149", "20152"),
+        false => ("DATE '2025-03-02'", "DATE '2025-03-05'"),
+    };
+    assert_eq!(texts(&format!("{activations} WHERE day = {second}")), "1");
+    assert_eq!(texts(&format!("{activations} WHERE day = {fifth}")), "2");
     assert_eq!(
         texts("SELECT source_id AS text FROM license_source ORDER BY source_id"),
         "006000000000000000|0067F000002YwsnQAC|006AAAAAAAAAAAAAAA"
