@@ -289,9 +289,12 @@ fn tls_config(authorities: Option<&std::path::Path>) -> Result<ClientConfig, Dja
     let Some(file) = authorities else {
         return Ok(builder.with_platform_verifier().map_err(|error| failed(&error))?.with_no_client_auth());
     };
+    let unread = |error: &dyn std::fmt::Display| {
+        DjangoError::Connection(format!("ssl-ca, the file {}, cannot be read: {error}", file.display()))
+    };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| failed(&error))? {
-        roots.add(certificate.map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unread(&error))? {
+        roots.add(certificate.map_err(|error| unread(&error))?).map_err(|error| unread(&error))?;
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }

@@ -27,7 +27,7 @@ fn a_connection_is_encrypted_and_the_server_is_the_one_that_is_named() {
         // The certificate names localhost, and no address.
         (format!("{source}?ssl-ca={authority}"), "not valid for name"),
         (format!("{named}?ssl-ca={other}"), "certificate"),
-        (format!("{named}?ssl-ca={authority}.none"), "TLS"),
+        (format!("{named}?ssl-ca={authority}.none"), "authority.pem.none, cannot be read"),
         (format!("{named}?ssl-mode=VERIFY_IDENTITY"), "certificate"),
     ] {
         let refused = import(&target, &url, &["--dry-run"]);
