@@ -30,7 +30,7 @@ pub struct Line {
 }
 
 /// Everybody's pages.
-const PAGES: [&str; 24] = [
+const PAGES: [&str; 25] = [
     "/console/",
     "/console/search/?q=learner440.wanda",
     "/console/search/?q=wanda",
@@ -50,6 +50,7 @@ const PAGES: [&str; 24] = [
     "/console/records/plan-types/",
     "/console/records/roles/",
     "/console/records/users/",
+    "/console/records/users/one/?name=staff",
     "/console/records/opportunities/",
     "/console/records/notifications/",
     "/console/records/license-events/",
