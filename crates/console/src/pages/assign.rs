@@ -219,13 +219,14 @@ fn previewed(
                 (bad_lines(&read.bad))
             }
             div.title {
+                // The first one is what the Enter key does in a field.
+                @if !read.bad.is_empty() { button { "Check the corrections" } }
                 @if fits && wanted > 0 {
                     button.first name="confirmed" value="yes" {
                         "Assign " (counted(wanted, "license", "licenses"))
                         @if !read.bad.is_empty() { " without these lines" }
                     }
                 }
-                @if !read.bad.is_empty() { button { "Check the corrections" } }
                 button name="again" value="yes" { "Change something" }
                 a.button href=(shown.address("")) { "Back" }
                 span.quiet { "Your name goes into the history." }
