@@ -317,6 +317,31 @@ fn changes_go_back_onto_the_database_that_was_left() {
         assert!(again.succeeded, "{again:?}");
         assert_eq!(rows(dump), first);
 
+        // Who and what came here between the first import and the moment goes there too.
+        let [imported, early] = match name {
+            "left_sqlite" => ["946684800000000", "1262304000000000"],
+            _ => ["'2000-01-01Z'", "'2010-01-01Z'"],
+        };
+        database.execute(&format!(
+            "UPDATE imported_versions SET imported_at = {imported};
+             INSERT INTO users (username, is_staff, created, modified) VALUES ('early', false, {early}, {early});
+             INSERT INTO role_assignment (username, role, created)
+             VALUES ('early', 'enterprise_subscriptions_admin', {early});
+             INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{}', 'early', {early})",
+            uuid_of("02")
+        ));
+        let with_early = export(&database, &old, &["--changes-since", &since]);
+        assert!(with_early.succeeded, "{with_early:?}");
+        let of_early = "SELECT count(*) FROM subscriptions_subscriptionsroleassignment AS own
+                        JOIN core_user AS person ON person.id = own.user_id WHERE person.username = 'early'
+                        UNION ALL SELECT count(*) FROM subscriptions_licenseevent WHERE event_name = 'early'";
+        assert_eq!(rows(of_early), ["1", "1"]);
+        // An earlier moment does no harm, and one to come is a mistake.
+        let earlier = export(&database, &old, &["--changes-since", "2000-01-01", "--dry-run"]);
+        assert!(earlier.succeeded, "{earlier:?}");
+        let later = export(&database, &old, &["--changes-since", "2999-01-01"]);
+        assert!(later.code == Some(2) && later.stderr.contains("in the future"), "{later:?}");
+
         // Somebody wrote there too: neither side's work is lost.
         mariadb.execute(
             name,

@@ -11,7 +11,9 @@ use super::{ExportError, Run};
 pub(super) fn condition(table: &Table, since: Option<&str>) -> String {
     match since {
         Some(since) => {
-            format!("WHERE {}", table.changed.replace("$RECORDED", &recorded(since)).replace("$SINCE", since))
+            let begun =
+                format!("coalesce((SELECT imported_at FROM imported_versions WHERE imported_at < {since}), {since})");
+            format!("WHERE {}", table.changed.replace("$RECORDED", &recorded(since)).replace("$BEGUN", &begun))
         }
         None => String::new(),
     }

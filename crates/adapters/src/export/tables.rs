@@ -10,7 +10,8 @@ pub(super) struct Table {
     /// The columns that its rows and versions get besides their own: a name, an expression over `own`, and whether it is
     /// a moment.
     pub added: &'static [(&'static str, &'static str, bool)],
-    /// Which rows changed since a moment, `$SINCE`. `$RECORDED` is whether a `version` was recorded since.
+    /// Which rows changed since a moment. `$RECORDED` is whether a `version` was recorded since; `$BEGUN` is the moment, or
+    /// the first import if that was earlier: from then on people may have used this system beside the other one.
     pub changed: &'static str,
 }
 
@@ -92,7 +93,7 @@ macro_rules! numbered_by_first_version {
 
 /// All of them. Users come first, because histories name them.
 pub(super) const TABLES: &[Table] = &[
-    Table::alone("users", "username", "own.modified >= $SINCE")
+    Table::alone("users", "username", "own.modified >= $BEGUN")
         .adding(&[("last_login", "nullif(own.modified, own.created)", true), kept!("core_user", "own.username")]),
     Table::alone("plan_type", "id", "1 = 1"),
     versioned!("product", "id"),
@@ -111,17 +112,19 @@ pub(super) const TABLES: &[Table] = &[
              UNION SELECT version.uuid FROM license_history AS version WHERE $RECORDED)",
     )
     .adding(numbered_by_first_version!("license_source", "license_uuid")),
+    // Its history tells deletions alone.
     Table::alone(
         "license_event",
         "id",
-        "own.id IN (SELECT version.id FROM license_event_history AS version WHERE $RECORDED)",
+        "own.created >= $BEGUN
+         OR own.id IN (SELECT version.id FROM license_event_history AS version WHERE version.history_date >= $BEGUN)",
     ),
     versioned!("subscription_plan_renewal", "id"),
     versioned!("license_transfer_job", "id"),
     versioned!("notification", "id"),
     Table::alone("role_assignment", "id", "1 = 1"),
     // Erasing a person removes the requester of a job, and leaves its time.
-    Table::alone("bulk_enrollment_job", "uuid", "own.modified >= $SINCE OR own.lms_user_id IS NULL"),
+    Table::alone("bulk_enrollment_job", "uuid", "own.modified >= $BEGUN OR own.lms_user_id IS NULL"),
 ];
 
 /// Tables that say nothing of their own: what is counted or indexed, and how this database came to be.

@@ -122,7 +122,8 @@ impl DjangoExport {
         let since = date(since).unwrap_or_default();
         for (table, there, is_history) in self.written() {
             if is_history {
-                let count = format!("SELECT count(*) FROM `{there}` WHERE history_date >= '{since}'");
+                let counted = table.counted_there();
+                let count = format!("SELECT count(*) FROM `{there}` WHERE history_date >= '{since}' AND {counted}");
                 let number = single(&mut self.client, &count)?.and_then(|number| number.parse().ok());
                 self.unknown.insert(table.name, number.unwrap_or_default());
             }

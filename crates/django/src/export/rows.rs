@@ -252,7 +252,8 @@ impl DjangoExport {
                     findings.push(refused("written_there", format!("{there} {found_key}")));
                     continue;
                 }
-                if cells[2].is_some_and(|moment| is_since(moment, since)) {
+                let is_counted = ours.get(&found_key).is_some_and(|row| table.counts(row));
+                if is_counted && cells[2].is_some_and(|moment| is_since(moment, since)) {
                     *self.unknown.entry(table.name).or_default() -= 1;
                 }
             }

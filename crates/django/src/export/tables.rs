@@ -1,5 +1,10 @@
 //! What becomes of our tables in the database of the Django service.
 
+use license_manager_adapters::export::ExportedRow;
+
+/// The table of messages. One that is off is none here, and its versions may have no counterpart.
+const MESSAGES: &str = "expiration_message";
+
 /// What a column is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -110,6 +115,19 @@ impl Table {
         self
     }
 
+    /// The condition for versions there that this system must have.
+    pub(super) fn counted_there(&self) -> &'static str {
+        match self.name {
+            MESSAGES => "has_custom_license_expiration_messaging AND history_type <> '-'",
+            _ => "1 = 1",
+        }
+    }
+
+    /// Whether a version of ours is one of those.
+    pub(super) fn counts(&self, version: &ExportedRow) -> bool {
+        self.name != MESSAGES || version.get("history_type").and_then(serde_json::Value::as_str) != Some("-")
+    }
+
     /// The column of ours that the key is made of.
     pub(super) fn own_key(&self) -> Column {
         self.columns.iter().copied().find(|(there, ..)| *there == self.key).unwrap_or((self.key, self.key, Form::Text))
@@ -214,7 +232,7 @@ pub(super) const TABLES: &[Table] = &[
     .with_history("subscriptions_historicalcustomeragreement")
     .released(Release::Set("enterprise_customer_slug = NULL")),
     Table::new(
-        "expiration_message",
+        MESSAGES,
         "subscriptions_customsubscriptionexpirationmessaging",
         "customer_agreement_id",
         &[

@@ -8,6 +8,7 @@ use clap::Args;
 use license_manager_adapters::export::{ExportError, ExportOptions, Exported, export_postgres, export_sqlite};
 use license_manager_adapters::import::Finding;
 use license_manager_django::{DatabaseAddress, DjangoError, DjangoExport};
+use license_manager_domain::ports::Clock as _;
 use serde_json::{Value, json};
 
 use super::arguments::{RunOptions, SummaryFormat, date, secret};
@@ -19,6 +20,7 @@ use super::supervisor::CommandSupervisor;
 use crate::cli::runtime::command_runtime;
 use crate::config::{Config, Secret};
 use crate::database::Database;
+use crate::system::SystemClock;
 use crate::telemetry::work_traces;
 
 /// Options of `export`.
@@ -56,11 +58,14 @@ pub fn export(config: &Config, arguments: &ExportArguments, out: &mut impl Write
         }
         other => other.into(),
     })?;
+    let since = arguments.changes_since;
+    if since.is_some_and(|moment| moment > SystemClock.now()) {
+        return Err(CommandError::Arguments("--changes-since is in the future".to_owned()));
+    }
     refuse_pooler(config)?;
     let source = Database::open(config)?;
     source.migrate()?;
     let run = &arguments.run;
-    let since = arguments.changes_since;
     let mut destination = DjangoExport::connect(&address, since.map(|moment| moment.timestamp_micros()), run.dry_run)?;
     let mut report = RowReport::create(arguments.report.as_deref())?;
     let runtime = command_runtime()?;
@@ -101,7 +106,9 @@ impl Summary {
     }
 
     fn write_text(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let is_written_there = self.exported.rules.iter().any(|rule| rule.rule == "written_there");
         let what = match (self.refused, self.dry_run) {
+            (true, _) if is_written_there => " (nothing was exported, because somebody wrote there since)",
             (true, _) => " (nothing was exported, because rows have no place there)",
             (false, true) => " (dry run: nothing was changed)",
             (false, false) => "",
