@@ -60,9 +60,21 @@ pub enum Error {
 }
 
 /// The cause of an unexpected failure. Causes with the same text are equal.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("internal error: {0}")]
-pub struct Cause(#[source] Arc<dyn std::error::Error + Send + Sync>);
+#[derive(Debug, Clone)]
+pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "internal error: {}", self.0)
+    }
+}
+
+// Not derived: the cause shall be the error itself, which can be downcast, and not the pointer to it.
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}
 
 impl PartialEq for Cause {
     fn eq(&self, other: &Self) -> bool {
