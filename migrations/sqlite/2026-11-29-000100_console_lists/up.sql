@@ -1,9 +1,10 @@
 -- Why a job was asked for. It is recorded in the history of what the job changes.
 ALTER TABLE plan_job ADD COLUMN reason TEXT;
 
--- The console reads its lists from indexes. Names and addresses of users are found by how they begin, in any case.
-CREATE INDEX users_by_name ON users (lower(username));
-CREATE INDEX users_by_email ON users (lower(email));
+-- The console reads its lists from indexes. Names and addresses of users are found by how they begin, in any case,
+-- with the expressions of the other database, whose indexes have no room for texts of any length.
+CREATE INDEX users_by_name ON users (substr(lower(username), 1, 255));
+CREATE INDEX users_by_email ON users (substr(lower(email), 1, 255));
 CREATE INDEX users_staff ON users (username) WHERE is_staff;
 CREATE INDEX users_superusers ON users (username) WHERE is_superuser;
 CREATE INDEX role_assignment_by_role ON role_assignment (role, id);

@@ -28,8 +28,8 @@ macro_rules! bound {
 }
 
 bound!(users(filters: &UserFilters) =>
-    Nullable<Text>: filters.name.as_deref().map(str::to_lowercase),
-    Nullable<Text>: filters.name.as_deref().map(|name| format!("{}{LAST}", name.to_lowercase())));
+    Nullable<Text>: filters.name.as_deref().map(beginning),
+    Nullable<Text>: filters.name.as_deref().map(|name| format!("{}{LAST}", beginning(name))));
 
 bound!(sources(source: Option<&str>, email: Option<&str>) =>
     Nullable<Text>: source.map(str::to_owned),
@@ -44,6 +44,14 @@ bound!(marks(filters: &MarkFilters) =>
     Nullable<SqlUuid>: filters.license.map(|license| license.0),
     Nullable<Text>: filters.event_name.clone(),
     Nullable<SqlUuid>: filters.plan.map(|plan| plan.0));
+
+/// How many characters of names and addresses of users are in their indexes.
+const INDEXED: usize = 255;
+
+/// A text as names and addresses of users begin in their indexes.
+fn beginning(text: &str) -> String {
+    text.to_lowercase().chars().take(INDEXED).collect()
+}
 
 /// The users that match. A name is looked for in two indexes, each as far as totals are counted.
 fn matching_users(dialect: &Dialect, filters: &UserFilters) -> String {
@@ -62,8 +70,8 @@ fn matching_users(dialect: &Dialect, filters: &UserFilters) -> String {
         ),
     ]
     .concat();
-    let beginning = |column: &str| {
-        let text = format!("lower({column}){}", dialect.binary);
+    let beginning_with = |column: &str| {
+        let text = format!("substr(lower({column}), 1, {INDEXED}){}", dialect.binary);
         format!(
             "SELECT username FROM (
                  SELECT username FROM users WHERE {text} >= $1 AND {text} < $2{flags}
@@ -73,7 +81,7 @@ fn matching_users(dialect: &Dialect, filters: &UserFilters) -> String {
     };
     match filters.name {
         Some(_) => {
-            format!("FROM users WHERE username IN ({} UNION {})", beginning("username"), beginning("email"))
+            format!("FROM users WHERE username IN ({} UNION {})", beginning_with("username"), beginning_with("email"))
         }
         None => format!("FROM users WHERE $1 IS NULL AND $2 IS NULL{flags}"),
     }

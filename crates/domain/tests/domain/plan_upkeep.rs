@@ -151,7 +151,7 @@ fn a_plan_that_forbids_it_meanwhile_is_not_frozen() {
 #[test]
 fn missing_licenses_are_added_and_revoked_ones_deleted_by_jobs() {
     let world = World::new();
-    let (short, whole) = (world.plan(2), world.plan(2));
+    let (short, whole) = (world.plan(2), world.plan(3));
     world.rewrite_plan(short, |plan| plan.desired_num_licenses = Some(5));
     assert_eq!(world.manager.request_jobs(&admin(), JobKind::Provision, &[short, whole]), Ok(vec![short]));
     world.assign(whole, &learners(["amy@example.com"])).unwrap();
