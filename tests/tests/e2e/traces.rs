@@ -16,7 +16,7 @@ on_both_databases!(
     a_request_its_deliveries_and_their_calls_are_one_trace,
     a_delivery_for_many_requests_is_linked_to_them,
     messages_of_a_delivery_belong_to_its_trace,
-    a_job_begins_a_trace,
+    each_batch_of_a_job_begins_a_trace,
     a_scheduled_run_begins_a_trace,
     a_command_begins_a_trace,
     without_a_collector_nothing_is_recorded,
@@ -206,26 +206,27 @@ fn tracked(upstreams: &FakeUpstreams, name: &str, number: usize) {
     poll(PATIENCE, || (tracked() == number).then_some(())).expect("the events are tracked");
 }
 
-/// The span, which must be the first of its trace, and the deliveries right below it.
+/// The number of deliveries right below the span, which must be the first of its trace, or linked to it.
 #[track_caller]
-fn first_with_deliveries<'s>(spans: &'s [Span], name: &str) -> (&'s Span, usize) {
-    let first = only(spans, name);
+fn deliveries_of(spans: &[Span], first: &Span) -> usize {
     assert_eq!((first.parent.as_str(), first.kind as i32, first.links.len()), ("", 1, 0), "an internal one");
-    let below = |span: &&Span| span.parent == first.id && span.name.starts_with("deliver ");
-    assert!(spans.iter().filter(below).all(|span| span.trace == first.trace));
-    (first, spans.iter().filter(below).count())
+    let link = (first.trace.clone(), first.id.clone());
+    let is_below = |span: &Span| (&span.trace, &span.parent) == (&first.trace, &first.id);
+    let deliveries = spans.iter().filter(|span| span.name.starts_with("deliver "));
+    deliveries.filter(|span| is_below(span) || span.links.contains(&link)).count()
 }
 
-fn a_job_begins_a_trace(database: Database) {
+fn each_batch_of_a_job_begins_a_trace(database: Database) {
     let (upstreams, collector) = (FakeUpstreams::start(), FakeCollector::start());
     let mut settings = settings(&upstreams, &collector.url());
     settings.push(("LM_PROVISIONING__INLINE_LIMIT".to_owned(), "0".to_owned()));
+    settings.push(("LM_PROVISIONING__BATCH_SIZE".to_owned(), "1".to_owned()));
     let mut server = start(&database, &settings);
     let customer = Customer::new(&server);
     let plan = customer.plan(3);
     poll(PATIENCE, || (plan.counts().total == 3).then_some(())).expect("the plan is filled");
     plan.assign(&customer.emails("learner", 2)).expect(200);
-    // Nothing else is to be delivered together with the job's messages.
+    // Nothing else is to be delivered together with the messages of the job.
     tracked(&upstreams, "assigned", 2);
     let request = Request::new("POST", plan.path("licenses/revoke-all/")).json(&json!({}));
     plan.admin.send(request.header("traceparent", &parent(TRACE))).expect(204);
@@ -233,14 +234,20 @@ fn a_job_begins_a_trace(database: Database) {
     assert!(server.stop_with_sigterm().success());
 
     let spans = collector.spans();
-    let (provision, _) = first_with_deliveries(&spans, "job provision");
-    let (revocation, deliveries) = first_with_deliveries(&spans, "job revoke_all");
-    assert!(deliveries > 0 && provision.trace != revocation.trace && revocation.trace != TRACE);
-    for (job, kind, licenses) in [(provision, "provision", "3"), (revocation, "revoke_all", "2")] {
-        assert_eq!(job.attribute("license_manager.job.kind"), kind);
-        assert_eq!(job.attribute("license_manager.plan"), plan.uuid);
-        assert_eq!(job.attribute("license_manager.count.licenses"), licenses);
-        assert!(!job.failed);
+    for (kind, licenses) in [("provision", 3), ("revoke_all", 2)] {
+        let batches: Vec<_> = spans.iter().filter(|span| span.name == format!("job {kind}")).collect();
+        let traces: BTreeSet<_> = batches.iter().map(|batch| &batch.trace).collect();
+        assert!(traces.len() == batches.len() && !traces.contains(&TRACE.to_owned()), "{batches:?}");
+        let counts = batches.iter().map(|batch| batch.attribute("license_manager.count.licenses"));
+        let worked: Vec<&str> = counts.filter(|&count| count != "0").collect();
+        assert_eq!(worked, vec!["1"; licenses]);
+        for batch in &batches {
+            assert_eq!(batch.attribute("license_manager.job.kind"), kind);
+            assert_eq!(batch.attribute("license_manager.plan"), plan.uuid);
+            assert!(!batch.failed);
+        }
+        let deliveries: usize = batches.iter().map(|batch| deliveries_of(&spans, batch)).sum();
+        assert!(kind == "provision" || deliveries > 0, "its messages are in its trace: {spans:?}");
     }
 }
 
@@ -260,8 +267,8 @@ fn ended_plan(server: &Server, customer: &Customer, upstreams: &FakeUpstreams, e
 fn check_expiration(upstreams: &FakeUpstreams, collector: &FakeCollector, name: &str) -> Span {
     const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
     let spans = collector.spans();
-    let (expiration, deliveries) = first_with_deliveries(&spans, name);
-    assert!(deliveries > 0 && !expiration.failed);
+    let expiration = only(&spans, name);
+    assert!(deliveries_of(&spans, expiration) > 0 && !expiration.failed);
     assert_eq!(expiration.attribute("license_manager.count.plans"), "1");
     assert_eq!(expiration.attribute("license_manager.count.licenses"), "2");
     let call =
