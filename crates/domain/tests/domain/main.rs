@@ -24,6 +24,7 @@ mod learners;
 mod license_edits;
 mod license_states;
 mod light;
+mod limits;
 mod lookups;
 mod operations;
 mod outdated_deliveries;
