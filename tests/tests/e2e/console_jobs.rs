@@ -70,7 +70,7 @@ fn an_operator_tries_a_job_again_and_cancels_another(database: Database) {
     browser.reads("Add licenses");
     browser.press("Plans");
     browser.press("Data Science");
-    browser.reads("Free 47");
+    browser.reads("Free\n47");
     database.assert_sound();
 }
 
