@@ -138,6 +138,7 @@ fn why(code: u16) -> &'static str {
         1062 => ": a name or number is taken by another row",
         1153 => ": the row is larger than max_allowed_packet of the server",
         1142 | 1143 | 1044 => ": the user may not do that; see docs/MIGRATION.md for the privileges",
+        1292 => ": a value is none of its column's type, such as a UUID that MariaDB takes for none",
         1366 => ": a text has letters that the column does not take",
         _ => "",
     }
