@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Customer, Database, FakeBucket, FakeCollector, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Request, Server, Span,
-    WebhookEndpoint, free_port, on_both_databases, poll, text,
+    Customer, Database, FakeBucket, FakeCollector, FakeIdentityProvider, FakeUpstreams, PATIENCE, PROVISIONING, Person,
+    Plan, Request, Server, Span, Visit, WebhookEndpoint, free_port, on_both_databases, poll, text,
 };
 use serde_json::json;
 
@@ -16,6 +16,7 @@ on_both_databases!(
     a_request_its_deliveries_and_their_calls_are_one_trace,
     a_delivery_for_many_requests_is_linked_to_them,
     messages_of_a_delivery_belong_to_its_trace,
+    messages_of_the_console_belong_to_its_request,
     each_batch_of_a_job_begins_a_trace,
     a_scheduled_run_begins_a_trace,
     a_command_begins_a_trace,
@@ -206,14 +207,38 @@ fn tracked(upstreams: &FakeUpstreams, name: &str, number: usize) {
     poll(PATIENCE, || (tracked() == number).then_some(())).expect("the events are tracked");
 }
 
-/// The number of deliveries right below the span, which must be the first of its trace, or linked to it.
-#[track_caller]
-fn deliveries_of(spans: &[Span], first: &Span) -> usize {
-    assert_eq!((first.parent.as_str(), first.kind as i32, first.links.len()), ("", 1, 0), "an internal one");
-    let link = (first.trace.clone(), first.id.clone());
-    let is_below = |span: &Span| (&span.trace, &span.parent) == (&first.trace, &first.id);
+/// The number of deliveries right below the span, or linked to it.
+fn deliveries_of(spans: &[Span], source: &Span) -> usize {
+    let link = (source.trace.clone(), source.id.clone());
+    let is_below = |span: &Span| (&span.trace, &span.parent) == (&source.trace, &source.id);
     let deliveries = spans.iter().filter(|span| span.name.starts_with("deliver "));
     deliveries.filter(|span| is_below(span) || span.links.contains(&link)).count()
+}
+
+/// Panics unless the span is the first of its trace, and no request.
+#[track_caller]
+fn assert_first(span: &Span) {
+    assert_eq!((span.parent.as_str(), span.kind as i32, span.links.len()), ("", 1, 0), "an internal one");
+}
+
+fn messages_of_the_console_belong_to_its_request(database: Database) {
+    let (upstreams, collector) = (FakeUpstreams::start(), FakeCollector::start());
+    let provider = FakeIdentityProvider::start();
+    let mut settings = settings(&upstreams, &collector.url());
+    settings.extend(Visit::settings(&provider.url()).map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let mut server = start(&database, &settings);
+    let plan = Customer::new(&server).plan(1);
+    provider.set_person(Some(Person::new(3, "ann@example.com", "ann").role("enterprise_admin:*")));
+    let mut visit = Visit::new(&server);
+    visit.sign_in();
+    let form = format!("form_token={}&addresses=bob%40example.com&confirmed=yes", visit.form_token());
+    assert_eq!(visit.post(&format!("/console/plans/{}/assign/", plan.uuid), &form).status, 303);
+    tracked(&upstreams, "assigned", 1);
+    assert!(server.stop_with_sigterm().success());
+    let spans = collector.spans();
+    let request = spans.iter().find(|span| span.name.starts_with("POST /console/") && span.name.ends_with("/assign/"));
+    let request = request.unwrap_or_else(|| panic!("no request in {spans:?}"));
+    assert!(deliveries_of(&spans, request) > 0, "{spans:?}");
 }
 
 fn each_batch_of_a_job_begins_a_trace(database: Database) {
@@ -242,6 +267,7 @@ fn each_batch_of_a_job_begins_a_trace(database: Database) {
         let worked: Vec<&str> = counts.filter(|&count| count != "0").collect();
         assert_eq!(worked, vec!["1"; licenses]);
         for batch in &batches {
+            assert_first(batch);
             assert_eq!(batch.attribute("license_manager.job.kind"), kind);
             assert_eq!(batch.attribute("license_manager.plan"), plan.uuid);
             assert!(!batch.failed);
@@ -268,6 +294,7 @@ fn check_expiration(upstreams: &FakeUpstreams, collector: &FakeCollector, name: 
     const EXPIRATION: &str = "/bulk_licensed_enrollments_expiration/";
     let spans = collector.spans();
     let expiration = only(&spans, name);
+    assert_first(expiration);
     assert!(deliveries_of(&spans, expiration) > 0 && !expiration.failed);
     assert_eq!(expiration.attribute("license_manager.count.plans"), "1");
     assert_eq!(expiration.attribute("license_manager.count.licenses"), "2");
