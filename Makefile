@@ -31,6 +31,7 @@ fmt: ## Format the code
 
 lint: ## Run clippy, build the documentation of the crates that others build on, and check the dependencies and the alerts, without a warning
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --test alerts -- -D warnings
 	tests/deny
 	tests/alerts
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features -p license-manager-domain --document-private-items

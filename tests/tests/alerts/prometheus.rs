@@ -70,7 +70,7 @@ impl Prometheus {
         let prometheus = Self { process, port, folder };
         let is_watching = || {
             let up = prometheus.ask("query?query=count(up)")?;
-            (up["result"][0]["value"][1] == addresses.len().to_string()).then_some(())
+            (up["result"][0]["value"][1].as_str()?.parse() == Ok(addresses.len())).then_some(())
         };
         poll(PATIENCE, is_watching).unwrap_or_else(|| panic!("Prometheus does not watch:\n{}", prometheus.log()));
         prometheus
