@@ -182,7 +182,7 @@ fn a_revert_that_finds_no_seats_to_remove_is_refused(database: Database) {
     for dry_run in [true, false] {
         let body = json!({ "as_of": good, "dry_run": dry_run, "license_uuids": [amy] });
         let told = scene.customer.operator().post(&scene.plan.path("revert/"), &body).expect(422);
-        assert!(told.as_str().unwrap().contains("1 unassigned licenses are missing"), "{told}");
+        assert!(told.as_str().unwrap().contains("1 unassigned license is missing"), "{told}");
     }
     assert_eq!(scene.plan.counts(), before);
 }
