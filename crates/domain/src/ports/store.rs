@@ -38,7 +38,8 @@ pub trait Store: Send + Sync {
     /// Runs work that only reads. Each statement sees what was committed when it started.
     ///
     /// MAY run the work again, for example on another server, so the work must have no effect outside of its unit of
-    /// work. A store MAY be made for lists that may be some seconds old; use cases that decide something are not run on it.
+    /// work. A store MAY be made for lists that may be some seconds old, and run work that fails again where
+    /// nothing is missing; use cases that decide something are not run on it.
     ///
     /// MUST refuse writes, and MUST refuse the methods that lock rows: a use case that locks means to write. Methods that
     /// lock only in a writing unit of work, as their docs say, read without locks.

@@ -51,11 +51,11 @@ impl LicenseManager {
     /// # Errors
     /// [`Error::NotFound`] if it did not exist then; [`Refusal::HistoryRemoved`] if that history was removed.
     pub fn as_of(&self, of: EntityRef, at: DateTime<Utc>) -> Result<Version, Error> {
-        let version = self.store.read(|unit| {
+        self.store.read(|unit| {
             refuse_removed(unit, at)?;
-            unit.history().as_of(of, at)
-        })?;
-        version.filter(|version| version.kind != ChangeKind::Deleted).ok_or(Error::NotFound(of.entity()))
+            let version = unit.history().as_of(of, at)?;
+            version.filter(|version| version.kind != ChangeKind::Deleted).ok_or(Error::NotFound(of.entity()))
+        })
     }
 
     /// The customer of a license, which may be deleted.

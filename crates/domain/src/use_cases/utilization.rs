@@ -24,7 +24,7 @@ impl LicenseManager {
         from: Option<NaiveDate>,
         until: Option<NaiveDate>,
     ) -> Result<(SubscriptionPlan, Option<Period>), Error> {
-        let details = self.store.read(|unit| unit.plans().find(plan))?.ok_or(Error::NotFound(Entity::Plan))?;
+        let details = self.store.read(|unit| unit.plans().find(plan)?.ok_or(Error::NotFound(Entity::Plan)))?;
         let period = Period::of_plan(&details.plan, from, until, self.now());
         Ok((details.plan, period))
     }
