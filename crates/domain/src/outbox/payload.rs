@@ -154,6 +154,7 @@ impl Payload {
     }
 
     /// Whether both are events that name one person, by email address or by LMS user id.
+    #[cfg(feature = "memory")]
     pub(crate) fn names_person_of(&self, other: &Self) -> bool {
         let (Self::LicenseEvent(own), Self::LicenseEvent(other)) = (self, other) else { return false };
         let (own, other) = (&own.properties, &other.properties);
