@@ -315,10 +315,11 @@ for_both_stores! {
             email: Option<&str>,
             slice: Slice,
         ) -> Result<ListPage<SourceRow>, Error> {
+            // Each has a license and a plan. With inner joins, SQLite would look through all licenses for the total.
             let rows = format!(
                 "FROM license_source AS source
-                 JOIN license ON license.uuid = source.license_uuid
-                 JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
+                 LEFT JOIN license ON license.uuid = source.license_uuid
+                 LEFT JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
                  WHERE {} AND {}",
                 if_given(source.is_some(), &["$1"], "source.source_id = $1"),
                 if_given(email.is_some(), &["$2"], "license.user_email = $2")
