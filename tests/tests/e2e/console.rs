@@ -1,8 +1,8 @@
 //! The console: signing in, permissions and forms over HTTP, and its pages in a real browser.
 
 use license_manager_tests::{
-    Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, PROVISIONING, Person, Scene, Server,
-    on_both_databases,
+    Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, PATIENCE, PROVISIONING, Person, Scene,
+    Server, on_both_databases, poll,
 };
 pub(super) use license_manager_tests::{Visit, between};
 use serde_json::json;
@@ -333,6 +333,22 @@ pub(super) fn demo_as(server: &Server, look: Look, who: &str) -> Browser {
     browser.press(who);
     browser.reads("Sign out");
     browser
+}
+
+/// A demo that delivers nothing, and runs no operation but those that are asked for.
+pub(super) fn quiet(database: &Database, more: &[(&str, &str)]) -> Server {
+    let mut settings = vec![("LM_WORKER__ENABLED", "false")];
+    settings.extend_from_slice(more);
+    let server = Server::start_demo_with(database.url(), &settings);
+    // It answers before the demo's customer is there.
+    let ready = poll(PATIENCE, || server.log().contains("The demo customer is ready").then_some(()));
+    assert!(ready.is_some(), "the demo is ready");
+    server
+}
+
+/// Opens a page of the console.
+pub(super) fn open(browser: &Browser, server: &Server, path: &str) {
+    browser.open(&format!("{}/console/{path}", server.base()));
 }
 
 fn support_staff_works_in_a_browser(database: Database) {

@@ -5,9 +5,8 @@ use license_manager_tests::{
 };
 use serde_json::json;
 
-use super::console::{demo_as, scene_with};
+use super::console::{demo_as, open, quiet, scene_with};
 use super::console_plans::{sent, visit};
-use super::console_work::{open, quiet};
 
 on_both_databases!(
     an_operator_tries_a_job_again_and_cancels_another,
