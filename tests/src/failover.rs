@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     Client, Cluster, Customer, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Request, Server, WebhookEndpoint,
-    assert_sound, poll,
+    assert_sound, borrowed, poll,
 };
 
 /// How long clients pause before they send a request again.
@@ -146,8 +146,7 @@ impl Failover {
         primary.wait_for_standbys();
         let (upstreams, endpoint) = (FakeUpstreams::start(), WebhookEndpoint::start());
         let settings = self.settings(&upstreams);
-        let settings: Vec<(&str, &str)> =
-            settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let settings = borrowed(&settings);
         let url = url_of_both(&primary, &standby);
         let servers = [Server::start_with(&url, &settings), Server::start_with(&url, &settings)];
         let worker = servers[0].run_beside(&["worker"]);

@@ -113,6 +113,11 @@ pub fn at_once<T: Send>(clients: usize, work: impl Fn(usize) -> T + Sync) -> Vec
     })
 }
 
+/// Settings that a test has put together, as the functions that start a [`Server`] take them.
+pub fn borrowed<N: AsRef<str>>(settings: &[(N, String)]) -> Vec<(&str, &str)> {
+    settings.iter().map(|(name, value)| (name.as_ref(), value.as_str())).collect()
+}
+
 /// A JSON text. Panics for any other value.
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is not a text")).to_owned()

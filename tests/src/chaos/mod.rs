@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::{Customer, FakeUpstreams, Plan, Server};
+use crate::{Customer, FakeUpstreams, Plan, Server, borrowed};
 use clients::Client;
 use clock::SteppedClock;
 use dice::Dice;
@@ -175,9 +175,7 @@ impl Chaos {
         let clocks = [SteppedClock::new(), SteppedClock::new()];
         let servers = [&clocks[0], &clocks[1]].map(|clock| {
             let settings: Vec<(String, String)> = settings.iter().cloned().chain(clock.settings()).collect();
-            let settings: Vec<(&str, &str)> =
-                settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            Server::start_with(&home.url(), &settings)
+            Server::start_with(&home.url(), &borrowed(&settings))
         });
         let customer = Customer::new(&servers[0]);
         let plans = self.plans(&servers[0], &customer);

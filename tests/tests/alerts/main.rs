@@ -15,7 +15,7 @@ mod prometheus;
 mod requests;
 mod webhooks;
 
-use license_manager_tests::{Database, Server};
+use license_manager_tests::{Database, Server, borrowed};
 
 /// The moment so many seconds ago, as a value in SQL.
 fn ago(database: &Database, seconds: i64) -> String {
@@ -31,8 +31,7 @@ const DAY: i64 = 24 * HOUR;
 
 /// A server with these settings.
 fn start(database: &Database, settings: &[(String, String)]) -> Server {
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Server::start_with(database.url(), &settings)
+    Server::start_with(database.url(), &borrowed(settings))
 }
 
 fn setting(name: &str, value: &str) -> (String, String) {

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use license_manager_tests::{
-    Customer, Database, FakeBucket, PATIENCE, Plan, Ran, Server, assert_sound, at_once, poll, texts,
+    Customer, Database, FakeBucket, PATIENCE, Plan, Ran, Server, assert_sound, at_once, borrowed, poll, texts,
 };
 
 /// How many copies are made while clients write.
@@ -144,7 +144,7 @@ fn the_schedule_keeps_copies_in_a_folder_and_a_bucket_from_which_a_server_is_res
     settings.push(("LM_BACKUP__TO_BUCKET".to_owned(), "true".to_owned()));
     settings.push(("LM_SCHEDULE__ENABLED".to_owned(), "true".to_owned()));
     settings.push(("LM_SCHEDULE__BACKUP".to_owned(), "0 0 1 1 *".to_owned()));
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let settings = borrowed(&settings);
     // Older copies, of which one is too many, and a file that is none.
     for name in ["license-manager-20200101T000000Z.db", "license-manager-20200102T000000Z.db", "notes.txt"] {
         fs::write(folder.path().join(name), "old").expect("a file is written");
@@ -191,7 +191,7 @@ fn a_backup_without_a_file_goes_where_the_settings_say() {
 
     let mut settings = bucket.settings();
     settings.push(("LM_BACKUP__TO_BUCKET".to_owned(), "true".to_owned()));
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let settings = borrowed(&settings);
     let server = Server::start_with(database.url(), &settings);
     let ran = server.command(&["backup"]);
     let name = ran.stdout.split(':').next().unwrap_or_default().to_owned();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use license_manager_tests::{
-    Customer, Database, FakeUpstreams, PATIENCE, Person, Plan, Request, Server, on_both_databases, poll,
+    Customer, Database, FakeUpstreams, PATIENCE, Person, Plan, Request, Server, borrowed, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -24,12 +24,9 @@ on_both_databases!(
 /// A server with these upstreams and more settings.
 fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str)]) -> Server {
     let of_upstreams = upstreams.settings();
-    let all: Vec<(&str, &str)> = of_upstreams
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain([("LM_WORKER__RETRY_BASE_SECONDS", "1"), ("LM_WORKER__LEASE_SECONDS", "2")])
-        .chain(settings.iter().copied())
-        .collect();
+    let mut all = borrowed(&of_upstreams);
+    all.extend([("LM_WORKER__RETRY_BASE_SECONDS", "1"), ("LM_WORKER__LEASE_SECONDS", "2")]);
+    all.extend_from_slice(settings);
     Server::start_with(database.url(), &all)
 }
 

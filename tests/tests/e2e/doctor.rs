@@ -3,7 +3,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 
-use license_manager_tests::{Database, FakeBucket, FakeUpstreams, Ran, Server, free_port, on_both_databases, text};
+use license_manager_tests::{
+    Database, FakeBucket, FakeUpstreams, Ran, Server, borrowed, free_port, on_both_databases, text,
+};
 use serde_json::Value;
 
 on_both_databases!(a_sound_installation_is_called_so, what_does_not_work_is_named);
@@ -39,10 +41,6 @@ fn greeting() -> SocketAddr {
         }
     });
     address
-}
-
-fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
-    settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 fn a_sound_installation_is_called_so(database: Database) {
@@ -89,8 +87,7 @@ fn what_does_not_work_is_named(database: Database) {
         ("LM_CONSOLE__PUBLIC_URL", "http://licenses.example.com".to_owned()),
         ("LM_AUTH__JWK_SET", format!("{nobody}/keys")),
     ];
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let server = Server::start_with(database.url(), &settings);
+    let server = Server::start_with(database.url(), &borrowed(&settings));
     let ran = server.command(&["doctor", "--output", "json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(!ran.stdout.contains("hunter2") && ran.stderr.is_empty(), "{ran:?}");

@@ -1,7 +1,7 @@
 //! Results of bulk enrollments in a bucket.
 
 use license_manager_tests::{
-    Customer, Database, FakeBucket, FakeUpstreams, PATIENCE, Person, Request, Server, on_both_databases, poll,
+    Customer, Database, FakeBucket, FakeUpstreams, PATIENCE, Person, Request, Server, borrowed, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -16,11 +16,8 @@ const COURSE: &str = "course-v1:edX+Demo+T1";
 /// A server with these upstreams and this bucket.
 fn start(database: &Database, upstreams: &FakeUpstreams, bucket: &FakeBucket) -> Server {
     let settings = [upstreams.settings(), bucket.settings()].concat();
-    let settings: Vec<(&str, &str)> = settings
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain([("LM_WORKER__RETRY_BASE_SECONDS", "1"), ("LM_WORKER__LEASE_SECONDS", "2")])
-        .collect();
+    let mut settings = borrowed(&settings);
+    settings.extend([("LM_WORKER__RETRY_BASE_SECONDS", "1"), ("LM_WORKER__LEASE_SECONDS", "2")]);
     Server::start_with(database.url(), &settings)
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use license_manager_tests::{Database, DjangoIds, DjangoServer, FakeBucket, Person, Ran, Server};
+use license_manager_tests::{Database, DjangoIds, DjangoServer, FakeBucket, Person, Ran, Server, borrowed};
 use serde_json::Value;
 
 /// The UUID of repeated digits.
@@ -146,8 +146,7 @@ fn results_of_earlier_enrollments_are_downloaded_from_the_old_bucket() {
         let bucket = FakeBucket::start();
         bucket.put("c2/results.csv", "email,course\namy@example.com,done\n");
         let settings = bucket.settings();
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let server = Server::start_with(database.url(), &settings);
+        let server = Server::start_with(database.url(), &borrowed(&settings));
         let customer = uuid_of("c2");
         let admin = Person::new(8, "boss@example.com", "boss").role(format!("enterprise_admin:{customer}"));
         // The address as the portals have kept it.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use license_manager_tests::conformance::assert_conforms;
 use license_manager_tests::{
-    Cluster, Customer, Database, FakeUpstreams, PATIENCE, Pooler, Ran, Request, Server, at_once, poll, text, texts,
+    Cluster, Customer, Database, FakeUpstreams, PATIENCE, Pooler, Ran, Request, Server, at_once, borrowed, poll, text,
+    texts,
 };
 
 const SETTING: (&str, &str) = ("LM_DATABASE__PREPARED_STATEMENTS", "false");
@@ -48,7 +49,7 @@ fn servers_behind_a_pooler_migrate_an_empty_database_and_hand_out_each_license_o
     let mut settings = upstreams.settings();
     settings.push((SETTING.0.to_owned(), SETTING.1.to_owned()));
     settings.push(("LM_SCHEDULE__ENABLED".to_owned(), "true".to_owned()));
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let settings = borrowed(&settings);
     let first = Server::start_without_waiting(&url, &settings);
     let second = Server::start_with(&url, &settings);
     let customer = Customer::new(&second);

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use license_manager_tests::{
-    Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Person, Plan, Server, on_both_databases, poll,
+    Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Person, Plan, Server, borrowed, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -46,10 +46,6 @@ fn start(database: &Database, more: &[(&str, &str)]) -> Server {
     settings.extend(KEYS.map(|key| (key, NEW_YEAR)));
     settings.extend_from_slice(more);
     Server::start_with(database.url(), &settings)
-}
-
-fn borrowed(settings: &[(String, String)]) -> Vec<(&str, &str)> {
-    settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 /// Makes an operation due since this many days ago.

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 
 use license_manager_tests::{
-    Client, Customer, Database, FakeUpstreams, NOT_IN_CATALOG, Person, Plan, Server, assert_detail, on_both_databases,
+    Client, Customer, Database, FakeUpstreams, NOT_IN_CATALOG, Person, Plan, Server, assert_detail, borrowed,
+    on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -80,8 +81,7 @@ fn without_a_catalog_service_the_answer_is_503(database: Database) {
     // A port that was just closed: nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for settings in [vec![], vec![("LM_CATALOG__URL", format!("http://{free}"))]] {
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let server = Server::start_with(database.url(), &settings);
+        let server = Server::start_with(database.url(), &borrowed(&settings));
         let customer = Customer::new(&server);
         let amy = activate(&server, &customer, &customer.plan(1));
         let answer = subsidy(&amy, &customer, COURSE);

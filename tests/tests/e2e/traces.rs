@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use license_manager_tests::{
     Customer, Database, FakeBucket, FakeCollector, FakeIdentityProvider, FakeUpstreams, PATIENCE, PROVISIONING, Person,
-    Plan, Request, Server, Span, Visit, WebhookEndpoint, free_port, on_both_databases, poll, text,
+    Plan, Request, Server, Span, Visit, WebhookEndpoint, borrowed, free_port, on_both_databases, poll, text,
 };
 use serde_json::json;
 
@@ -51,8 +51,7 @@ fn settings(upstreams: &FakeUpstreams, endpoint: &str) -> Settings {
 }
 
 fn start(database: &Database, settings: &Settings) -> Server {
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Server::start_with(database.url(), &settings)
+    Server::start_with(database.url(), &borrowed(settings))
 }
 
 /// Assigns licenses within a trace.

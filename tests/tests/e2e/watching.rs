@@ -2,7 +2,7 @@
 
 use license_manager_tests::{
     Answer, Client, Cluster, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Request, Server,
-    WebhookEndpoint, on_both_databases, poll,
+    WebhookEndpoint, borrowed, on_both_databases, poll,
 };
 use serde_json::json;
 
@@ -52,8 +52,7 @@ fn settings(upstreams: &FakeUpstreams) -> Vec<(String, String)> {
 }
 
 fn start(database: &Database, settings: &[(String, String)]) -> Server {
-    let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    Server::start_with(database.url(), &settings)
+    Server::start_with(database.url(), &borrowed(settings))
 }
 
 fn requests_and_deliveries_are_counted(database: Database) {

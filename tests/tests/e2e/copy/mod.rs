@@ -8,7 +8,7 @@ mod scene;
 
 use license_manager_tests::{
     Client, Counts, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Ran, Server, WebhookEndpoint,
-    at_once, poll,
+    at_once, borrowed, poll,
 };
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -122,8 +122,7 @@ fn what_was_owed_is_delivered(postgres: &Database, scene: &Scene, endpoint: &Web
     let upstreams = FakeUpstreams::start();
     let mut settings = upstreams.settings();
     settings.push((QUIET[1].0.to_owned(), QUIET[1].1.to_owned()));
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let _server = Server::start_with(postgres.url(), &settings);
+    let _server = Server::start_with(postgres.url(), &borrowed(&settings));
     let delivered = || (count(postgres, "outbox") == 0).then_some(());
     let owed = || postgres.texts("SELECT concat_ws(' ', topic, lane, last_error) AS text FROM outbox");
     assert!(poll(PATIENCE, delivered).is_some(), "{:?}", owed());

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Beside, Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Request, Server, at_once, on_both_databases,
-    poll,
+    Beside, Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Request, Server, at_once, borrowed,
+    on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -37,12 +37,9 @@ const UNLINKING: &str = "/unlink_users/";
 /// A server with these upstreams, without a schedule, and with short leases.
 fn start(database: &Database, upstreams: &FakeUpstreams, settings: &[(&str, &str)]) -> Server {
     let of_upstreams = upstreams.settings();
-    let all: Vec<(&str, &str)> = of_upstreams
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain([("LM_OPERATIONS__LEASE_SECONDS", "3"), ("LM_PROVISIONING__BATCH_SIZE", "40")])
-        .chain(settings.iter().copied())
-        .collect();
+    let mut all = borrowed(&of_upstreams);
+    all.extend([("LM_OPERATIONS__LEASE_SECONDS", "3"), ("LM_PROVISIONING__BATCH_SIZE", "40")]);
+    all.extend_from_slice(settings);
     Server::start_with(database.url(), &all)
 }
 

@@ -7,7 +7,8 @@ mod contained;
 
 use license_manager_tests::conformance::Variables;
 use license_manager_tests::{
-    Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Request, Server, on_both_databases, poll, text,
+    Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Request, Server, borrowed, on_both_databases,
+    poll, text,
 };
 use serde_json::{Value, json};
 
@@ -38,8 +39,7 @@ impl Story {
         ] {
             settings.push((name.to_owned(), value.to_owned()));
         }
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let server = Server::start_with(database.url(), &settings);
+        let server = Server::start_with(database.url(), &borrowed(&settings));
         let customer = Customer::new(&server);
         let agreement = format!("{PROVISIONING}/customer-agreement/{}/", customer.agreement);
         customer.operator().patch(&agreement, &json!({ "enterprise_customer_name": null })).expect(200);
