@@ -35,22 +35,22 @@ impl Client {
     }
 
     /// GET.
-    pub fn get(&self, path: &str) -> Answer {
+    pub fn get(&self, path: &str) -> Response {
         self.send(Request::new("GET", path))
     }
 
     /// POST with JSON.
-    pub fn post(&self, path: &str, body: &Value) -> Answer {
+    pub fn post(&self, path: &str, body: &Value) -> Response {
         self.send(Request::new("POST", path).json(body))
     }
 
     /// PATCH with JSON.
-    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+    pub fn patch(&self, path: &str, body: &Value) -> Response {
         self.send(Request::new("PATCH", path).json(body))
     }
 
     /// Sends a request. Panics without an answer.
-    pub fn send(&self, request: Request) -> Answer {
+    pub fn send(&self, request: Request) -> Response {
         let line = request.line();
         self.try_send(request).unwrap_or_else(|error| panic!("{line}: no answer: {error:?}"))
     }
@@ -59,7 +59,7 @@ impl Client {
     ///
     /// # Errors
     /// Without an answer, for example when the server is not running.
-    pub fn try_send(&self, request: Request) -> reqwest::Result<Answer> {
+    pub fn try_send(&self, request: Request) -> reqwest::Result<Response> {
         let line = request.line();
         let mut headers = HeaderMap::from_iter([(ACCEPT, "application/json".parse().unwrap())]);
         if let Some(authorization) = &self.authorization {
@@ -76,7 +76,7 @@ impl Client {
         }
         let response = outgoing.send()?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { request: line, status, headers, body: parse(response.text()?) })
+        Ok(Response { request: line, status, headers, body: parse(response.text()?) })
     }
 }
 
@@ -150,9 +150,9 @@ impl Request {
     }
 }
 
-/// A server's answer.
+/// A server's response.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The request's method and path, for messages.
     pub request: String,
     /// The status code.
@@ -163,8 +163,8 @@ pub struct Answer {
     pub body: Value,
 }
 
-impl Answer {
-    /// The body, provided that the answer has this status.
+impl Response {
+    /// The body, provided that the response has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}: {}", self.request, self.body);

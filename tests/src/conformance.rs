@@ -17,7 +17,7 @@ use serde_json::Value;
 pub use matcher::differences;
 pub use variables::Variables;
 
-use crate::{Answer, Client, Person, Request, Server, poll};
+use crate::{Client, Person, Request, Response, Server, poll};
 
 /// The time limit of a step marked `eventually`.
 const EVENTUALLY: Duration = Duration::from_secs(10);
@@ -125,7 +125,7 @@ impl Case {
     }
 
     /// Like `replay`; passes each request's body and answer to `observe`.
-    pub fn replay_with(&self, base: &str, observe: &mut dyn FnMut(Option<&Value>, &Answer)) -> Vec<Failure> {
+    pub fn replay_with(&self, base: &str, observe: &mut dyn FnMut(Option<&Value>, &Response)) -> Vec<Failure> {
         let mut variables = Variables::new(base);
         let mut failures = Vec::new();
         for (index, step) in self.steps.iter().enumerate() {
@@ -154,7 +154,7 @@ impl Step {
         &self,
         base: &str,
         variables: &mut Variables,
-        observe: &mut dyn FnMut(Option<&Value>, &Answer),
+        observe: &mut dyn FnMut(Option<&Value>, &Response),
     ) -> Result<Vec<String>, String> {
         let patience = if self.eventually { EVENTUALLY } else { Duration::ZERO };
         let mut last = None;
@@ -183,8 +183,8 @@ impl Step {
         &self,
         base: &str,
         variables: &mut Variables,
-        observe: &mut dyn FnMut(Option<&Value>, &Answer),
-    ) -> Result<(Answer, Vec<String>), String> {
+        observe: &mut dyn FnMut(Option<&Value>, &Response),
+    ) -> Result<(Response, Vec<String>), String> {
         let caller = match &self.caller {
             Some(caller) => variables.fill(caller)?,
             None => Value::Null,
@@ -212,7 +212,7 @@ impl Step {
 }
 
 impl Expectation {
-    fn differences(&self, answer: &Answer, variables: &mut Variables) -> Result<Vec<String>, String> {
+    fn differences(&self, answer: &Response, variables: &mut Variables) -> Result<Vec<String>, String> {
         let mut found = Vec::new();
         if answer.status != self.status {
             // With another status the whole body would differ, so show it once.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{Answer, Client, Person, Server, text};
+use crate::{Client, Person, Response, Server, text};
 
 /// The prefix of the provisioning API.
 pub const PROVISIONING: &str = "/api/v1/provisioning-admins";
@@ -119,7 +119,7 @@ impl Plan {
     }
 
     /// Assigns licenses to these people.
-    pub fn assign(&self, emails: &[String]) -> Answer {
+    pub fn assign(&self, emails: &[String]) -> Response {
         self.admin.post(&self.path("licenses/assign/"), &json!({ "user_emails": emails }))
     }
 

@@ -48,7 +48,7 @@ mod webhook_endpoint;
 
 pub use browser::{Browser, Look};
 pub use bucket::FakeBucket;
-pub use client::{Answer, Client, Request};
+pub use client::{Client, Request, Response};
 pub use cluster::Cluster;
 pub use collector::{FakeCollector, Span};
 pub use customer::{Counts, Customer, PROVISIONING, Plan};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::conformance::differences;
-use crate::{Answer, Counts, Customer, Database, PROVISIONING, Plan, Server};
+use crate::{Counts, Customer, Database, PROVISIONING, Plan, Response, Server};
 
 /// A server and a customer with a plan of five licenses, one of them assigned to amy.
 pub struct Scene {
@@ -68,7 +68,7 @@ impl Scene {
 
 /// Panics unless the answer has this status and a `{"detail": "…"}` body. `about` names the request.
 #[track_caller]
-pub fn assert_detail(answer: Answer, status: u16, about: &str) {
+pub fn assert_detail(answer: Response, status: u16, about: &str) {
     let detail = json!({"detail": "<text>"});
     let found = differences(&detail, &answer.body);
     assert_eq!(answer.status, status, "{about}: {}", answer.body);

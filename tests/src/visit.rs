@@ -1,6 +1,6 @@
 //! A person's visit to the console, without a browser.
 
-use crate::{Answer, CLIENT_ID, CLIENT_SECRET, Request, Server};
+use crate::{CLIENT_ID, CLIENT_SECRET, Request, Response, Server};
 
 /// Where people reach the console, as its provider knows it.
 const PUBLIC_URL: &str = "http://licenses.example.com";
@@ -29,7 +29,7 @@ impl<'a> Visit<'a> {
     }
 
     /// Sends a request with its cookies, and keeps those of the answer.
-    pub fn send(&mut self, request: Request) -> Answer {
+    pub fn send(&mut self, request: Request) -> Response {
         let request = request.header("Cookie", &self.cookie_header()).header("Accept", "text/html");
         let answer = self.server.anonymous().send(request);
         for cookie in answer.headers.get_all("Set-Cookie") {
@@ -52,12 +52,12 @@ impl<'a> Visit<'a> {
     }
 
     /// Asks for a page.
-    pub fn get(&mut self, path: &str) -> Answer {
+    pub fn get(&mut self, path: &str) -> Response {
         self.send(Request::new("GET", path))
     }
 
     /// Sends a form.
-    pub fn post(&mut self, path: &str, form: &str) -> Answer {
+    pub fn post(&mut self, path: &str, form: &str) -> Response {
         let request = Request::new("POST", path).header("Content-Type", "application/x-www-form-urlencoded");
         self.send(request.body(form.as_bytes().to_vec()))
     }

@@ -11,10 +11,10 @@ use license_manager_domain::Error;
 
 use crate::api;
 use crate::auth::identity;
-use crate::http::answer::Answer;
 use crate::http::cors::cors;
 use crate::http::error::ApiError;
 use crate::http::problem::{PROBLEM_JSON, problem_details};
+use crate::http::response::Response;
 use crate::http::{hardening, idempotency, sending, turns};
 use crate::lists;
 use crate::state::AppState;
@@ -48,7 +48,7 @@ pub fn app(
                 license_manager_console::configure(service, console);
             }
         })
-        .default_service(web::to(|| async { Err::<Answer, _>(ApiError::no_such_page()) }))
+        .default_service(web::to(|| async { Err::<Response, _>(ApiError::no_such_page()) }))
         .wrap(from_fn(idempotency::once))
         .wrap(from_fn(lists::note_writes))
         .wrap(from_fn(identity::identify))

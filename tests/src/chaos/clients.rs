@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::dice::Dice;
 use super::records::{People, Slot, Status};
 use super::{FailureOfOthers, PAUSE, Plans, Shared};
-use crate::{Answer, Client as Caller, Customer, PROVISIONING, Person, Request, text};
+use crate::{Client as Caller, Customer, PROVISIONING, Person, Request, Response, text};
 
 /// How often a request is sent before the servers count as gone.
 const MOST_TRIES: usize = 2_400;
@@ -24,7 +24,7 @@ pub(super) struct Client<'a> {
 
 /// An answer, and whether the request had been sent before without an answer.
 struct Answered {
-    answer: Answer,
+    answer: Response,
     is_repeated: bool,
 }
 

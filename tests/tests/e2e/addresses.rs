@@ -1,7 +1,7 @@
 //! Email addresses: which are accepted, their normal form, and whose they are.
 
 use license_manager_tests::{
-    Answer, Client, Customer, Database, PATIENCE, PROVISIONING, Person, Plan, Server, on_both_databases, poll,
+    Client, Customer, Database, PATIENCE, PROVISIONING, Person, Plan, Response, Server, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ on_both_databases!(
     who_activates_a_second_seat_keeps_the_first,
 );
 
-fn named(plan: &Plan, emails: &[&str]) -> Answer {
+fn named(plan: &Plan, emails: &[&str]) -> Response {
     plan.admin.post(&plan.path("licenses/assign/"), &json!({ "user_emails": emails }))
 }
 
@@ -35,7 +35,7 @@ fn own(client: &Client, customer: &Customer) -> Vec<Value> {
     page["results"].as_array().unwrap().iter().map(|license| license["user_email"].clone()).collect()
 }
 
-fn activate(client: &Client, key: &str) -> Answer {
+fn activate(client: &Client, key: &str) -> Response {
     client.post(&format!("/api/v1/license-activation/?activation_key={key}"), &json!({}))
 }
 
@@ -264,7 +264,7 @@ fn unverified(customer: &Customer, user_id: i64, email: &str) -> Person {
     learner(customer, user_id, email).claim("email_verified", json!(false))
 }
 
-fn auto_apply(client: &Client, customer: &Customer) -> Answer {
+fn auto_apply(client: &Client, customer: &Customer) -> Response {
     client.post(&format!("/api/v1/customer-agreement/{}/auto-apply/", customer.agreement), &json!({}))
 }
 

@@ -1,6 +1,6 @@
 //! Invalid input is answered with a clear 4xx and changes nothing.
 
-use license_manager_tests::{Answer, Database, PROVISIONING, Request, Scene, assert_detail, on_both_databases};
+use license_manager_tests::{Database, PROVISIONING, Request, Response, Scene, assert_detail, on_both_databases};
 use serde_json::{Value, json};
 
 /// The server's limit for bodies, in bytes.
@@ -160,7 +160,7 @@ fn malformed_ids_are_refused(database: Database) {
 
 /// Whether 400 or 404 differs by endpoint; the client is at fault in both cases.
 #[track_caller]
-fn assert_refused(answer: Answer) {
+fn assert_refused(answer: Response) {
     let (request, status) = (&answer.request, answer.status);
     assert!((400..500).contains(&status), "{request}: {status} {}", answer.body);
 }

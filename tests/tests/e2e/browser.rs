@@ -1,6 +1,6 @@
 //! Web applications call with their user's cookies, and other pages cannot misuse them.
 
-use license_manager_tests::{Answer, Database, Person, Request, Scene, assert_detail, on_both_databases};
+use license_manager_tests::{Database, Person, Request, Response, Scene, assert_detail, on_both_databases};
 use serde_json::json;
 
 on_both_databases!(
@@ -156,7 +156,7 @@ fn header_credentials_need_no_csrf_token(database: Database) {
 
 fn preflights_tell_allowed_applications_what_they_may_send(database: Database) {
     let scene = scene(database);
-    let preflight = |origin: &str, method: &str, headers: &str| -> Answer {
+    let preflight = |origin: &str, method: &str, headers: &str| -> Response {
         let request = Request::new("OPTIONS", scene.assign_path())
             .header("Origin", origin)
             .header("Access-Control-Request-Method", method)

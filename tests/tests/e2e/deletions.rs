@@ -1,7 +1,7 @@
 //! What was made by mistake is deleted by staff, one or many at once, with a reason.
 
 use license_manager_tests::{
-    Answer, Client, Customer, Database, PROVISIONING, Request, Scene, Server, on_both_databases,
+    Client, Customer, Database, PROVISIONING, Request, Response, Scene, Server, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn delete(client: &Client, path: &str) -> u16 {
 }
 
 /// Deletes with a reason.
-pub fn erase(client: &Client, path: &str) -> Answer {
+pub fn erase(client: &Client, path: &str) -> Response {
     client.send(Request::new("DELETE", path).json(&json!({ "change_reason": "Made by mistake" })))
 }
 

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Answer, Client, Customer, Database, PROVISIONING, Person, Request, Scene, assert_detail, at_once,
+    Client, Customer, Database, PROVISIONING, Person, Request, Response, Scene, assert_detail, at_once,
     on_both_databases, poll,
 };
 use serde_json::{Value, json};
@@ -36,16 +36,16 @@ fn new_key() -> String {
     Uuid::new_v4().to_string()
 }
 
-fn send(client: &Client, key: &str, method: &str, path: &str, body: &Value) -> Answer {
+fn send(client: &Client, key: &str, method: &str, path: &str, body: &Value) -> Response {
     client.send(Request::new(method, path).header("Idempotency-Key", key).json(body))
 }
 
-fn assign(scene: &Scene, key: &str, name: &str) -> Answer {
+fn assign(scene: &Scene, key: &str, name: &str) -> Response {
     let body = json!({ "user_emails": [scene.customer.email(name)] });
     send(&scene.plan.admin, key, "POST", &scene.assign_path(), &body)
 }
 
-fn replayed(answer: &Answer) -> bool {
+fn replayed(answer: &Response) -> bool {
     answer.header("Idempotency-Replayed") == "true"
 }
 
@@ -189,7 +189,7 @@ fn invalid_keys_are_refused(database: Database) {
 }
 
 /// Assigns licenses to this many learners, and returns the answer to the request and to its repetition.
-fn assign_twice(scene: &Scene, learners: usize) -> [Answer; 2] {
+fn assign_twice(scene: &Scene, learners: usize) -> [Response; 2] {
     let plan = scene.customer.plan(learners as u32);
     let (key, body) = (new_key(), json!({ "user_emails": scene.customer.emails("learner", learners) }));
     let answers = [(); 2].map(|()| send(&plan.admin, &key, "POST", &plan.path("licenses/assign/"), &body));

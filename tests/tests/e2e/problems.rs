@@ -1,13 +1,13 @@
 //! Errors have the usual format, or that of RFC 9457 for clients that accept it.
 
-use license_manager_tests::{Answer, Client, Database, PROVISIONING, Request, Scene, on_both_databases};
+use license_manager_tests::{Client, Database, PROVISIONING, Request, Response, Scene, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases!(errors_are_problem_details_for_who_asks);
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
-fn send(client: &Client, method: &str, path: &str, accept: &str, body: Option<&Value>) -> Answer {
+fn send(client: &Client, method: &str, path: &str, accept: &str, body: Option<&Value>) -> Response {
     let request = Request::new(method, path).header("Accept", accept);
     client.send(match body {
         Some(body) => request.json(body),

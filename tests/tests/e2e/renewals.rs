@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use license_manager_tests::{
-    Answer, Client, Counts, Customer, Database, PROVISIONING, Plan, Request, Server, assert_detail, at_once,
+    Client, Counts, Customer, Database, PROVISIONING, Plan, Request, Response, Server, assert_detail, at_once,
     on_both_databases,
 };
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ fn schedule(operator: &Client, request: &Value) -> String {
     format!("{RENEWALS}{}/", renewal["id"])
 }
 
-fn process(operator: &Client, renewal: &str) -> Answer {
+fn process(operator: &Client, renewal: &str) -> Response {
     operator.send(Request::new("POST", format!("{renewal}process/")))
 }
 

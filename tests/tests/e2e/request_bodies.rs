@@ -3,7 +3,7 @@
 //! For every property of every request body, values that its schema allows and values that it forbids are sent in place
 //! of that property in an example. Leniency that the document leaves out (docs/API.md, "Values") is not tested here.
 
-use license_manager_tests::{Answer, Client, Customer, Database, Person, Plan, Request, Server};
+use license_manager_tests::{Client, Customer, Database, Person, Plan, Request, Response, Server};
 use serde_json::{Map, Value, json};
 
 /// A UUID of nothing.
@@ -209,7 +209,7 @@ impl Asking {
     }
 
     /// Sends the example with another value of a property, or without it.
-    fn send(&self, method: &str, path: &str, example: &Value, property: &str, value: Option<Value>) -> Answer {
+    fn send(&self, method: &str, path: &str, example: &Value, property: &str, value: Option<Value>) -> Response {
         let mut body = example.clone();
         let object = body.as_object_mut().unwrap();
         for (name, known) in [
@@ -281,7 +281,7 @@ fn renewal(customer: &Customer) -> String {
 }
 
 /// Whether the answer says that the property cannot be read. What a property names may not exist, or be taken.
-fn refuses(answer: &Answer, property: &str) -> bool {
+fn refuses(answer: &Response, property: &str) -> bool {
     if answer.status != 400 {
         return false;
     }

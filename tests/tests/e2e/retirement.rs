@@ -1,7 +1,7 @@
 //! Retiring a person removes them from the database.
 
 use license_manager_tests::{
-    Answer, Client, Customer, Database, PROVISIONING, Person, Plan, Request, Server, assert_detail, on_both_databases,
+    Client, Customer, Database, PROVISIONING, Person, Plan, Request, Response, Server, assert_detail, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ fn everything(database: &Database) -> Vec<String> {
 }
 
 /// Asserts the 404 without a body of an unknown user name.
-fn assert_unknown(answer: Answer) {
+fn assert_unknown(answer: Response) {
     assert_eq!((answer.status, &answer.body), (404, &Value::Null));
 }
 

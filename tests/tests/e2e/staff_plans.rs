@@ -39,7 +39,7 @@ fn change(customer: &Customer, plan: &Plan, mut changes: Value) {
     customer.operator().patch(&plan_path(plan, ""), &changes).expect(200);
 }
 
-fn act(customer: &Customer, plan: &Plan, action: &str) -> license_manager_tests::Answer {
+fn act(customer: &Customer, plan: &Plan, action: &str) -> license_manager_tests::Response {
     customer.operator().post(&plan_path(plan, action), &json!({}))
 }
 

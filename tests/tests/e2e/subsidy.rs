@@ -24,7 +24,7 @@ fn with_catalog(database: &Database) -> Server {
     Server::start_with(database.url(), &[("LM_CATALOG__URL", &FakeUpstreams::start().url())])
 }
 
-fn subsidy(client: &Client, customer: &Customer, course: &str) -> license_manager_tests::Answer {
+fn subsidy(client: &Client, customer: &Customer, course: &str) -> license_manager_tests::Response {
     let course = course.replace('+', "%2B");
     client
         .get(&format!("/api/v1/license-subsidy/?enterprise_customer_uuid={}&course_key={course}", customer.enterprise))

@@ -1,6 +1,6 @@
 //! Rate limits.
 
-use license_manager_tests::{Answer, Client, Customer, Database, Request, Server, assert_detail};
+use license_manager_tests::{Client, Customer, Database, Request, Response, Server, assert_detail};
 
 /// A server with limits per minute, so that a test ends within one.
 fn server(database: &Database, further: &[(&str, &str)]) -> Server {
@@ -15,12 +15,12 @@ fn server(database: &Database, further: &[(&str, &str)]) -> Server {
     Server::start_with(database.url(), &settings)
 }
 
-fn ask(client: &Client) -> Answer {
+fn ask(client: &Client) -> Response {
     client.get("/api/v1/subscriptions/")
 }
 
 #[track_caller]
-fn assert_throttled(answer: Answer) {
+fn assert_throttled(answer: Response) {
     let seconds: u64 = answer.header("Retry-After").parse().expect("whole seconds");
     assert!((1..=60).contains(&seconds), "{seconds}");
     assert_ne!(answer.header("X-Request-ID"), "");

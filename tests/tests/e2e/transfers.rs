@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use license_manager_tests::{
-    Answer, Client, Counts, Customer, Database, Plan, Request, Server, assert_detail, at_once, on_both_databases,
+    Client, Counts, Customer, Database, Plan, Request, Response, Server, assert_detail, at_once, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -55,7 +55,7 @@ fn create(operator: &Client, order: &Value) -> String {
     format!("{JOBS}{}/", job["id"])
 }
 
-fn process(operator: &Client, job: &str) -> Answer {
+fn process(operator: &Client, job: &str) -> Response {
     operator.send(Request::new("POST", format!("{job}process/")))
 }
 

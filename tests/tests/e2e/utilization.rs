@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use license_manager_tests::{
-    Answer, Customer, Database, PROVISIONING, Person, Plan, Request, Scene, Server, on_both_databases,
+    Customer, Database, PROVISIONING, Person, Plan, Request, Response, Scene, Server, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -48,11 +48,11 @@ fn report(plan: &Plan, query: &str) -> Value {
     plan.admin.get(&plan.path(&format!("utilization/?{query}"))).expect(200)
 }
 
-fn table(plan: &Plan, query: &str) -> Answer {
+fn table(plan: &Plan, query: &str) -> Response {
     plan.admin.send(Request::new("GET", plan.path(&format!("utilization/?{query}"))).header("Accept", "text/csv"))
 }
 
-fn lines(answer: Answer) -> Vec<String> {
+fn lines(answer: Response) -> Vec<String> {
     answer.expect(200).as_str().expect("a text").lines().map(str::to_owned).collect()
 }
 

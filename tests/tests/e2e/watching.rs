@@ -1,7 +1,7 @@
 //! Metrics, liveness and readiness.
 
 use license_manager_tests::{
-    Answer, Client, Cluster, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Request, Server,
+    Client, Cluster, Customer, Database, FakeUpstreams, PATIENCE, PROVISIONING, Request, Response, Server,
     WebhookEndpoint, borrowed, on_both_databases, poll,
 };
 use serde_json::json;
@@ -239,7 +239,7 @@ fn a_worker_that_stops_says_so_until_its_deliveries_are_done(database: Database)
     let mut worker = server.run_beside(&["worker"]);
     poll(PATIENCE, || (!upstreams.linked().is_empty()).then_some(())).expect("a delivery is under way");
     worker.terminate();
-    let stops = |answer: &Answer| answer.body["detailed_status"]["service_status"] == "STOPPING";
+    let stops = |answer: &Response| answer.body["detailed_status"]["service_status"] == "STOPPING";
     let ready = || monitoring.try_send(Request::new("GET", "/health/ready/")).ok();
     let answer = poll(PATIENCE, || ready().filter(&stops)).unwrap_or_else(|| panic!("{}", worker.log()));
     assert_eq!(
@@ -256,7 +256,7 @@ fn a_worker_that_stops_says_so_until_its_deliveries_are_done(database: Database)
     assert!(worker.wait_for_exit().success(), "{}", worker.log());
 }
 
-fn ready(server: &Server) -> Answer {
+fn ready(server: &Server) -> Response {
     server.anonymous().get("/health/ready/")
 }
 

@@ -20,7 +20,7 @@ impl HttpDirectory {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct CustomerResponse {
     slug: String,
     name: String,
     #[serde(default)]
@@ -40,16 +40,16 @@ struct Answer {
 impl EnterpriseDirectory for HttpDirectory {
     async fn customer(&self, customer: CustomerId) -> Result<EnterpriseCustomer, Error> {
         let path = format!("/enterprise/api/v1/enterprise-customer/{customer}/");
-        let answer: Answer = self.0.ask(Call::get(&path, &[])).await?;
+        let response: CustomerResponse = self.0.ask(Call::get(&path, &[])).await?;
         Ok(EnterpriseCustomer {
             id: customer,
-            slug: answer.slug,
-            name: answer.name,
-            contact_email: answer.contact_email,
-            sender_alias: answer.sender_alias,
-            reply_to: answer.reply_to,
-            has_identity_provider: answer.identity_provider.is_some(),
-            has_learner_portal_search: answer.enable_integrated_customer_learner_portal_search,
+            slug: response.slug,
+            name: response.name,
+            contact_email: response.contact_email,
+            sender_alias: response.sender_alias,
+            reply_to: response.reply_to,
+            has_identity_provider: response.identity_provider.is_some(),
+            has_learner_portal_search: response.enable_integrated_customer_learner_portal_search,
         })
     }
 }

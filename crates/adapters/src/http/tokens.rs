@@ -51,7 +51,7 @@ impl std::fmt::Debug for Token {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct TokenResponse {
     access_token: String,
     /// In seconds.
     expires_in: u64,
@@ -112,9 +112,9 @@ impl AccessTokens {
         let outcome = |(_, status): &(String, Option<StatusCode>)| CallOutcome::of_status(*status);
         let body =
             observed(self.client.on_call.as_ref(), "oauth", call, outcome).await.map_err(|(problem, _)| problem)?;
-        let answer: Answer =
+        let response: TokenResponse =
             serde_json::from_slice(&body).map_err(|_| "answered something that is not a token".to_owned())?;
-        let lifetime = Duration::from_secs(answer.expires_in).saturating_sub(MARGIN);
-        Ok(Token { text: answer.access_token, usable_until: asked + lifetime })
+        let lifetime = Duration::from_secs(response.expires_in).saturating_sub(MARGIN);
+        Ok(Token { text: response.access_token, usable_until: asked + lifetime })
     }
 }

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::api::views::LearnerLicenseBody;
 use crate::auth::permissions::{AdminOrLearner, OfAgreement};
-use crate::http::{Answer, ApiResult, blocking};
+use crate::http::{ApiResult, Response, blocking};
 use crate::openapi::errors::Message;
 use crate::state::State;
 
@@ -37,7 +37,7 @@ pub async fn auto_apply(access: OfAgreement<AdminOrLearner>, state: State) -> Ap
     let person = state.manager.with_account(access.caller.person()?).await;
     blocking(move || {
         let applied = state.manager.auto_apply(&access.caller.actor(), access.agreement, &person)?;
-        Answer::ok(&AutoAppliedBody {
+        Response::ok(&AutoAppliedBody {
             license: LearnerLicenseBody::new(&applied.held, state.renewal_lock()),
             num_not_carried_over: Some(applied.not_carried_over).filter(|number| *number > 0),
         })

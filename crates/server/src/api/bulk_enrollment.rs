@@ -19,7 +19,7 @@ use crate::auth::permissions::{Admin, Caller, Listing};
 use crate::http::body::{Body, EmailsToLookUp, Guarded};
 use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::page::LinkBase;
-use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, Query, Response, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::openapi::parameters::BomQuery;
 use crate::state::{AppState, State};
@@ -102,7 +102,7 @@ pub async fn request(
     blocking(move || {
         let user = access.caller.lms_user_id();
         let job = state.manager.request_enrollment(access.customer, user, enrollment)?;
-        Answer::json(StatusCode::CREATED, &JobBody { job_id: job.0 })
+        Response::json(StatusCode::CREATED, &JobBody { job_id: job.0 })
     })
     .await
 }
@@ -135,7 +135,7 @@ pub async fn status(access: OfCustomer, request: HttpRequest, state: State) -> A
         true => Some(manager.enrollment_file(&job).await.unwrap_or_else(address)),
         false => None,
     };
-    Answer::ok(&JobStatusBody { job_id: job.id.0, download_url })
+    Response::ok(&JobStatusBody { job_id: job.id.0, download_url })
 }
 
 /// Returns the results of an enrollment as CSV. 404 until it is done.

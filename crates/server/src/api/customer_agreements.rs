@@ -6,7 +6,7 @@ use license_manager_domain::{AgreementId, CustomerId};
 
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Listing, OfAgreement, OfferReader};
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, blocking};
 use crate::openapi::parameters::{ActivePlansQuery, AgreementQuery, CustomerQuery, PageQuery};
 use crate::state::State;
 
@@ -43,7 +43,7 @@ pub async fn retrieve(access: OfAgreement<OfferReader>, request: HttpRequest, st
     blocking(move || {
         let overview = state.manager.agreement(access.agreement)?;
         let renewal_lock = state.renewal_lock();
-        Answer::ok(&AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only))
+        Response::ok(&AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only))
     })
     .await
 }

@@ -9,10 +9,10 @@ use actix_web::guard::{self, GuardContext};
 use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
 use utoipa::openapi::HttpMethod;
 
-use crate::http::answer::{Answer, ApiResult};
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
 use crate::http::idempotency::Kept;
+use crate::http::response::{ApiResult, Response};
 
 /// The two prefixes of agreement paths. Handlers name the first one; every path below it exists below the second one too.
 pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/customer-agreements/"];
@@ -120,7 +120,7 @@ async fn again<A>(_: A, request: HttpRequest) -> ApiResult<HttpResponse> {
 fn refuse<A: FromRequest<Error = ApiError> + 'static>(resource: Resource, allowed: String) -> Resource {
     resource.default_service(web::to(move |_: A| {
         let error = ApiError::method_not_allowed(allowed.clone());
-        async { Err::<Answer, _>(error) }
+        async { Err::<Response, _>(error) }
     }))
 }
 

@@ -5,7 +5,7 @@ use actix_web::web;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::{Answer, ApiResult};
+use crate::http::{ApiResult, Response};
 use crate::telemetry::monitor::{Monitor, Phase, Schema};
 
 const OK: &str = "OK";
@@ -42,7 +42,7 @@ pub async fn health(monitor: web::Data<Monitor>) -> ApiResult {
     let readiness = monitor.into_inner().readiness().await?;
     let (code, status) = judged(readiness.phase != Phase::Starting && readiness.database);
     let detailed_status = DetailedHealthBody { database_status: status };
-    Answer::json(code, &HealthBody { overall_status: status, detailed_status })
+    Response::json(code, &HealthBody { overall_status: status, detailed_status })
 }
 
 /// The process is alive.
@@ -62,7 +62,7 @@ struct LivenessBody {
     responses((status = 200, description = "The process answers", body = LivenessBody))
 )]
 pub async fn live() -> ApiResult {
-    Answer::ok(&LivenessBody { overall_status: OK })
+    Response::ok(&LivenessBody { overall_status: OK })
 }
 
 /// Whether the service is ready.
@@ -115,7 +115,7 @@ pub async fn ready(monitor: web::Data<Monitor>) -> ApiResult {
             Schema::Unknown => "UNKNOWN",
         },
     };
-    Answer::json(code, &ReadinessBody { overall_status, detailed_status })
+    Response::json(code, &ReadinessBody { overall_status, detailed_status })
 }
 
 fn judged(good: bool) -> (StatusCode, &'static str) {

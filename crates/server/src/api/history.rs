@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::auth::permissions::HistoryReader;
 use crate::http::kinds::choices;
 use crate::http::time;
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, blocking};
 use crate::lists::Lists;
 
 /// The moment of a state.
@@ -174,7 +174,7 @@ pub(super) async fn answer(of: EntityRef, request: HttpRequest, lists: Lists) ->
         return blocking(move || {
             let version = lists.manager.as_of(of, as_of)?;
             let record = record(&version.row);
-            Answer::ok(&AsOfBody { as_of: Timestamp(as_of), record, circumstances: CircumstancesBody::new(version) })
+            Response::ok(&AsOfBody { as_of: Timestamp(as_of), record, circumstances: CircumstancesBody::new(version) })
         })
         .await;
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::api::licenses::filter;
 use crate::api::views::{AgreementBody, LearnerLicenseBody};
 use crate::auth::permissions::{AdminOrLearner, Listing};
-use crate::http::{Answer, ApiResult, Paging, PositionedPageBody, Query, blocking};
+use crate::http::{ApiResult, Paging, PositionedPageBody, Query, Response, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::{LicenseFilterQuery, PageQuery};
 use crate::state::State;
@@ -66,7 +66,7 @@ pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: 
         view.licenses.retain(|found| shown && filter.matches(&found.license));
         let renewal_lock = state.renewal_lock();
         let page = paging.positioned_body(view.licenses, |found| LearnerLicenseBody::new(&found, renewal_lock))?;
-        Answer::ok(&Body { page, customer_agreement: view.agreement.as_deref().map(AgreementBody::new) })
+        Response::ok(&Body { page, customer_agreement: view.agreement.as_deref().map(AgreementBody::new) })
     })
     .await
 }

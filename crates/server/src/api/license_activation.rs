@@ -10,7 +10,7 @@ use license_manager_domain::{ActivationKey, Entity, Error};
 use crate::api::views::LearnerLicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Caller, Listing};
 use crate::http::body::Guarded;
-use crate::http::{Answer, ApiError, ApiResult, Query, blocking, reading};
+use crate::http::{ApiError, ApiResult, Query, Response, blocking, reading};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::state::{AppState, State};
 
@@ -34,7 +34,7 @@ pub async fn activate(OfKey { caller, key }: OfKey, state: State) -> ApiResult {
     let person = state.manager.with_account(caller.recipient()?).await;
     blocking(move || {
         let license = state.manager.activate(&caller.actor(), key, &person)?;
-        Answer::ok(&LearnerLicenseBody::new(&license, state.renewal_lock()))
+        Response::ok(&LearnerLicenseBody::new(&license, state.renewal_lock()))
     })
     .await
 }

@@ -14,7 +14,7 @@ use crate::http::body::{Emails, MailText};
 use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required};
 use crate::http::kinds::{describe, text};
 use crate::http::measure::MAX_ITEMS;
-use crate::http::{Answer, ApiResult, WithBody, blocking};
+use crate::http::{ApiResult, Response, WithBody, blocking};
 use crate::state::State;
 
 /// The learners to assign licenses to, and the texts of their mail.
@@ -119,7 +119,7 @@ pub(super) async fn assign_requested(access: OfPlan<Admin>, request: AssignmentR
     blocking(move || {
         let done = state.manager.assign(&access.caller.actor(), access.plan, &learners, &mail)?;
         let assigned = done.assigned.iter();
-        Answer::ok(&AssignmentsBody {
+        Response::ok(&AssignmentsBody {
             num_successful_assignments: done.assigned.len(),
             num_already_associated: done.already_associated,
             license_assignments: assigned

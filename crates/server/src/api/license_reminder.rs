@@ -8,7 +8,7 @@ use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
 use crate::http::body::MailText;
 use crate::http::fields::{FieldErrors, Nullable};
-use crate::http::{Answer, ApiResult, WithBody, blocking};
+use crate::http::{ApiResult, Response, WithBody, blocking};
 use crate::openapi::errors::Message;
 use crate::state::State;
 
@@ -66,7 +66,7 @@ pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderR
     let (whose, mail) = (whose.selection(), ReminderWords { greeting, closing }.mail());
     blocking(move || {
         state.manager.remind(access.plan, &whose, &mail)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }
@@ -86,7 +86,7 @@ pub async fn remind_all(WithBody { access, body }: WithBody<OfPlan<Admin>, Remin
     let mail = body.read().await??.mail();
     blocking(move || {
         state.manager.remind_all(access.plan, &mail)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
-use crate::http::{Answer, ApiResult, WithBody, blocking};
+use crate::http::{ApiResult, Response, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::openapi::parameters::LicenseState;
 use crate::state::State;
@@ -102,7 +102,7 @@ pub(super) async fn revoke_selected(access: OfPlan<Admin>, whose: LicenseSelecti
         Ok(done) => answer(&done),
         Err(Error::Refused(refusal @ Refusal::RevocationCap { .. })) => {
             let body = CapReachedBody { unsuccessful_revocations: [CapErrorBody { error: refusal.to_string() }] };
-            Answer::json(StatusCode::BAD_REQUEST, &body)
+            Response::json(StatusCode::BAD_REQUEST, &body)
         }
         Err(error) => Err(error.into()),
     })
@@ -123,7 +123,7 @@ pub async fn revoke_all(access: OfPlan<Admin>, state: State) -> ApiResult {
     blocking(move || {
         state.manager.revoke_all(&access.caller.actor(), access.plan)?;
         state.wake_jobs.notify_one();
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }
@@ -142,9 +142,9 @@ fn answer(done: &Revocations) -> ApiResult {
     let unsuccessful_revocations: Vec<_> = unsuccessful.collect();
     // A filter may match nobody.
     if done.revoked.is_empty() && !unsuccessful_revocations.is_empty() {
-        return Answer::json(StatusCode::NOT_FOUND, &NoRevocationsBody { unsuccessful_revocations });
+        return Response::json(StatusCode::NOT_FOUND, &NoRevocationsBody { unsuccessful_revocations });
     }
     let status = if unsuccessful_revocations.is_empty() { StatusCode::OK } else { StatusCode::MULTI_STATUS };
     let successful_revocations = successful.collect();
-    Answer::json(status, &RevocationsBody { successful_revocations, unsuccessful_revocations })
+    Response::json(status, &RevocationsBody { successful_revocations, unsuccessful_revocations })
 }

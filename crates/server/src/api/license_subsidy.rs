@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::auth::permissions::{AdminOrLearner, Listing};
 use crate::config::Secret;
-use crate::http::{Answer, ApiError, ApiResult, Query, Timestamp, blocking};
+use crate::http::{ApiError, ApiResult, Query, Response, Timestamp, blocking};
 use crate::openapi::errors::{BadRequest, Message};
 use crate::openapi::parameters::LicenseState;
 use crate::state::State;
@@ -91,7 +91,7 @@ pub async fn subsidy(access: Listing<AdminOrLearner>, request: HttpRequest, stat
         let message = "This service has no secret to sign subsidies with: LM_AUTH__SUBSIDY_CHECKSUM_SECRET is not set.";
         ApiError::detail(StatusCode::SERVICE_UNAVAILABLE, message)
     })?;
-    Answer::ok(&Body {
+    Response::ok(&Body {
         discount_type: "percentage",
         discount_value: 100,
         status: LicenseState(found.license.status()),

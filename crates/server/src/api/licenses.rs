@@ -17,7 +17,7 @@ use crate::api::views::LicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Listing, OfPlan, Reader, path_uuid};
 use crate::http::paging::{Part, part_of};
 use crate::http::time;
-use crate::http::{Answer, ApiResult, NumberedPageBody, PageBody, Paging, Query, blocking};
+use crate::http::{ApiResult, NumberedPageBody, PageBody, Paging, Query, Response, blocking};
 use crate::lists::Lists;
 use crate::openapi::errors::{BadRequest, Detail, FieldErrors};
 use crate::openapi::parameters::{
@@ -86,7 +86,7 @@ pub(super) async fn list_found(
         let last = page.items.last().filter(|_| more);
         let next_cursor = last.map(|license| license_cursor::write(&order, &license.into()));
         let page = paging.cursor_body(page, next_cursor.as_deref(), |license| LicenseBody::new(&license));
-        Answer::ok(&LicensePageBody { page, next_cursor: Some(next_cursor) })
+        Response::ok(&LicensePageBody { page, next_cursor: Some(next_cursor) })
     })
     .await
 }
@@ -124,7 +124,7 @@ pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, lists: Lists
         let present = overview.into_iter().filter(|(_, count)| *count > 0);
         let body = |(status, count)| StateCountBody { status: LicenseState(status), count };
         let body: Vec<_> = present.map(body).collect();
-        Answer::ok(&body)
+        Response::ok(&body)
     })
     .await
 }
@@ -143,7 +143,7 @@ pub async fn retrieve(access: OfPlan<Reader>, request: HttpRequest, state: State
         if license.plan != access.plan {
             return Err(Error::NotFound(Entity::License).into());
         }
-        Answer::ok(&LicenseBody::new(&license))
+        Response::ok(&LicenseBody::new(&license))
     })
     .await
 }
@@ -190,7 +190,7 @@ pub async fn own_license(access: Listing<AdminOrLearner>, request: HttpRequest, 
             false => Vec::new(),
         };
         let license = own.into_iter().find(|license| license.id == id).ok_or(Error::NotFound(Entity::License))?;
-        Answer::ok(&LicenseBody::new(&license))
+        Response::ok(&LicenseBody::new(&license))
     })
     .await
 }

@@ -18,7 +18,7 @@ use crate::api::views::LicenseBody;
 use crate::auth::permissions::{Admin, Listing, OfPlan, Reader, path_uuid};
 use crate::http::body::{Body, Guarded};
 use crate::http::fields::{FieldErrors, Required, UuidText};
-use crate::http::{Answer, ApiError, ApiResult, Query, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, Query, Response, WithBody, blocking};
 use crate::lists::Lists;
 use crate::openapi::errors::{self, Detail};
 use crate::openapi::parameters::{CursorQuery, CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
@@ -86,7 +86,7 @@ pub async fn retrieve(access: Listing<Reader>, request: HttpRequest, state: Stat
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     blocking(move || {
         access.check(state.manager.customer_of_license(license)?, Entity::License)?;
-        Answer::ok(&LicenseBody::new(&state.manager.license(license)?))
+        Response::ok(&LicenseBody::new(&state.manager.license(license)?))
     })
     .await
 }

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::RetirementWorker;
 use crate::http::fields::{FieldErrors, Integer, Required, Text};
-use crate::http::{Answer, ApiError, ApiResult, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, Response, WithBody, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::state::State;
 
@@ -46,7 +46,7 @@ pub async fn retire(
     blocking(move || {
         let done = state.manager.retire(&access.caller.actor(), LmsUserId(lms_user_id), &username)?;
         let status = if done.user_was_known { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND };
-        Ok(Answer::empty(status))
+        Ok(Response::empty(status))
     })
     .await
 }

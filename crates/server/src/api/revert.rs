@@ -13,7 +13,7 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, List, Moment, Nullable, Optional, Required, UuidText};
 use crate::http::kinds::choices;
 use crate::http::measure::MAX_ITEMS;
-use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, Response, Timestamp, WithBody, blocking};
 use crate::state::State;
 
 /// The licenses to revert, and the moment.
@@ -104,7 +104,7 @@ pub async fn revert(
             done.changed.into_iter().map(|(id, fields)| ChangedBody { uuid: id.0, changes: changes(&fields) });
         let left_alone =
             done.left_alone.into_iter().map(|(id, why)| LeftAloneBody { uuid: id.0, reason: LeftAloneReason(why) });
-        Answer::ok(&Body {
+        Response::ok(&Body {
             as_of: Timestamp(request.as_of),
             dry_run: request.dry_run,
             num_changed,

@@ -11,7 +11,7 @@ use crate::api::licenses::activation_link;
 use crate::auth::permissions::Staff;
 use crate::http::body::EmailToLookUp;
 use crate::http::fields::{FieldErrors, Problem, Required};
-use crate::http::{Answer, ApiError, ApiResult, Timestamp, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, Response, Timestamp, WithBody, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::LicenseState;
 use crate::state::{AppState, State};
@@ -87,10 +87,10 @@ pub async fn look_up(WithBody { body, .. }: WithBody<Staff, LookUpRequest>, stat
     blocking(move || {
         let found = state.manager.licenses_of_email(&email, None)?;
         if found.licenses.is_empty() {
-            return Ok(Answer::empty(StatusCode::NOT_FOUND));
+            return Ok(Response::empty(StatusCode::NOT_FOUND));
         }
         let licenses: Vec<_> = found.licenses.iter().map(|license| Body::new(license, &state)).collect();
-        Answer::ok(&licenses)
+        Response::ok(&licenses)
     })
     .await
 }

@@ -11,7 +11,7 @@ use license_manager_domain::{CustomerId, LicenseManager, PlanId};
 use crate::api::views::PlanWithCountsBody;
 use crate::auth::permissions::{Listing, OfPlan, OfferReader, Reader};
 use crate::http::paging::Part;
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, blocking};
 use crate::lists::Lists;
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
@@ -93,7 +93,7 @@ pub async fn retrieve_for_learner(access: OfPlan<OfferReader>, state: State) -> 
 async fn one(plan: PlanId, state: State) -> ApiResult {
     blocking(move || {
         let plan = state.manager.plan(plan)?;
-        Answer::ok(&PlanWithCountsBody::of(&plan, state.renewal_lock()))
+        Response::ok(&PlanWithCountsBody::of(&plan, state.renewal_lock()))
     })
     .await
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::auth::permissions::{OfPlan, Reader};
 use crate::http::time;
-use crate::http::{Answer, ApiResult, Query, Timestamp, blocking};
+use crate::http::{ApiResult, Query, Response, Timestamp, blocking};
 use crate::http::{accept, fields};
 use crate::lists::Lists;
 use crate::openapi::errors::FieldErrors;
@@ -231,7 +231,7 @@ pub async fn utilization(access: OfPlan<Reader>, request: HttpRequest, lists: Li
             .insert_header((header::CONTENT_DISPOSITION, disposition))
             .body([start.as_bytes(), &table].concat())
     } else {
-        blocking(move || Answer::ok(&body(&lists.manager, &asked)?)).await?.respond_to(&request)
+        blocking(move || Response::ok(&body(&lists.manager, &asked)?)).await?.respond_to(&request)
     };
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
     Ok(response)

@@ -8,7 +8,7 @@ use license_manager_domain::ports::{StoreExt, User};
 
 use super::AccessToken;
 use crate::http::ApiResult;
-use crate::http::answer::{blocking, in_turn};
+use crate::http::response::{blocking, in_turn};
 use crate::http::turns::Access;
 use crate::state::State;
 

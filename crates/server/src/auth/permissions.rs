@@ -29,9 +29,9 @@ use uuid::Uuid;
 use crate::auth::identity;
 use crate::auth::news::UserNews;
 use crate::auth::{AccessToken, Context};
-use crate::http::answer::reading;
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
+use crate::http::response::reading;
 use crate::http::turns::Access;
 use crate::state::AppState;
 

@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::{KnownFormat, SchemaFormat};
 
-use crate::http::answer::{ApiResult, on_thread};
 use crate::http::error::ApiError;
 use crate::http::fields::{self, FieldErrors, Kind, List, Problem, Text};
 use crate::http::intake::{LARGE, read_bytes};
 use crate::http::kinds::{describe, text};
 use crate::http::measure::{MAX_ITEMS, MAX_VALUES, Unfit, measure};
+use crate::http::response::{ApiResult, on_thread};
 use crate::state::AppState;
 
 /// The permission `A`, and the request's body, which is read as a `T`.

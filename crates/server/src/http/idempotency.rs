@@ -23,9 +23,9 @@ use opentelemetry::context::FutureExt;
 use tracing::Instrument;
 
 use crate::auth::identity;
-use crate::http::answer::{ApiResult, blocking, on_thread};
 use crate::http::error::ApiError;
 use crate::http::intake::{LARGE, read_bytes};
+use crate::http::response::{ApiResult, blocking, on_thread};
 use crate::state::AppState;
 
 /// The header with the key.

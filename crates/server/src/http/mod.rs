@@ -1,7 +1,6 @@
 //! HTTP, the same for every endpoint: bodies, queries, pages, answers, errors. Nothing here knows the business.
 
 pub mod accept;
-pub mod answer;
 pub mod body;
 pub mod cors;
 pub mod error;
@@ -17,15 +16,16 @@ pub mod page;
 pub mod paging;
 pub mod problem;
 pub mod query;
+pub mod response;
 pub mod sending;
 pub mod time;
 pub mod timestamp;
 mod tree;
 pub mod turns;
 
-pub use answer::{Answer, ApiResult, blocking, on_thread, reading};
 pub use body::WithBody;
 pub use error::ApiError;
 pub use paging::{NumberedPageBody, PageBody, Paging, PositionedPageBody};
 pub use query::Query;
+pub use response::{ApiResult, Response, blocking, on_thread, reading};
 pub use timestamp::Timestamp;

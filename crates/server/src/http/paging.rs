@@ -7,10 +7,10 @@ use license_manager_domain::use_cases;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::answer::{Answer, ApiResult, blocking};
 use crate::http::error::ApiError;
 use crate::http::page::{InvalidPage, LinkBase, Page, PageRequest};
 use crate::http::query::Query;
+use crate::http::response::{ApiResult, Response, blocking};
 
 /// The most items of a page, unless a list permits more.
 const MAX_SIZE: u64 = 100;
@@ -75,7 +75,7 @@ impl Paging {
         read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>> + Send + 'static,
         view: impl Fn(T) -> B + Send + 'static,
     ) -> ApiResult {
-        blocking(move || Answer::ok(&self.body(self.read(read)?, view)?)).await
+        blocking(move || Response::ok(&self.body(self.read(read)?, view)?)).await
     }
 
     /// Like [`Self::answer`], with the number of pages.
@@ -87,7 +87,7 @@ impl Paging {
         read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>> + Send + 'static,
         view: impl Fn(T) -> B + Send + 'static,
     ) -> ApiResult {
-        blocking(move || Answer::ok(&self.numbered_body(self.read(read)?, view)?)).await
+        blocking(move || Response::ok(&self.numbered_body(self.read(read)?, view)?)).await
     }
 
     /// How many items a page has at most.

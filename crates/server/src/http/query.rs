@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 use license_manager_domain::CustomerId;
 use uuid::Uuid;
 
-use super::answer::ApiResult;
 use super::error::ApiError;
 use super::fields::FieldErrors;
 use super::kinds::Choices;
+use super::response::ApiResult;
 use super::time;
 
 /// The keys of a query with their values, decoded; of a repeated key the last value.

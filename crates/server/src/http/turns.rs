@@ -13,8 +13,8 @@ use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::{DatabaseConfig, DatabaseUrl};
-use crate::http::answer::ApiResult;
 use crate::http::error::ApiError;
+use crate::http::response::ApiResult;
 use crate::state::AppState;
 
 /// The most requests that wait.

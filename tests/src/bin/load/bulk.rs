@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
-use license_manager_tests::{Answer, Customer, PROVISIONING, Server, text};
+use license_manager_tests::{Customer, PROVISIONING, Response, Server, text};
 use serde_json::json;
 
 use crate::filled;
@@ -51,7 +51,7 @@ pub fn work(server: &Server, customer: &Customer, done: &AtomicBool) -> Times {
     times
 }
 
-fn expect(answer: Answer, status: u16) {
+fn expect(answer: Response, status: u16) {
     answer.expect(status);
 }
 

@@ -1,6 +1,6 @@
 //! A SQLite database with rows in every table.
 
-use license_manager_tests::{Answer, Client, Customer, Database, PROVISIONING, Person, Plan, Request, Server, text};
+use license_manager_tests::{Client, Customer, Database, PROVISIONING, Person, Plan, Request, Response, Server, text};
 use serde_json::{Value, json};
 
 /// The idempotency key of a request that is repeated after the copy.
@@ -179,7 +179,7 @@ fn odd_plan(server: &Server, customer: &Customer) -> Plan {
 }
 
 /// Assigns licenses with greetings, a Salesforce id and [`KEY`].
-pub fn assign_with_key(admin: &Client, plan: &Plan, customer: &Customer) -> Answer {
+pub fn assign_with_key(admin: &Client, plan: &Plan, customer: &Customer) -> Response {
     let body = json!({
         "user_emails": [customer.email("key"), customer.email("other")],
         "user_sfids": ["00k000000000000003", null],

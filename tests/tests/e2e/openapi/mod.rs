@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use license_manager_tests::conformance::{self, Case};
-use license_manager_tests::{Answer, Database, FakeUpstreams, Server, text};
+use license_manager_tests::{Database, FakeUpstreams, Response, Server, text};
 use serde_json::{Value, json};
 
 /// How many items of a list an example shows.
@@ -81,7 +81,7 @@ impl Document {
     }
 
     /// Checks an answer against the description of its operation. Unknown paths and methods have none.
-    fn observe(&mut self, sent: Option<&Value>, answer: &Answer) {
+    fn observe(&mut self, sent: Option<&Value>, answer: &Response) {
         let Some(operation) = self.operation(&answer.request).cloned() else { return };
         let (id, status) = (text(&operation["operationId"]), answer.status.to_string());
         let described = self.resolve(&operation["responses"][&status]).clone();

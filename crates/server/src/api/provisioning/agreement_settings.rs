@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::api::views::ExpirationMessageFields;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Integer, Nullable, Optional, Text, UuidText};
-use crate::http::{Answer, ApiResult, WithBody, blocking};
+use crate::http::{ApiResult, Response, WithBody, blocking};
 use crate::openapi::errors::BadRequest;
 use crate::state::State;
 
@@ -133,7 +133,7 @@ impl From<AgreementSettings> for Body {
 )]
 pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-    blocking(move || Answer::ok(&Body::from(state.manager.agreement_settings(agreement)?))).await
+    blocking(move || Response::ok(&Body::from(state.manager.agreement_settings(agreement)?))).await
 }
 
 /// Changes settings.
@@ -153,7 +153,7 @@ pub async fn update(
     let changes = body.edit().await??.changes();
     blocking(move || {
         let settings = state.manager.update_agreement_settings(&access.caller.actor(), agreement, &changes)?;
-        Answer::ok(&Body::from(settings))
+        Response::ok(&Body::from(settings))
     })
     .await
 }
@@ -174,5 +174,5 @@ pub async fn sync(access: ProvisionerOrStaff, request: HttpRequest, state: State
     let customer = blocking(move || Ok(looking.manager.customer_of_agreement(agreement)?)).await?;
     let customer = customer.ok_or(Error::NotFound(Entity::Agreement))?;
     let known = state.manager.look_customer_up(customer).await?;
-    blocking(move || Answer::ok(&Body::from(state.manager.adopt_customer(&access.caller.actor(), &known)?))).await
+    blocking(move || Response::ok(&Body::from(state.manager.adopt_customer(&access.caller.actor(), &known)?))).await
 }

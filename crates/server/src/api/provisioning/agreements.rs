@@ -14,7 +14,7 @@ use super::deletion::{Deletion, DeletionRequest};
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Nullable, Optional, Required, Text, UuidText};
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, WithBody, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, WithBody, blocking};
 use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
 use crate::state::{AppState, State};
 
@@ -114,7 +114,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewAgreemen
     let new = state.manager.name_customer(NewAgreement { customer, changes }).await;
     let actor = access.caller.actor();
     let overview = knowing_catalogs(&state, move |manager| manager.create_agreement(&actor, new.clone())).await??;
-    Answer::json(StatusCode::CREATED, &answer_body(&state, &overview))
+    Response::json(StatusCode::CREATED, &answer_body(&state, &overview))
 }
 
 /// Returns an agreement.
@@ -128,7 +128,7 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     blocking(move || {
         let overview = state.manager.agreement(agreement)?;
-        Answer::ok(&answer_body(&state, &overview))
+        Response::ok(&answer_body(&state, &overview))
     })
     .await
 }
@@ -152,7 +152,7 @@ pub async fn update(
     let actor = access.caller.actor();
     let update = move |manager: &LicenseManager| manager.update_agreement(&actor, agreement, changes.clone());
     let overview = knowing_catalogs(&state, update).await??;
-    Answer::ok(&answer_body(&state, &overview))
+    Response::ok(&answer_body(&state, &overview))
 }
 
 /// Deletes an agreement without plans: 204.
@@ -171,7 +171,7 @@ pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> A
     let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_agreement(&actor, id)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }

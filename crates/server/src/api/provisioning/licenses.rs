@@ -15,7 +15,7 @@ use crate::api::views::LicenseBody;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::body::EmailAddress;
 use crate::http::fields::{Choice, FieldErrors, Integer, Moment, Nullable, Optional, Required, UuidText};
-use crate::http::{Answer, ApiResult, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, Response, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::LicenseState;
 use crate::state::State;
 
@@ -123,7 +123,7 @@ impl Body {
 )]
 pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
-    blocking(move || Answer::ok(&Body::new(state.manager.license_record(license)?))).await
+    blocking(move || Response::ok(&Body::new(state.manager.license_record(license)?))).await
 }
 
 /// Adds a license to a plan: 201. It is unassigned unless the request says otherwise; the fields have the effects that they have in a
@@ -146,7 +146,7 @@ pub async fn create(
     let plan = PlanId(request.subscription_plan.0);
     let (edit, reason) = request.settings.edit();
     let actor = access.caller.actor().because(reason);
-    blocking(move || Answer::json(StatusCode::CREATED, &Body::new(state.manager.add_license(&actor, plan, edit)?)))
+    blocking(move || Response::json(StatusCode::CREATED, &Body::new(state.manager.add_license(&actor, plan, edit)?)))
         .await
 }
 
@@ -172,5 +172,5 @@ pub async fn update(
     let license = LicenseId(path_uuid(&request, "license_uuid")?);
     let (edit, reason) = body.edit().await??.edit();
     let actor = access.caller.actor().because(reason);
-    blocking(move || Answer::ok(&Body::new(state.manager.edit_license(&actor, license, edit)?))).await
+    blocking(move || Response::ok(&Body::new(state.manager.edit_license(&actor, license, edit)?))).await
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::api::views::CountsBody;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::error::plan_provisioning_error;
-use crate::http::{Answer, ApiResult, Timestamp, blocking};
+use crate::http::{ApiResult, Response, Timestamp, blocking};
 use crate::openapi::errors::{InErrorKey, ProvisioningError};
 use crate::state::State;
 
@@ -87,7 +87,7 @@ async fn answer(
         if done.pending > 0 {
             state.wake_jobs.notify_one();
         }
-        Answer::ok(&Body {
+        Response::ok(&Body {
             uuid: done.plan.id.0,
             desired_num_licenses: done.plan.desired_num_licenses,
             last_freeze_timestamp: done.plan.last_freeze_timestamp.map(Timestamp),

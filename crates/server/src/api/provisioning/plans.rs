@@ -22,7 +22,7 @@ use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, describe, text, text_kind};
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Response, WithBody, blocking};
 use crate::openapi::errors::{InErrorKey, ProvisioningError};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -219,7 +219,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewPlanRequ
     let plan = knowing_catalogs(&state, create).await?.map_err(plan_provisioning_error)?;
     state.wake_jobs.notify_one();
     let plan = CreatedPlanBody::new(&plan, state.renewal_lock(), reason);
-    Answer::json(StatusCode::CREATED, &plan)
+    Response::json(StatusCode::CREATED, &plan)
 }
 
 /// Returns a plan.
@@ -236,7 +236,7 @@ pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State)
     let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
     blocking(move || {
         let plan = state.manager.plan(plan).map_err(plan_provisioning_error)?;
-        Answer::ok(&PlanWithCountsBody::of(&plan, state.renewal_lock()))
+        Response::ok(&PlanWithCountsBody::of(&plan, state.renewal_lock()))
     })
     .await
 }
@@ -278,7 +278,7 @@ pub async fn update(
     let update = move |manager: &LicenseManager| manager.update_plan(&actor, reason, plan, changes.clone());
     let plan = knowing_catalogs(&state, update).await?.map_err(plan_provisioning_error)?;
     state.wake_jobs.notify_one();
-    Answer::ok(&EditedPlanBody::new(&plan, state.renewal_lock(), reason))
+    Response::ok(&EditedPlanBody::new(&plan, state.renewal_lock(), reason))
 }
 
 /// Deletes a plan none of whose licenses was ever assigned, with its licenses and notifications: 204.
@@ -299,7 +299,7 @@ pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> A
     let actor = deletion.actor().await?.map_err(|errors| ApiError::from(errors).in_error_key())?;
     blocking(move || {
         state.manager.delete_plan(&actor, id).map_err(plan_provisioning_error)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }

@@ -13,7 +13,7 @@ use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Boolean, FieldErrors, Integer, Nullable, Optional, Required, Text};
 use crate::http::paging::part_of;
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, PageBody, Paging, Response, WithBody, blocking};
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
 
@@ -232,7 +232,7 @@ pub async fn create(
     let changes = request.settings.changes(Some(request.name.0), None);
     blocking(move || {
         let product = state.manager.create_product(&access.caller.actor(), plan_type, &changes)?;
-        Answer::json(StatusCode::CREATED, &ProductBody::from(product))
+        Response::json(StatusCode::CREATED, &ProductBody::from(product))
     })
     .await
 }
@@ -246,7 +246,7 @@ pub async fn create(
 )]
 pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = product_id(&request)?;
-    blocking(move || Answer::ok(&ProductBody::from(state.manager.product(id)?))).await
+    blocking(move || Response::ok(&ProductBody::from(state.manager.product(id)?))).await
 }
 
 /// Edits a product.
@@ -267,7 +267,7 @@ pub async fn update(
     let changes = edit.settings.changes(edit.name.0, edit.plan_type.0.map(PlanTypeId));
     blocking(move || {
         let product = state.manager.update_product(&access.caller.actor(), product, &changes)?;
-        Answer::ok(&ProductBody::from(product))
+        Response::ok(&ProductBody::from(product))
     })
     .await
 }
@@ -296,7 +296,7 @@ pub async fn create_plan_type(
     let changes = request.settings.changes(Some(request.label.0));
     blocking(move || {
         let plan_type = state.manager.create_plan_type(&access.caller.actor(), &changes)?;
-        Answer::json(StatusCode::CREATED, &PlanTypeBody::from(plan_type))
+        Response::json(StatusCode::CREATED, &PlanTypeBody::from(plan_type))
     })
     .await
 }
@@ -310,7 +310,7 @@ pub async fn create_plan_type(
 )]
 pub async fn retrieve_plan_type(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = plan_type_id(&request)?;
-    blocking(move || Answer::ok(&PlanTypeBody::from(state.manager.plan_type(id)?))).await
+    blocking(move || Response::ok(&PlanTypeBody::from(state.manager.plan_type(id)?))).await
 }
 
 /// Edits a plan type. 400 if it would require an id that one of its products lacks.
@@ -330,7 +330,7 @@ pub async fn update_plan_type(
     let edit = body.edit().await??;
     let changes = edit.settings.changes(edit.label.0);
     blocking(move || {
-        Answer::ok(&PlanTypeBody::from(state.manager.update_plan_type(&access.caller.actor(), id, &changes)?))
+        Response::ok(&PlanTypeBody::from(state.manager.update_plan_type(&access.caller.actor(), id, &changes)?))
     })
     .await
 }

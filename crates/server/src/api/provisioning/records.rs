@@ -13,7 +13,7 @@ use super::deletion::{BulkDeletion, BulkDeletionBody, BulkDeletionRequest, Delet
 use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::kinds::choices;
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, blocking};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -157,7 +157,7 @@ pub async fn delete_notifications(deletion: BulkDeletion, request: HttpRequest, 
     let filter = NotificationFilter { ids: ids.map(|ids| ids.into_iter().map(NotificationId).collect()), ..filter };
     blocking(move || {
         let num_deleted = state.manager.delete_notifications(&actor, &filter, is_dry_run)?;
-        Answer::ok(&BulkDeletionBody { num_deleted, is_dry_run })
+        Response::ok(&BulkDeletionBody { num_deleted, is_dry_run })
     })
     .await
 }
@@ -178,7 +178,7 @@ pub async fn delete_license_events(deletion: BulkDeletion, request: HttpRequest,
     let filter = LicenseEventFilter { ids: ids.map(|ids| ids.into_iter().map(LicenseEventId).collect()), ..filter };
     blocking(move || {
         let num_deleted = state.manager.delete_license_events(&actor, &filter, is_dry_run)?;
-        Answer::ok(&BulkDeletionBody { num_deleted, is_dry_run })
+        Response::ok(&BulkDeletionBody { num_deleted, is_dry_run })
     })
     .await
 }
@@ -216,7 +216,7 @@ pub async fn delete_notification(deletion: Deletion, request: HttpRequest, state
     let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_notification(&actor, id)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }
@@ -234,7 +234,7 @@ pub async fn delete_license_event(deletion: Deletion, request: HttpRequest, stat
     let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_license_event(&actor, id)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }

@@ -21,7 +21,7 @@ use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, describe, text, text_kind};
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking};
 use crate::openapi::errors::Message;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -285,7 +285,7 @@ pub async fn create(WithBody { access, body }: WithBody<Provisioner, NewRenewalR
 )]
 pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
-    blocking(move || Answer::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
+    blocking(move || Response::ok(&RenewalBody::from(state.manager.renewal(id)?))).await
 }
 
 /// Edits a renewal that was not processed; PUT does the same as PATCH. 400 if the request names a field that cannot be edited. 422 with
@@ -339,7 +339,7 @@ pub async fn delete(access: Provisioner, request: HttpRequest, state: State) -> 
     let id = path_id(&request)?;
     blocking(move || {
         state.manager.delete_renewal(&access.caller.actor(), id)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }
@@ -370,7 +370,7 @@ pub async fn process(access: Provisioner, request: HttpRequest, state: State) ->
         })?;
         state.wake_jobs.notify_one();
         let status = if processed.newly { StatusCode::CREATED } else { StatusCode::OK };
-        Answer::json(status, &RenewalBody::from(processed.details))
+        Response::json(status, &RenewalBody::from(processed.details))
     })
     .await
 }
@@ -393,5 +393,5 @@ fn answer(outcome: RenewalOutcome, written: StatusCode) -> ApiResult {
         RenewalOutcome::Existing(details) => (StatusCode::OK, details),
         RenewalOutcome::InTheWay(details) => (StatusCode::UNPROCESSABLE_ENTITY, details),
     };
-    Answer::json(status, &RenewalBody::from(details))
+    Response::json(status, &RenewalBody::from(details))
 }

@@ -14,7 +14,7 @@ use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::error::ApiError;
 use crate::http::fields::{Choice, Choices, FieldErrors, Nullable, Required, Text, UuidText};
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
@@ -135,7 +135,7 @@ pub async fn create(
         let (assigned, new) =
             state.manager.give_role(&access.caller.actor(), &username, &RoleAssignment { role, customer })?;
         let status = if new { StatusCode::CREATED } else { StatusCode::OK };
-        Answer::json(status, &Body::from(assigned))
+        Response::json(status, &Body::from(assigned))
     })
     .await
 }
@@ -151,7 +151,7 @@ pub async fn delete(access: ProvisionerOrStaff, request: HttpRequest, state: Sta
     let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);
     blocking(move || {
         state.manager.take_role(&access.caller.actor(), id)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }

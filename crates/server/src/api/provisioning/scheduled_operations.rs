@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::auth::permissions::ProvisionerOrStaff;
 use crate::http::kinds::choices;
-use crate::http::{Answer, ApiResult, Timestamp, blocking};
+use crate::http::{ApiResult, Response, Timestamp, blocking};
 use crate::state::State;
 
 /// The recurring operations.
@@ -117,7 +117,7 @@ pub async fn list(_: ProvisionerOrStaff, state: State) -> ApiResult {
     blocking(move || {
         let operations = state.manager.schedule()?.into_iter().map(OperationBody::from).collect();
         let (enabled, importing) = (state.monitor.runs_schedule(), state.manager.is_importing()?);
-        Answer::ok(&ScheduleBody { enabled, importing, operations })
+        Response::ok(&ScheduleBody { enabled, importing, operations })
     })
     .await
 }

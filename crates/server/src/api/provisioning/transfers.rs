@@ -20,7 +20,7 @@ use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::measure::MAX_ITEMS;
-use crate::http::{Answer, ApiError, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
@@ -327,7 +327,7 @@ pub async fn create(
     };
     blocking(move || {
         let job = state.manager.create_transfer_job(&access.caller.actor(), &order)?;
-        Answer::json(StatusCode::CREATED, &JobBody::from(job))
+        Response::json(StatusCode::CREATED, &JobBody::from(job))
     })
     .await
 }
@@ -341,7 +341,7 @@ pub async fn create(
 )]
 pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
-    blocking(move || Answer::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
+    blocking(move || Response::ok(&JobBody::from(state.manager.transfer_job(id)?))).await
 }
 
 /// Edits a job. Once the licenses were moved, only the notes can be edited: 400.
@@ -369,7 +369,7 @@ pub async fn update(
         licenses: edit.licenses.named(),
     };
     let actor = access.caller.actor().because(edit.change_reason.0.flatten());
-    blocking(move || Answer::ok(&JobBody::from(state.manager.update_transfer_job(&actor, id, &changes)?))).await
+    blocking(move || Response::ok(&JobBody::from(state.manager.update_transfer_job(&actor, id, &changes)?))).await
 }
 
 history!(
@@ -400,7 +400,7 @@ pub async fn process(
     let id = path_id(&request)?;
     let is_dry_run = body.edit().await??.is_dry_run.0;
     blocking(move || match state.manager.process_transfer_job(&access.caller.actor(), id, is_dry_run) {
-        Ok(job) => Answer::ok(&JobBody::from(job)),
+        Ok(job) => Response::ok(&JobBody::from(job)),
         Err(Error::Conflict(conflict)) => Err(conflicting(conflict)),
         Err(error) => Err(error.into()),
     })
@@ -423,7 +423,7 @@ pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> A
     let actor = deletion.actor().await??;
     blocking(move || {
         state.manager.delete_transfer_job(&actor, id)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }

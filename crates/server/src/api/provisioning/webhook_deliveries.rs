@@ -13,7 +13,7 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Choice, FieldErrors, Moment, Nullable};
 use crate::http::kinds::choices;
 use crate::http::paging::Part;
-use crate::http::{Answer, ApiResult, PageBody, Paging, Query, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
@@ -121,7 +121,7 @@ pub async fn replay(access: ProvisionerOrStaff, request: HttpRequest, state: Sta
     let webhook = WebhookId(path_uuid(&request, "webhook_uuid")?);
     let delivery = MessageId(path_uuid(&request, "delivery_uuid")?);
     blocking(move || {
-        Answer::ok(&Body::from(state.manager.replay_webhook_delivery(&access.caller.actor(), webhook, delivery)?))
+        Response::ok(&Body::from(state.manager.replay_webhook_delivery(&access.caller.actor(), webhook, delivery)?))
     })
     .await
 }
@@ -144,7 +144,9 @@ pub async fn replay_many(
     let wanted = request.state.0.flatten().unwrap_or(WebhookState::DeadLettered);
     let replay = WebhookReplay { webhook, ids: None, state: Some(wanted), since: request.since.0.flatten() };
     blocking(move || {
-        Answer::ok(&ReplayBody { replayed: state.manager.replay_webhook_deliveries(&access.caller.actor(), &replay)? })
+        Response::ok(&ReplayBody {
+            replayed: state.manager.replay_webhook_deliveries(&access.caller.actor(), &replay)?,
+        })
     })
     .await
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required, Text, UuidText};
 use crate::http::kinds::{describe, text, text_kind};
-use crate::http::{Answer, ApiResult, PageBody, Paging, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Response, Timestamp, WithBody, blocking};
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
 
@@ -226,7 +226,7 @@ pub async fn create(
         let shown = changes.secret.is_none().then(|| made.expose().to_owned());
         let webhook = state.manager.create_webhook(&access.caller.actor(), url, made, changes)?;
         let webhook = WebhookOverview { webhook, waiting: 0 }.into();
-        Answer::json(StatusCode::CREATED, &RegisteredBody { webhook, secret: shown })
+        Response::json(StatusCode::CREATED, &RegisteredBody { webhook, secret: shown })
     })
     .await
 }
@@ -240,7 +240,7 @@ pub async fn create(
 )]
 pub async fn retrieve(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    blocking(move || Answer::ok(&Body::from(state.manager.webhook(id)?))).await
+    blocking(move || Response::ok(&Body::from(state.manager.webhook(id)?))).await
 }
 
 /// Edits a webhook. Waiting events are sent to the new address, signed with the new secret; for a day also with the one before.
@@ -261,7 +261,7 @@ pub async fn update(
     let changes = patch.settings.changes(patch.url.0);
     blocking(move || {
         state.manager.update_webhook(&access.caller.actor(), id, &changes)?;
-        Answer::ok(&Body::from(state.manager.webhook(id)?))
+        Response::ok(&Body::from(state.manager.webhook(id)?))
     })
     .await
 }
@@ -276,7 +276,7 @@ pub async fn update(
 )]
 pub async fn ping(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    Answer::ok(&match state.manager.ping_webhook(&access.caller.actor(), id).await? {
+    Response::ok(&match state.manager.ping_webhook(&access.caller.actor(), id).await? {
         Ok(status) => PingBody { accepted: true, status: Some(status), error: None },
         Err(failure) => PingBody { accepted: false, status: failure.status, error: Some(failure.problem) },
     })
@@ -293,7 +293,7 @@ pub async fn delete(access: ProvisionerOrStaff, request: HttpRequest, state: Sta
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
     blocking(move || {
         state.manager.delete_webhook(&access.caller.actor(), id)?;
-        Ok(Answer::no_content())
+        Ok(Response::no_content())
     })
     .await
 }

@@ -12,17 +12,17 @@ use crate::http::error::ApiError;
 use crate::http::turns::{self, Access, Turn};
 
 /// The result of a handler.
-pub type ApiResult<T = Answer> = Result<T, ApiError>;
+pub type ApiResult<T = Response> = Result<T, ApiError>;
 
 /// A response in JSON, or without a body. Unlike actix-web's response it can cross threads: it is serialized on the blocking thread that
 /// read the data.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     status: StatusCode,
     body: Option<Vec<u8>>,
 }
 
-impl Answer {
+impl Response {
     /// 200 with a body.
     pub fn ok(body: &impl Serialize) -> ApiResult<Self> {
         Self::json(StatusCode::OK, body)
@@ -31,7 +31,7 @@ impl Answer {
     /// A status with a body.
     pub fn json(status: StatusCode, body: &impl Serialize) -> ApiResult<Self> {
         let body =
-            serde_json::to_vec(body).map_err(|error| Error::internal(format!("an answer has no JSON: {error}")))?;
+            serde_json::to_vec(body).map_err(|error| Error::internal(format!("a response has no JSON: {error}")))?;
         Ok(Self { status, body: Some(body) })
     }
 
@@ -46,7 +46,7 @@ impl Answer {
     }
 }
 
-impl Responder for Answer {
+impl Responder for Response {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
