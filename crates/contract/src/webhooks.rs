@@ -115,11 +115,17 @@ fn stand(number: u128, state: WebhookState, not_before: DateTime<Utc>) -> Settle
     }
 }
 
-fn settle(store: &dyn Store, number: u128, webhook: u128, settlements: &[Settlement], rest: Option<DateTime<Utc>>) {
+fn settle(
+    store: &dyn Store,
+    number: u128,
+    webhook: u128,
+    settlements: &[Settlement],
+    pause_until: Option<DateTime<Utc>>,
+) {
     store
         .write(|unit| {
-            if let Some(until) = rest {
-                unit.webhooks().rest(webhook_id(webhook), until)?;
+            if let Some(until) = pause_until {
+                unit.webhooks().pause_until(webhook_id(webhook), until)?;
             }
             unit.queue().settle(lease(number, webhook), settlements)
         })

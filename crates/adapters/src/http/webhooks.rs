@@ -63,7 +63,7 @@ fn signatures(request: &WebhookRequest<'_>, timestamp: i64) -> String {
 }
 
 fn not_sent(problem: impl Into<String>) -> WebhookFailure {
-    WebhookFailure { status: None, problem: problem.into(), rest_until: None }
+    WebhookFailure { status: None, problem: problem.into(), pause_until: None }
 }
 
 #[async_trait]
@@ -87,8 +87,8 @@ impl WebhookSender for WebhookClient {
         let status = answer.status();
         if !status.is_success() {
             let failure = Failure::status(&answer);
-            let rest_until = failure.retry_at(self.clock.now());
-            return Err(WebhookFailure { status: Some(status.as_u16()), problem: failure.problem, rest_until });
+            let pause_until = failure.retry_at(self.clock.now());
+            return Err(WebhookFailure { status: Some(status.as_u16()), problem: failure.problem, pause_until });
         }
         let mut read = 0;
         while let Ok(Some(chunk)) = answer.chunk().await {

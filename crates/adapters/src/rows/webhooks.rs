@@ -193,7 +193,7 @@ for_both_databases! {
             self.lock_webhook(id)
         }
 
-        fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
+        fn pause_until(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
             let statement = diesel::update(webhook::table.find(SqlUuid(id.0)));
             let statement = statement.set(webhook::rest_until.eq(SqlTimestamp(until)));
             self.write(|connection| statement.execute(connection))?;

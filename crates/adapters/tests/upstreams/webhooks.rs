@@ -36,7 +36,7 @@ async fn post(url: &str) -> Result<u16, WebhookFailure> {
 }
 
 fn failed(status: impl Into<Option<u16>>, problem: &str) -> Result<u16, WebhookFailure> {
-    Err(WebhookFailure { status: status.into(), problem: problem.to_owned(), rest_until: None })
+    Err(WebhookFailure { status: status.into(), problem: problem.to_owned(), pause_until: None })
 }
 
 #[tokio::test]
@@ -89,10 +89,10 @@ async fn failures_of_an_endpoint_are_distinguished() {
     ] {
         assert_eq!(post(&always(ResponseTemplate::new(status)).await.uri()).await, failed(status, said));
     }
-    for (status, rest) in [(429, true), (503, true), (500, false), (400, false)] {
+    for (status, pauses) in [(429, true), (503, true), (500, false), (400, false)] {
         let server = always(ResponseTemplate::new(status).insert_header("Retry-After", "7")).await;
         let failure = post(&server.uri()).await.unwrap_err();
-        assert_eq!(failure.rest_until, rest.then(|| now() + TimeDelta::seconds(7)), "{status}");
+        assert_eq!(failure.pause_until, pauses.then(|| now() + TimeDelta::seconds(7)), "{status}");
     }
     let silent = always(ResponseTemplate::new(200).set_delay(std::time::Duration::from_secs(30))).await;
     assert_eq!(post_with(&silent.uri(), short(), true).await, failed(None, "did not answer in time"));
@@ -105,7 +105,7 @@ async fn a_redirect_is_not_followed() {
     for status in [301, 302, 307, 308] {
         let server = always(ResponseTemplate::new(status).insert_header("Location", target.uri())).await;
         let failure = post(&server.uri()).await.unwrap_err();
-        assert_eq!((failure.status, failure.rest_until), (Some(status), None));
+        assert_eq!((failure.status, failure.pause_until), (Some(status), None));
     }
     assert_eq!(target.received_requests().await.unwrap().len(), 0);
 }

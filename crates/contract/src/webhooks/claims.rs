@@ -92,7 +92,7 @@ pub fn endpoints_are_due_where_something_can_be_claimed(db: &dyn Database) {
     assert_eq!(claim(&*store, 2, 3), [0; 0], "one that is switched off is told nothing");
     claim(&*store, 3, 2);
     settle(&*store, 3, 2, &[stand(1, WebhookState::Waiting, day(2))], Some(day(4)));
-    assert_eq!(due(&*store, day(3)), [webhook_id(1)], "an endpoint rests, and a claim has ended");
+    assert_eq!(due(&*store, day(3)), [webhook_id(1)], "claims for an endpoint are paused, and a claim has ended");
     assert_eq!(numbers(&claim_at(&*store, 4, 2, day(3), 9)), [0; 0]);
     assert_eq!(due(&*store, day(4)), [webhook_id(2), webhook_id(1)], "the one that waits longest comes first");
     store.write(|unit| unit.webhooks().save(&webhook(3))).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::deliveries::{Batch, Deliveries, Outcome};
-use super::outbound::{CallPayload, OutboundCall, rest};
+use super::outbound::{CallPayload, OutboundCall, end_of_pause};
 use super::results::{Completion, StepResult, unreadable};
 use crate::model::email::Email;
 use crate::model::ids::{CustomerId, LmsUserId};
@@ -137,23 +137,23 @@ impl Deliveries {
         let now = self.manager.now();
         let postponed = results.iter_mut().flatten().filter_map(|result| match result {
             StepResult::Postponed(until, _) => {
-                *until = rest(*until, now);
+                *until = end_of_pause(*until, now);
                 Some(*until)
             }
             _ => None,
         });
-        let mut rest_until = postponed.max();
+        let mut pause_until = postponed.max();
         for call in builder.into_calls() {
-            match rest_until {
+            match pause_until {
                 // The other calls of this queue go to the same upstream.
                 Some(until) => {
                     call.places.iter().for_each(|&place| results[place] = Some(StepResult::Postponed(until, None)));
                 }
-                None => rest_until = call.send(&self.manager, &mut results).await,
+                None => pause_until = call.send(&self.manager, &mut results).await,
             }
         }
         let undecided = || StepResult::Failed("it has no result".into());
         let results = results.into_iter().map(|result| result.unwrap_or_else(undecided)).collect();
-        Outcome { notified, rest_until, ..Outcome::of(results) }
+        Outcome { notified, pause_until, ..Outcome::of(results) }
     }
 }

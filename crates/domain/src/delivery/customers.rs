@@ -12,12 +12,12 @@ use crate::use_cases::manager::LicenseManager;
 /// How long a customer is cached.
 const REMEMBERED: Duration = Duration::minutes(5);
 
-/// If a failing call to the LMS took longer than this, further calls are skipped for `REST`. So mails of cached
+/// If a failing call to the LMS took longer than this, further calls are skipped for `PAUSE`. So mails of cached
 /// customers need not wait for one failure after another.
 const SLOW_CALL: Duration = Duration::seconds(2);
 
 /// The length of this pause.
-const REST: Duration = Duration::seconds(30);
+const PAUSE: Duration = Duration::seconds(30);
 
 /// The most customers in the cache.
 const CAPACITY: usize = 10_000;
@@ -31,7 +31,7 @@ struct Remembered {
     /// Each with the time of the call.
     customers: HashMap<CustomerId, (EnterpriseCustomer, DateTime<Utc>)>,
     /// The end of the pause.
-    rest_until: Option<DateTime<Utc>>,
+    pause_until: Option<DateTime<Utc>>,
 }
 
 impl CustomerCache {
@@ -52,8 +52,8 @@ impl CustomerCache {
         {
             return Ok(customer.clone());
         }
-        let rest_until = self.locked().rest_until;
-        let answer = match rest_until {
+        let pause_until = self.locked().pause_until;
+        let answer = match pause_until {
             Some(until) if now < until => Err("The LMS did not answer in time a moment ago.".to_owned()),
             _ => manager.directory.customer(agreed.id).await.map_err(|error| error.to_string()),
         };
@@ -65,7 +65,7 @@ impl CustomerCache {
             Err(problem) => {
                 let failed = manager.now();
                 if failed - now > SLOW_CALL {
-                    self.locked().rest_until = Some(failed + REST);
+                    self.locked().pause_until = Some(failed + PAUSE);
                 }
                 known.map(|(customer, _)| customer).ok_or(Undelivered::Unavailable(problem))
             }

@@ -137,19 +137,19 @@ pub struct Outcome {
     /// The notifications that admins got, by message; of a failed message too.
     pub(super) notified: HashMap<MessageId, Vec<Notification>>,
     /// The end of a pause that the upstream requested.
-    pub(super) rest_until: Option<DateTime<Utc>>,
+    pub(super) pause_until: Option<DateTime<Utc>>,
     /// The end of a pause that the webhook requested. Storage keeps it.
-    pub(super) webhook_rest_until: Option<DateTime<Utc>>,
+    pub(super) webhook_pause_until: Option<DateTime<Utc>>,
 }
 
 impl Outcome {
     pub(super) fn of(results: Vec<StepResult>) -> Self {
-        Self { results, notified: HashMap::new(), rest_until: None, webhook_rest_until: None }
+        Self { results, notified: HashMap::new(), pause_until: None, webhook_pause_until: None }
     }
 
     /// The end of a pause that the upstream of a message queue requested.
-    pub fn rest_until(&self) -> Option<DateTime<Utc>> {
-        self.rest_until
+    pub fn pause_until(&self) -> Option<DateTime<Utc>> {
+        self.pause_until
     }
 
     /// The topic and the result of each message of the batch.

@@ -11,10 +11,10 @@ use crate::ports::{CustomItem, Mail, MailKind, PendingLearner, TrackedEvent, Und
 use crate::use_cases::manager::LicenseManager;
 
 /// The longest pause that an upstream can request.
-const LONGEST_REST: Duration = Duration::minutes(10);
+const LONGEST_PAUSE: Duration = Duration::minutes(10);
 
 /// The shortest pause that an upstream can request.
-const SHORTEST_REST: Duration = Duration::seconds(1);
+const SHORTEST_PAUSE: Duration = Duration::seconds(1);
 
 /// The payload of a call.
 pub(super) enum CallPayload {
@@ -91,7 +91,7 @@ impl OutboundCall {
                     continue;
                 }
                 Err(Undelivered::Busy(until)) => {
-                    let until = rest(until, manager.now());
+                    let until = end_of_pause(until, manager.now());
                     tracing::info!(kind = self.payload.kind(), %until, "an upstream is busy");
                     parts.push(part);
                     for place in parts.into_iter().flatten().map(|index| self.places[index]) {
@@ -109,7 +109,7 @@ impl OutboundCall {
             }
             for UnsentMail { place, problem } in unsent {
                 let result = match problem {
-                    Undelivered::Busy(until) => StepResult::Postponed(rest(until, manager.now()), None),
+                    Undelivered::Busy(until) => StepResult::Postponed(end_of_pause(until, manager.now()), None),
                     problem => problem.into(),
                 };
                 results[self.places[part.start + place]] = Some(result);
@@ -120,8 +120,8 @@ impl OutboundCall {
 }
 
 /// The end of the pause that an upstream requested.
-pub(super) fn rest(until: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
-    until.clamp(now + SHORTEST_REST, now + LONGEST_REST)
+pub(super) fn end_of_pause(until: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    until.clamp(now + SHORTEST_PAUSE, now + LONGEST_PAUSE)
 }
 
 impl From<Undelivered> for StepResult {

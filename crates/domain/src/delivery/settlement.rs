@@ -101,8 +101,8 @@ impl Deliveries {
             let now = self.manager.now();
             unit.webhooks().save(&Webhook { modified: now, ..webhook.switched(Some(OffReason::Gone), now) })?;
         }
-        match outcome.webhook_rest_until {
-            Some(until) => unit.webhooks().rest(id, until),
+        match outcome.webhook_pause_until {
+            Some(until) => unit.webhooks().pause_until(id, until),
             None => Ok(()),
         }
     }

@@ -97,19 +97,19 @@ impl Deliveries {
             .collect();
         let mut posted: Vec<(usize, Posted)> = stream::iter(posts).buffer_unordered(AT_ONCE).collect().await;
         posted.sort_unstable_by_key(|(place, _)| *place);
-        let pause_until = |posted: &Posted| match posted {
-            Posted::Failed(failure) => failure.rest_until,
+        let requested = |posted: &Posted| match posted {
+            Posted::Failed(failure) => failure.pause_until,
             _ => None,
         };
-        let rest_until = posted.iter().filter_map(|(_, posted)| pause_until(posted)).max();
+        let pause_until = posted.iter().filter_map(|(_, posted)| requested(posted)).max();
         let result = |(claimed, (_, posted)): (&ClaimedMessage, (usize, Posted))| match posted {
             Posted::Unreadable => unreadable(),
-            Posted::NotSent => StepResult::Postponed(rest_until.unwrap_or(claimed.due_since), Some(NOT_SENT.into())),
+            Posted::NotSent => StepResult::Postponed(pause_until.unwrap_or(claimed.due_since), Some(NOT_SENT.into())),
             Posted::Answered(status) => StepResult::Done(Completion::Posted(status)),
             Posted::Failed(failure) => self.not_posted(batch, claimed, failure),
         };
         let results = batch.messages.iter().zip(posted).map(result).collect();
-        Outcome { webhook_rest_until: rest_until, ..Outcome::of(results) }
+        Outcome { webhook_pause_until: pause_until, ..Outcome::of(results) }
     }
 
     async fn post_one(&self, webhook: Option<&Webhook>, claimed: &ClaimedMessage, stopped: &AtomicBool) -> Posted {
@@ -121,7 +121,7 @@ impl Deliveries {
             Err(failure) => {
                 let problem = &failure.problem;
                 tracing::info!(webhook = %webhook.id, event = %id, problem, "a webhook did not accept an event");
-                if failure.rest_until.is_some() || failure.status == Some(GONE) {
+                if failure.pause_until.is_some() || failure.status == Some(GONE) {
                     stopped.store(true, Ordering::Relaxed);
                 }
                 Posted::Failed(failure)
@@ -132,7 +132,7 @@ impl Deliveries {
     fn not_posted(&self, batch: &Batch, claimed: &ClaimedMessage, failure: WebhookFailure) -> StepResult {
         let problem = Problem { text: failure.problem, status: failure.status };
         let retries = self.settings.retries(batch.queue());
-        match failure.rest_until {
+        match failure.pause_until {
             // It waits with its place in the order, until the webhook is switched on.
             _ if problem.status == Some(GONE) => StepResult::Postponed(claimed.due_since, Some(problem)),
             // A requested pause counts as no attempt, but takes time.

@@ -115,7 +115,7 @@ impl Tables {
     fn is_open(&self, queue: Queue, now: DateTime<Utc>) -> bool {
         let Queue::Webhook(webhook) = queue else { return true };
         let webhook = self.webhooks.get(&webhook);
-        webhook.is_some_and(|(webhook, rest)| webhook.is_active && rest.is_none_or(|rest| rest <= now))
+        webhook.is_some_and(|(webhook, pause_until)| webhook.is_active && pause_until.is_none_or(|until| until <= now))
     }
 
     /// The indexes of the work that can be claimed, the longest due first.

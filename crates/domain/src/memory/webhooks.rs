@@ -65,9 +65,9 @@ impl WebhookRepository for MemoryUnit<'_> {
         Ok(self.written()?.webhooks.get(&id).map(|(webhook, _)| webhook.clone()))
     }
 
-    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
-        if let Some((_, rest)) = self.written()?.webhooks.get_mut(&id) {
-            *rest = Some(until);
+    fn pause_until(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
+        if let Some((_, pause_until)) = self.written()?.webhooks.get_mut(&id) {
+            *pause_until = Some(until);
         }
         Ok(())
     }

@@ -127,7 +127,7 @@ impl AccountLookup for NotConfigured {
 impl WebhookSender for NotConfigured {
     async fn post(&self, _: &WebhookRequest<'_>) -> Result<u16, WebhookFailure> {
         let problem = "nothing here posts to webhooks".to_owned();
-        Err(WebhookFailure { status: None, problem, rest_until: None })
+        Err(WebhookFailure { status: None, problem, pause_until: None })
     }
 }
 

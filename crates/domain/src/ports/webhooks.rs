@@ -31,8 +31,8 @@ pub trait WebhookRepository {
     }
 
     /// Pauses claims for a webhook until this time.
-    fn rest(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
-        not_provided!("webhooks.rest", id, until)
+    fn pause_until(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
+        not_provided!("webhooks.pause_until", id, until)
     }
 
     /// All webhooks in the order of their registration.
@@ -148,7 +148,7 @@ pub struct WebhookFailure {
     /// What happened: "answered 500 Internal Server Error".
     pub problem: String,
     /// When the endpoint wants the next attempt, if it said so.
-    pub rest_until: Option<DateTime<Utc>>,
+    pub pause_until: Option<DateTime<Utc>>,
 }
 
 /// Posts to endpoints.

@@ -117,7 +117,7 @@ fn an_upstream_that_is_busy_is_left_alone_and_costs_no_try() {
     town.upstreams.fail([Undelivered::Busy(until)]);
     let batch = town.deliveries.claim(Queue::Lms).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));
-    assert_eq!(outcome.rest_until(), Some(until));
+    assert_eq!(outcome.pause_until(), Some(until));
     town.deliveries.settle(&batch, &outcome).unwrap();
     assert_eq!(town.upstreams.calls().len(), 1);
     let postponed: Vec<_> = town.waiting().into_iter().filter(|waiting| waiting.not_before == until).collect();
@@ -138,7 +138,7 @@ fn an_upstream_cannot_ask_to_be_left_alone_for_ever() {
         town.upstreams.fail([Undelivered::Busy(now + wanted)]);
         let batch = town.deliveries.claim(Queue::Lms).unwrap();
         let outcome = at_once(town.deliveries.deliver(&batch));
-        assert_eq!(outcome.rest_until(), Some(now + granted));
+        assert_eq!(outcome.pause_until(), Some(now + granted));
     }
 }
 

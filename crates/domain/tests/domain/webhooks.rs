@@ -119,8 +119,8 @@ impl Story {
     }
 }
 
-fn failure(status: u16, rest_until: Option<DateTime<Utc>>) -> WebhookFailure {
-    WebhookFailure { status: Some(status), problem: format!("answered {status}"), rest_until }
+fn failure(status: u16, pause_until: Option<DateTime<Utc>>) -> WebhookFailure {
+    WebhookFailure { status: Some(status), problem: format!("answered {status}"), pause_until }
 }
 
 #[test]
@@ -211,12 +211,12 @@ fn an_endpoint_that_has_had_enough_is_left_alone_and_loses_no_try() {
     let webhook = story.register(WebhookChanges::default());
     let plan = story.town.world.plan(20);
     story.town.world.assign(plan, &crowd(20)).unwrap();
-    let rest = beginning() + Duration::minutes(3);
-    story.fail_with(&failure(429, Some(rest)), 1);
+    let pause_until = beginning() + Duration::minutes(3);
+    story.fail_with(&failure(429, Some(pause_until)), 1);
     story.deliver();
     assert!(story.told().len() < 20, "what was not under way is not sent");
     let waiting = story.deliveries(&webhook, Some(WebhookState::Waiting));
-    assert!(!waiting.is_empty() && waiting.iter().all(|told| (told.attempts, told.not_before) == (0, rest)));
+    assert!(!waiting.is_empty() && waiting.iter().all(|told| (told.attempts, told.not_before) == (0, pause_until)));
     story.advance(Duration::seconds(179));
     assert!(!story.deliver_once());
     story.advance(Duration::seconds(1));
@@ -230,8 +230,8 @@ fn an_endpoint_that_always_asks_for_patience_is_given_up_after_a_day() {
     let webhook = story.register(WebhookChanges::default());
     story.assign(story.town.world.plan(1), "amy@example.com");
     for _ in 0..25 {
-        let rest = story.town.world.manager.now() + Duration::hours(1);
-        story.fail_with(&failure(503, Some(rest)), 1);
+        let pause_until = story.town.world.manager.now() + Duration::hours(1);
+        story.fail_with(&failure(503, Some(pause_until)), 1);
         story.deliver();
         story.advance(Duration::hours(1));
     }

@@ -122,8 +122,8 @@ impl LeasedWork for DeliveryWork {
         self.deliveries.settle(&batch.batch, outcome)
     }
 
-    fn rest(&self, outcome: &Outcome) -> Option<Duration> {
-        outcome.rest_until().map(|until| self.deliveries.duration_until(until))
+    fn pause(&self, outcome: &Outcome) -> Option<Duration> {
+        outcome.pause_until().map(|until| self.deliveries.duration_until(until))
     }
 }
 

@@ -70,8 +70,8 @@ pub(super) trait LeasedWork: Clone + Send + Sync + 'static {
     /// Settles a batch.
     fn settle(&self, batch: &Self::Batch, outcome: &Self::Outcome) -> Result<(), Error>;
 
-    /// How long the queue is to be left alone after a batch.
-    fn rest(&self, _: &Self::Outcome) -> Option<Duration> {
+    /// How long the queue is to be paused after a batch.
+    fn pause(&self, _: &Self::Outcome) -> Option<Duration> {
         None
     }
 }
@@ -110,7 +110,7 @@ impl Background {
 /// Works until `stop` becomes true; the batches under way are finished first. `wake` polls at once.
 pub(super) async fn run_until_stopped<W: LeasedWork>(work: W, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
     let mut running: HashMap<Id, W::Queue> = HashMap::new();
-    let mut resting: HashMap<W::Queue, Instant> = HashMap::new();
+    let mut paused: HashMap<W::Queue, Instant> = HashMap::new();
     let mut tasks = JoinSet::new();
     let mut ticks = interval(W::POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -120,13 +120,13 @@ pub(super) async fn run_until_stopped<W: LeasedWork>(work: W, wake: Arc<Notify>,
             _ = ticks.tick() => {}
             () = wake.notified() => {}
             // A place is free: poll again.
-            Some(ended) = tasks.join_next_with_id() => note_end::<W>(&mut running, &mut resting, ended),
+            Some(ended) = tasks.join_next_with_id() => note_end::<W>(&mut running, &mut paused, ended),
             _ = stop.changed() => continue,
         }
         while let Some(ended) = tasks.try_join_next_with_id() {
-            note_end::<W>(&mut running, &mut resting, ended);
+            note_end::<W>(&mut running, &mut paused, ended);
         }
-        resting.retain(|_, until| *until > Instant::now());
+        paused.retain(|_, until| *until > Instant::now());
         let poller = work.clone();
         let due = match blocking(move || poller.due()).await {
             Ok(due) => due,
@@ -140,7 +140,7 @@ pub(super) async fn run_until_stopped<W: LeasedWork>(work: W, wake: Arc<Notify>,
             if running.len() >= total {
                 break;
             }
-            if resting.contains_key(&queue) || running.values().filter(|own| **own == queue).count() >= per_queue {
+            if paused.contains_key(&queue) || running.values().filter(|own| **own == queue).count() >= per_queue {
                 continue;
             }
             let task = tasks.spawn(work_on_one(work.clone(), queue, wake.clone(), stop.clone()));
@@ -150,22 +150,22 @@ pub(super) async fn run_until_stopped<W: LeasedWork>(work: W, wake: Arc<Notify>,
     while tasks.join_next().await.is_some() {}
 }
 
-/// Notes that a queue has one batch fewer, and how long it rests.
+/// Notes that a queue has one batch fewer, and how long it is paused.
 fn note_end<W: LeasedWork>(
     running: &mut HashMap<Id, W::Queue>,
-    resting: &mut HashMap<W::Queue, Instant>,
+    paused: &mut HashMap<W::Queue, Instant>,
     ended: Result<(Id, Option<Duration>), JoinError>,
 ) {
-    let (task, rest) = ended.unwrap_or_else(|error| {
+    let (task, pause) = ended.unwrap_or_else(|error| {
         tracing::error!(name = W::NAME, %error, "the task of a batch ended unexpectedly");
         (error.id(), None)
     });
-    if let (Some(queue), Some(rest)) = (running.remove(&task), rest) {
-        resting.insert(queue, Instant::now() + rest);
+    if let (Some(queue), Some(pause)) = (running.remove(&task), pause) {
+        paused.insert(queue, Instant::now() + pause);
     }
 }
 
-/// Claims a batch, works on it and settles it. Returns how long the queue rests.
+/// Claims a batch, works on it and settles it. Returns how long the queue is to be paused.
 async fn work_on_one<W: LeasedWork>(
     work: W,
     queue: W::Queue,
@@ -186,7 +186,7 @@ async fn work_on_one<W: LeasedWork>(
         wake.notify_one();
     }
     let outcome = Arc::new(run_leased(&work, &batch).await);
-    let rest = work.rest(&outcome);
+    let pause = work.pause(&outcome);
     for attempt in 1.. {
         let (settler, batch, outcome) = (work.clone(), batch.clone(), outcome.clone());
         match blocking(move || settler.settle(&batch, &outcome)).await {
@@ -201,7 +201,7 @@ async fn work_on_one<W: LeasedWork>(
             }
         }
     }
-    rest
+    pause
 }
 
 /// Works on a batch, and prolongs its lease as long as that takes.
