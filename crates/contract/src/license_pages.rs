@@ -13,13 +13,13 @@ use super::fixtures::*;
 const FIELDS: [LicenseField; 4] =
     [LicenseField::Status, LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate];
 
-/// Licenses of all kinds in three plans of two customers, many of which are equal in a field. Their ids are not in the
-/// order of any field.
+/// Licenses of all kinds in three plans of two customers, many of which are equal in a field, or lack one. Their ids are
+/// not in the order of any field.
 fn licenses() -> Vec<License> {
     let mut licenses = Vec::new();
     for round in 0..4_u128 {
         for (place, plan) in [1, 2, 3].into_iter().enumerate() {
-            let number = |kind: u128| 1 + kind + 7 * ((kind * 31 + round * 7 + place as u128 * 13) % 101);
+            let number = |kind: u128| 1 + kind + 11 * ((kind * 31 + round * 7 + place as u128 * 13) % 101);
             let address = |kind: &str| format!("{kind}{}@example.com", 9 - round);
             let day_of = round as i64 % 2;
             let mut reminded = assigned(number(1), plan, &address("b"));
@@ -30,6 +30,13 @@ fn licenses() -> Vec<License> {
             if let LicenseState::Activated { activation_date, .. } = &mut active.state {
                 *activation_date = day(20 - day_of);
             }
+            let never_reminded = |number: u128, kind: &str| {
+                let mut license = assigned(number, plan, &address(kind));
+                if let LicenseState::Assigned(seat) = &mut license.state {
+                    seat.last_remind_date = None;
+                }
+                license
+            };
             licenses.extend([
                 unassigned(number(0), plan),
                 reminded,
@@ -38,6 +45,10 @@ fn licenses() -> Vec<License> {
                 retired(number(4), plan),
                 revoked(number(5), plan, "same@example.com", 300),
                 assigned(number(6), plan, &address("d")).revoke(day(4)).unwrap(),
+                never_reminded(number(7), "e"),
+                never_reminded(number(8), "f").activate(None, day(20 - day_of)).unwrap(),
+                never_reminded(number(9), "g").revoke(day(4)).unwrap(),
+                purged(number(10), plan, 400),
             ]);
         }
     }
