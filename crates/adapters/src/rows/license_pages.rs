@@ -335,22 +335,23 @@ impl<'a> Part<'a> {
         let closing = match (plans.are_several(), statement.dialect) {
             (true, Dialect::Postgres) => {
                 statement.sql("SELECT of_plan.* FROM lead CROSS JOIN LATERAL (SELECT uuid").sql(&columns);
-                statement.sql(" FROM license WHERE subscription_plan_uuid = lead.plan");
                 ") AS of_plan"
             }
             (true, Dialect::Sqlite) => {
                 statement.sql("SELECT uuid").sql(&columns).sql(" FROM lead CROSS JOIN license WHERE uuid IN (");
-                statement.sql("SELECT uuid FROM license WHERE subscription_plan_uuid = lead.plan");
+                statement.sql("SELECT uuid");
                 ")"
             }
             (false, _) => {
-                statement.sql("SELECT uuid").sql(&columns).sql(" FROM license WHERE ").of_plans(plans);
+                statement.sql("SELECT uuid").sql(&columns);
                 ""
             }
         };
+        self.source(statement, arm);
         // Without statistics, SQLite would rather find a state by an index and sort than follow the index on addresses, and
-        // the other way round.
+        // the other way round. Where the index is named, it has to find it.
         let unindexed = match (statement.dialect, plans) {
+            (Dialect::Sqlite, Plans::All) if arm.lacking().is_some() => None,
             (Dialect::Sqlite, Plans::All) if arm.follows_addresses() => Some(LicenseField::Status),
             (Dialect::Sqlite, Plans::All) => Some(LicenseField::UserEmail),
             _ => None,
@@ -368,6 +369,39 @@ impl<'a> Part<'a> {
             statement.sql(" OFFSET ").bind(Bind::Number(page.offset));
         }
         statement.sql(closing);
+    }
+
+    /// The table that an arm reads, with the beginning of the condition: the licenses of the plans.
+    fn source(&self, statement: &mut Statement, arm: &Arm) {
+        match (arm.lacking(), statement.dialect) {
+            (Some(lacking), Dialect::Sqlite) => {
+                // Without statistics, SQLite cannot know that few lack the field.
+                let index = lacking.index(matches!(self.asked.plans, Plans::All));
+                statement.sql(" FROM license INDEXED BY ").sql(index).sql(" WHERE ");
+                self.of_plans(statement);
+            }
+            (Some(lacking), Dialect::Postgres) if !lacking.is_indexed() => {
+                // Postgres takes fields for independent of each other and of the state. It would expect many that lack the
+                // field, and look for them in the order of the next one. OFFSET keeps that order out of the inner query.
+                statement.sql(" FROM (SELECT * FROM license WHERE ");
+                self.of_plans(statement);
+                conditions(statement, &arm.all_that_lack(lacking.field), None);
+                statement.sql(" OFFSET 0) AS license WHERE 1 = 1");
+            }
+            _ => {
+                statement.sql(" FROM license WHERE ");
+                self.of_plans(statement);
+            }
+        }
+    }
+
+    /// The condition that a license is of the plans, or of the one that leads if there are several.
+    fn of_plans(&self, statement: &mut Statement) {
+        if self.asked.plans.are_several() {
+            statement.sql("subscription_plan_uuid = lead.plan");
+        } else {
+            statement.of_plans(self.asked.plans);
+        }
     }
 }
 

@@ -41,6 +41,40 @@ pub(crate) struct Arm {
     pub order: Vec<LicenseOrder>,
 }
 
+/// Licenses of one state that lack a field, and are sorted by the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lacking {
+    pub field: LicenseField,
+    pub next: LicenseField,
+}
+
+impl Lacking {
+    /// Whether an index has just these licenses, in their order. Otherwise an index finds them, and they are sorted.
+    pub fn is_indexed(self) -> bool {
+        match self.field {
+            LicenseField::LastRemindDate => true,
+            LicenseField::ActivationDate => self.next == LicenseField::UserEmail,
+            LicenseField::Status | LicenseField::UserEmail => false,
+        }
+    }
+
+    /// The index that has these licenses together: within a plan, or across all plans.
+    pub fn index(self, of_all: bool) -> &'static str {
+        let (within, across) = match (self.field, self.next) {
+            (LicenseField::LastRemindDate, LicenseField::ActivationDate) => {
+                ("license_never_reminded_by_activation", "license_of_all_never_reminded_by_activation")
+            }
+            (LicenseField::LastRemindDate, _) => ("license_never_reminded", "license_of_all_never_reminded"),
+            (LicenseField::ActivationDate, LicenseField::UserEmail) => {
+                ("license_never_activated", "license_of_all_never_activated")
+            }
+            (LicenseField::ActivationDate, _) => ("license_by_activation", "license_of_all_by_activation"),
+            (LicenseField::Status | LicenseField::UserEmail, _) => ("license_by_plan", "license_of_all_retired"),
+        };
+        if of_all { across } else { within }
+    }
+}
+
 /// What is known of a field of an arm's licenses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
@@ -167,14 +201,31 @@ impl Arm {
         arms
     }
 
+    /// The field that the arm's licenses lack, though others in their state have it. Of several it is the one that is
+    /// lacked least often.
+    fn lacked(&self) -> Option<LicenseField> {
+        let absent = |field: &LicenseField| self.tests.contains(&(*field, Test::Absent)) && !self.never_has(*field);
+        [LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate].into_iter().find(absent)
+    }
+
     /// The missing field that the index with this order begins with. All its licenses are equal in it, but Postgres
     /// takes the index only if the field is among those to sort by. The index of a state that never has the field does
     /// not begin with it.
     pub fn leading(&self) -> Option<LicenseField> {
-        let absent = |field: &LicenseField| self.tests.contains(&(*field, Test::Absent)) && !self.never_has(*field);
-        [LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate]
-            .into_iter()
-            .find(|field| self.order.is_empty() && absent(field))
+        self.lacked().filter(|_| self.order.is_empty())
+    }
+
+    /// How the arm is read if its licenses lack a field and are sorted by another one. Licenses with a given value in some
+    /// field are found by that.
+    pub fn lacking(&self) -> Option<Lacking> {
+        let next = self.order.first()?.field;
+        let by_value = self.tests.iter().any(|(_, test)| matches!(test, Test::Equal(_)));
+        self.lacked().filter(|_| !by_value).map(|field| Lacking { field, next })
+    }
+
+    /// All licenses of the arm's state that lack the field, in no order.
+    pub fn all_that_lack(&self, field: LicenseField) -> Self {
+        Self { status: self.status, tests: vec![(field, Test::Absent)], after: None, order: Vec::new() }
     }
 
     /// Whether the arm's licenses have no value in the field.
@@ -227,6 +278,25 @@ mod tests {
         assert_eq!(tests, expected);
         assert_eq!(arms[0].leading(), Some(LastRemindDate));
         assert_eq!(arms[1].leading(), None);
+    }
+
+    #[test]
+    fn what_lacks_a_field_is_sorted_by_the_next_one() {
+        let lacking = |range: Range, order: &[LicenseOrder]| {
+            let arms = range.arms(order, false);
+            arms.iter().filter_map(Arm::lacking).map(|lacking| (lacking.field, lacking.next)).collect::<Vec<_>>()
+        };
+        let all = || Range::of(LicenseStatus::ALL.to_vec());
+        assert_eq!(lacking(all(), &[by(ActivationDate), by(UserEmail)]), [(ActivationDate, UserEmail)]);
+        assert_eq!(lacking(all(), &[by(UserEmail), by(ActivationDate)]), [(UserEmail, ActivationDate)]);
+        assert_eq!(lacking(all(), &[by(LastRemindDate), by(UserEmail)]), [(LastRemindDate, UserEmail); 3]);
+        assert!(lacking(all(), &[by(LastRemindDate), by(Status)]).is_empty());
+        let revoked = Range::of(vec![Revoked]);
+        let order = [by(LastRemindDate), by(ActivationDate), by(UserEmail)];
+        let of_revoked = [(ActivationDate, UserEmail), (LastRemindDate, ActivationDate)];
+        assert_eq!(lacking(revoked.clone(), &order), of_revoked);
+        let of_one = revoked.with(UserEmail, Test::Equal(Value::Text("amy@example.com".to_owned())));
+        assert!(lacking(of_one, &order).is_empty());
     }
 
     #[test]

@@ -95,6 +95,12 @@ fn orders() -> Vec<Vec<LicenseOrder>> {
             vec![key(LastRemindDate)],
             vec![key(Status), key(UserEmail)],
             vec![key(Status), key(ActivationDate)],
+            vec![key(ActivationDate), key(UserEmail)],
+            vec![key(ActivationDate), key(LastRemindDate)],
+            vec![key(LastRemindDate), key(UserEmail)],
+            vec![key(LastRemindDate), key(ActivationDate)],
+            vec![key(UserEmail), key(ActivationDate)],
+            vec![key(UserEmail), key(LastRemindDate)],
         ]
     });
     keys.into_iter().flatten().collect()

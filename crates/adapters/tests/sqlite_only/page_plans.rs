@@ -32,12 +32,16 @@ fn filled() -> Watched {
     watched
 }
 
+/// Whether a step reads the whole table, or all of an index that has more than unassigned licenses.
+fn reads_all(step: &str) -> bool {
+    step.starts_with("SCAN license") && !step.contains("license_of_all_unassigned")
+}
+
 /// Neither the whole table nor an index on other licenses is read, and nothing is sorted but what ties, the page and
 /// its beginnings.
 fn assert_ranges(plan: &[String], statements: usize, what: &str) {
-    let reads_all = |step: &String| step.starts_with("SCAN license") && !step.contains("license_of_all_unassigned");
     let sorts = plan.iter().filter(|step| step.contains("TEMP B-TREE FOR ORDER BY")).count();
-    assert!(!plan.iter().any(reads_all) && sorts <= 2 * statements, "{what}: {plan:#?}");
+    assert!(!plan.iter().any(|step| reads_all(step)) && sorts <= 2 * statements, "{what}: {plan:#?}");
 }
 
 #[test]
@@ -105,6 +109,106 @@ fn licenses_that_were_never_activated_are_a_range_of_their_own() {
             watched.store.read(|unit| unit.lookups().list(&search, &order, limit_offset)).unwrap();
         });
         assert!(steps.iter().any(|step| step.ends_with(range)), "{steps:#?}");
+    }
+}
+
+#[test]
+fn what_lacks_a_field_is_found_by_an_index_that_has_nothing_else() {
+    use LicenseField::{ActivationDate, LastRemindDate, UserEmail};
+
+    // None of them lacks a field: an index that had others too would be read in full.
+    let watched = Watched::new();
+    with_plans(&watched.store);
+    put(
+        &watched.store,
+        &[
+            assigned(1, 1, "amy@example.com"),
+            activated(2, 1, "bob@example.com", 2),
+            revoked(3, 1, "cid@example.com", 3),
+            unassigned(4, 1),
+        ],
+    );
+    let place = LicensePosition {
+        id: license_id(3),
+        status: LicenseStatus::Revoked,
+        user_email: Some(email("cid@example.com")),
+        activation_date: None,
+        last_remind_date: None,
+    };
+    let scopes = [
+        (Some(plan_id(1)), CustomerScope::All, false),
+        (None, CustomerScope::Only(vec![customer(1)]), false),
+        (None, CustomerScope::All, true),
+    ];
+    // Those that no index has in the order of the next field are sorted.
+    for (fields, within, across, sorted) in [
+        (
+            [ActivationDate, UserEmail],
+            "license_never_activated (subscription_plan_uuid=? AND user_email>?)",
+            "license_of_all_never_activated (user_email>?)",
+            0,
+        ),
+        (
+            [ActivationDate, LastRemindDate],
+            "license_by_activation (subscription_plan_uuid=? AND status=? AND activation_date=?)",
+            "license_of_all_by_activation (status=? AND activation_date=?)",
+            1,
+        ),
+        (
+            [LastRemindDate, UserEmail],
+            "license_never_reminded (subscription_plan_uuid=? AND status=? AND user_email>?)",
+            "license_of_all_never_reminded (status=? AND user_email>?)",
+            0,
+        ),
+        (
+            [LastRemindDate, ActivationDate],
+            "license_never_reminded_by_activation (subscription_plan_uuid=? AND status=? AND activation_date>?)",
+            "license_of_all_never_reminded_by_activation (status=? AND activation_date>?)",
+            0,
+        ),
+        (
+            [UserEmail, ActivationDate],
+            "license_by_plan (subscription_plan_uuid=? AND status=? AND user_email=?)",
+            "license_of_all_retired (user_email=?)",
+            1,
+        ),
+        (
+            [UserEmail, LastRemindDate],
+            "license_by_plan (subscription_plan_uuid=? AND status=? AND user_email=?)",
+            "license_of_all_retired (user_email=?)",
+            1,
+        ),
+    ] {
+        for (plan, scope, of_all) in &scopes {
+            let search = search(*plan, scope.clone(), LicenseFilter::default());
+            let range = if *of_all { across } else { within };
+            for (first, second) in [(false, false), (false, true), (true, false), (true, true)] {
+                let order = [
+                    LicenseOrder { field: fields[0], descending: first },
+                    LicenseOrder { field: fields[1], descending: second },
+                ];
+                // The first page, and the last one, which is read from the end.
+                for offset in [0, 3] {
+                    let steps = plans_of(&watched, || {
+                        let limit_offset = LimitOffset { offset, limit: 1 };
+                        watched.store.read(|unit| unit.lookups().list(&search, &order, limit_offset)).unwrap();
+                    });
+                    let sorts = steps.iter().filter(|step| step.contains("TEMP B-TREE FOR ORDER BY")).count();
+                    assert!(steps.iter().any(|step| step.ends_with(range)), "{search:?} by {order:?}: {steps:#?}");
+                    assert!(!steps.iter().any(|step| reads_all(step)), "{search:?} by {order:?}: {steps:#?}");
+                    assert!(sorts <= 2 + sorted, "{search:?} by {order:?}: {steps:#?}");
+                }
+                for after in [None, Some(&place)] {
+                    let steps = plans_of(&watched, || {
+                        watched.store.read(|unit| unit.lookups().list_after(&search, &order, after, 10)).unwrap();
+                    });
+                    assert!(
+                        !steps.iter().any(|step| reads_all(step)),
+                        "{search:?} after a place by {order:?}: {steps:#?}"
+                    );
+                }
+            }
+        }
     }
 }
 

@@ -20,7 +20,7 @@ const ROUNDS: usize = 15;
 const WALK: usize = 200;
 
 /// The lists, each measured at its first and its last page: the name, and the query.
-const LISTS: [(&str, &str); 14] = [
+const LISTS: [(&str, &str); 19] = [
     ("usual order", ""),
     ("by status, downwards", "&ordering=-status"),
     ("by email", "&ordering=user_email"),
@@ -31,6 +31,11 @@ const LISTS: [(&str, &str); 14] = [
     ("by reminder, downwards", "&ordering=-last_remind_date"),
     ("by status and activation", "&ordering=status,-activation_date"),
     ("by activation and email", "&ordering=-activation_date,user_email"),
+    ("by activation and reminder", "&ordering=activation_date,last_remind_date"),
+    ("by email and activation", "&ordering=user_email,-activation_date"),
+    ("by email and reminder", "&ordering=-user_email,last_remind_date"),
+    ("by reminder and email", "&ordering=-last_remind_date,user_email"),
+    ("by reminder and activation", "&ordering=last_remind_date,-activation_date"),
     ("assigned", "&status=assigned"),
     ("assigned and activated, by email", "&status=assigned,activated&ordering=user_email"),
     ("revoked, by activation", "&status=revoked&ordering=-activation_date"),

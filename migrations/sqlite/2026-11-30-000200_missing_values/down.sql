@@ -1,0 +1,6 @@
+DROP INDEX license_of_all_never_reminded_by_activation;
+DROP INDEX license_of_all_never_reminded;
+DROP INDEX license_of_all_never_activated;
+DROP INDEX license_never_reminded_by_activation;
+DROP INDEX license_never_reminded;
+DROP INDEX license_never_activated;
