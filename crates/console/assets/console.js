@@ -52,24 +52,6 @@ for (const [index, error] of refused.entries()) {
   if (index === 0) input.focus();
 }
 
-// What is still going on, such as licenses that are being added: looked at again until it is over.
-const going = () => document.querySelector("[data-going]");
-if (going()) {
-  const again = setInterval(async () => {
-    if (going().contains(document.activeElement)) return;
-    const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-    if (!answer?.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const now = page.querySelector("[data-going]");
-    if (now) {
-      going().replaceWith(now);
-    } else {
-      clearInterval(again);
-      location.reload();
-    }
-  }, 2000);
-}
-
 // Reads a chosen file into the text field that it names: UTF-8, or else Latin-1.
 for (const chooser of document.querySelectorAll("input[type=file][data-into]")) {
   const target = document.getElementById(chooser.dataset.into);
@@ -86,27 +68,30 @@ for (const chooser of document.querySelectorAll("input[type=file][data-into]")) 
   });
 }
 
+// This page as it is now; null if the service does not answer at the moment, or leads to the sign-in.
+async function pageNow() {
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return null;
+    return new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    return null;
+  }
+}
+
 // A part of the page that is loaded again every few seconds while something goes on in it, but not while somebody selects
-// something there.
+// something there. Where the part is gone, what went on is over and has changed the rest of the page.
 function keepLive(part) {
-  if (!part || !part.hasAttribute("data-live")) return;
+  if (!part.hasAttribute("data-live")) return;
   setTimeout(async () => {
     if (part.querySelector("input:checked") || part.contains(document.activeElement)) return keepLive(part);
-    try {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.ok && !answer.redirected) {
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const next = page.getElementById(part.id);
-        if (next) {
-          part.replaceWith(next);
-          for (const all of next.querySelectorAll("[data-selects-all]")) selectAll(all);
-          return keepLive(next);
-        }
-      }
-    } catch {
-      // The service does not answer at the moment.
-    }
-    keepLive(part);
+    const page = await pageNow();
+    if (!page) return keepLive(part);
+    const next = page.getElementById(part.id);
+    if (!next) return location.reload();
+    part.replaceWith(next);
+    for (const all of next.querySelectorAll("[data-selects-all]")) selectAll(all);
+    keepLive(next);
   }, 3000);
 }
 for (const part of document.querySelectorAll("[data-live]")) keepLive(part);

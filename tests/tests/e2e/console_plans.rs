@@ -224,7 +224,7 @@ fn licenses_that_are_being_added_are_told(database: Database) {
     let plan = make_plan(&scene, &mut visit, &token, "Large", "&desired_num_licenses=5000");
     let whole = poll(PATIENCE, || {
         let page = visit.page(&format!("/console/plans/{plan}/"));
-        let (is_growing, is_whole) = (page.contains("data-going"), page.contains("5000 free of 5000"));
+        let (is_growing, is_whole) = (page.contains("data-live"), page.contains("5000 free of 5000"));
         assert!(is_growing || is_whole, "it says that it goes on: {page}");
         is_whole.then_some(())
     });

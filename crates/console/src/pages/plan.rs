@@ -177,7 +177,7 @@ fn actions(visitor: &Visitor, shown: &Shown) -> Markup {
 fn work(visitor: &Visitor, shown: &Shown) -> Markup {
     html! {
         @if !shown.jobs.is_empty() {
-            div.growing data-going="" role="status" {
+            div #growing.growing data-live role="status" {
                 @for job in &shown.jobs {
                     div { b { (jobs::kind(job.kind)) ": " } (jobs::progress(job)) }
                     @if job.attempts > 0 { p.wrong { "It " (jobs::failure(job)) "." } }
