@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
-use license_manager_domain::Error;
+use license_manager_domain::{Error, FieldErrors};
 use maud::html;
 
 use crate::layout;
@@ -41,6 +41,23 @@ impl From<Error> for PageError {
         match error {
             Error::NotFound(_) => Self::NotFound,
             error => Self::Domain(error),
+        }
+    }
+}
+
+impl PageError {
+    /// What a form shows where people can mend it: the errors of its fields, or the whole refusal if it is about no
+    /// field.
+    ///
+    /// # Errors
+    /// The error itself, if it is none of a form's.
+    pub(crate) fn in_form(self) -> Result<(FieldErrors, Option<String>), Self> {
+        match self {
+            Self::Domain(Error::Invalid(errors)) => Ok((errors, None)),
+            Self::Domain(error @ (Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. })) => {
+                Ok((FieldErrors::default(), Some(error.to_string())))
+            }
+            error => Err(error),
         }
     }
 }

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::use_cases::LicenseEdit;
-use license_manager_domain::{Email, Error, FieldErrors, LicenseStatus};
+use license_manager_domain::{Email, FieldErrors, LicenseStatus};
 use maud::html;
 
 use super::assign::head;
@@ -50,11 +50,10 @@ pub(crate) async fn add(
     let added = visitor.write(move |console| Ok(console.manager.add_license(&actor, plan, edit)?.license.id)).await;
     match added {
         Ok(id) => Ok(redirect(&format!("/console/licenses/{id}/?done=made"))),
-        Err(PageError::Domain(Error::Invalid(errors))) => Ok(page(&visitor, &shown, &fields, &errors, None)),
-        Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_)))) => {
-            Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), Some(&error.to_string())))
+        Err(error) => {
+            let (errors, refused) = error.in_form()?;
+            Ok(page(&visitor, &shown, &fields, &errors, refused.as_deref()))
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use license_manager_domain::model::ExpirationMessageChanges;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
-use license_manager_domain::{AgreementId, Edit, Error, ExpirationMessage, FieldErrors, PlanId};
+use license_manager_domain::{AgreementId, Edit, ExpirationMessage, FieldErrors, PlanId};
 use maud::{Markup, PreEscaped, html};
 use uuid::Uuid;
 
@@ -89,11 +89,10 @@ pub(crate) async fn save(
     let saved = visitor.write(move |console| console.manager.update_agreement_settings(&actor, id, &changes).map(drop));
     match saved.await {
         Ok(()) => Ok(redirect(&format!("/console/customers/{id}/?done=saved"))),
-        Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
-        Err(PageError::Domain(error @ Error::UnknownReference { .. })) => {
-            again(&FieldErrors::default(), Some(&error.to_string()))
+        Err(error) => {
+            let (errors, refused) = error.in_form()?;
+            again(&errors, refused.as_deref())
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -91,11 +91,10 @@ fn answered(
     let again = |errors: &FieldErrors, refused: Option<&str>| Ok(page(visitor, agreement, fields, errors, refused));
     match saved {
         Ok(id) => Ok(redirect(&format!("/console/customers/{id}/?done=saved"))),
-        Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
-        Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_)))) => {
-            again(&FieldErrors::default(), Some(&error.to_string()))
+        Err(error) => {
+            let (errors, refused) = error.in_form()?;
+            again(&errors, refused.as_deref())
         }
-        Err(error) => Err(error),
     }
 }
 

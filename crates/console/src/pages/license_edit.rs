@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::use_cases::LicenseEdit;
-use license_manager_domain::{Edit, Email, Error, FieldErrors, LicenseStatus, LmsUserId};
+use license_manager_domain::{Edit, Email, FieldErrors, LicenseStatus, LmsUserId};
 use maud::{Markup, html};
 
 use super::license::{Shown, find};
@@ -43,11 +43,10 @@ pub(crate) async fn save(
     let saved = visitor.write(move |console| console.manager.edit_license(&actor, id, edit).map(drop)).await;
     match saved {
         Ok(()) => Ok(redirect(&format!("/console/licenses/{id}/?done=saved"))),
-        Err(PageError::Domain(Error::Invalid(errors))) => Ok(page(&visitor, &shown, &fields, &errors, None)),
-        Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_)))) => {
-            Ok(page(&visitor, &shown, &fields, &FieldErrors::default(), Some(&error.to_string())))
+        Err(error) => {
+            let (errors, refused) = error.in_form()?;
+            Ok(page(&visitor, &shown, &fields, &errors, refused.as_deref()))
         }
-        Err(error) => Err(error),
     }
 }
 

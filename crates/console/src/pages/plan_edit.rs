@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use license_manager_domain::model::Product;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::{Error, FieldErrors, SubscriptionPlan};
+use license_manager_domain::{FieldErrors, SubscriptionPlan};
 use maud::html;
 
 use super::assign::head;
@@ -51,11 +51,10 @@ pub(crate) async fn save(
     let saved = visitor.provision(move |manager| manager.update_plan(&actor, reason, id, changes.clone()).map(drop));
     match saved.await {
         Ok(()) => Ok(redirect(&shown.address("history/?done=saved"))),
-        Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
-        Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. }))) => {
-            again(&FieldErrors::default(), Some(&error.to_string()))
+        Err(error) => {
+            let (errors, refused) = error.in_form()?;
+            again(&errors, refused.as_deref())
         }
-        Err(error) => Err(error),
     }
 }
 

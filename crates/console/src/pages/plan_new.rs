@@ -65,11 +65,10 @@ pub(crate) async fn create(Submitted { visitor, fields }: Submitted) -> Result<H
         visitor.provision(move |manager| Ok(manager.create_plan(&actor, reason, new.clone())?.details.plan.id));
     match created.await {
         Ok(id) => Ok(redirect(&format!("/console/plans/{id}/?done=created"))),
-        Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
-        Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. }))) => {
-            again(&FieldErrors::default(), Some(&error.to_string()))
+        Err(error) => {
+            let (errors, refused) = error.in_form()?;
+            again(&errors, refused.as_deref())
         }
-        Err(error) => Err(error),
     }
 }
 

@@ -11,7 +11,6 @@ pub(crate) mod users;
 
 use actix_web::web;
 use license_manager_domain::permissions::Action;
-use license_manager_domain::{Error, FieldErrors};
 use maud::{Markup, html};
 
 use crate::error::PageError;
@@ -79,15 +78,4 @@ pub(crate) fn head(current: &str) -> Markup {
 /// The way to a page below one of the tabs.
 pub(crate) fn above(tab: &str, name: &str) -> Vec<(String, String)> {
     vec![(PATH.to_owned(), "Records".to_owned()), (format!("{PATH}{tab}"), name.to_owned())]
-}
-
-/// The errors to show in a form, with the whole refusal if it is about no field.
-pub(crate) fn refusal(error: PageError) -> Result<(FieldErrors, Option<String>), PageError> {
-    match error {
-        PageError::Domain(Error::Invalid(errors)) => Ok((errors, None)),
-        PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. })) => {
-            Ok((FieldErrors::default(), Some(error.to_string())))
-        }
-        error => Err(error),
-    }
 }

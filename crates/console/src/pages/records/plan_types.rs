@@ -7,7 +7,7 @@ use license_manager_domain::permissions::Action;
 use license_manager_domain::use_cases::PlanTypeChanges;
 use maud::{Markup, html};
 
-use super::{PATH, above, head, refusal, require, require_reading};
+use super::{PATH, above, head, require, require_reading};
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
@@ -122,7 +122,7 @@ async fn save_to(visitor: &Visitor, known: Option<&PlanType>, fields: &Fields) -
     match saved.await {
         Ok(_) => Ok(redirect(&format!("{PATH}plan-types/?saved=yes"))),
         Err(error) => {
-            let (errors, refused) = refusal(error)?;
+            let (errors, refused) = error.in_form()?;
             let flags: Vec<String> = errors
                 .iter()
                 .filter(|(field, _)| field.ends_with("required"))

@@ -9,7 +9,7 @@ use license_manager_domain::use_cases::{HistoricChange, ProductChanges};
 use license_manager_domain::{Error, FieldErrors};
 use maud::{Markup, html};
 
-use super::{PATH, above, head, refusal, require, require_reading};
+use super::{PATH, above, head, require, require_reading};
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
@@ -161,7 +161,7 @@ async fn save_to(visitor: &Visitor, shown: &Shown, fields: &Fields) -> Result<Ht
     match saved.await {
         Ok(_) => Ok(redirect(&format!("{PATH}?saved=yes"))),
         Err(error) => {
-            let (errors, refused) = refusal(error)?;
+            let (errors, refused) = error.in_form()?;
             Ok(page(visitor, shown, fields, &errors, refused.as_deref()))
         }
     }

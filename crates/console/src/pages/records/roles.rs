@@ -8,7 +8,7 @@ use license_manager_domain::{Entity, Error, FieldErrors};
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::{PATH, above, head, refusal, require, require_reading};
+use super::{PATH, above, head, require, require_reading};
 use crate::dates::day;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -176,7 +176,7 @@ pub(crate) async fn give(Submitted { visitor, fields }: Submitted) -> Result<Htt
             Ok(redirect(&format!("{PATH}roles/?username={name}&done=given")))
         }
         Err(error) => {
-            let (errors, refused) = refusal(error)?;
+            let (errors, refused) = error.in_form()?;
             shown(&visitor, &Fields::default(), &fields, &errors, refused.as_deref()).await
         }
     }

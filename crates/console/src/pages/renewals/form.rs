@@ -233,11 +233,10 @@ async fn submitted(visitor: &Visitor, subject: &Subject, fields: &Fields) -> Res
         Ok(Answered::Saved(id)) => Ok(redirect(&format!("/console/renewals/{id}/?done=saved"))),
         Ok(Answered::InTheWay(plan)) => again(&FieldErrors::default(), Some(&in_the_way(&plan))),
         Ok(Answered::Preview(preview)) => Ok(previewed(visitor, subject, fields, &terms, &preview)),
-        Err(PageError::Domain(Error::Invalid(errors))) => again(&errors, None),
-        Err(PageError::Domain(error @ (Error::Refused(_) | Error::Conflict(_) | Error::UnknownReference { .. }))) => {
-            again(&FieldErrors::default(), Some(&error.to_string()))
+        Err(error) => {
+            let (errors, refused) = error.in_form()?;
+            again(&errors, refused.as_deref())
         }
-        Err(error) => Err(error),
     }
 }
 
