@@ -144,6 +144,11 @@ pub(crate) fn token(visitor: &Visitor) -> Markup {
     html! { input type="hidden" name=(FORM_TOKEN) value=(visitor.id.form_token()); }
 }
 
+/// Why nothing was done, if something was refused.
+pub(crate) fn refusal(why: Option<&str>) -> Markup {
+    html! { @if let Some(why) = why { p.note.bad role="alert" { (why) } } }
+}
+
 /// Where a page is: links to what is above it.
 pub(crate) fn crumbs(above: &[(String, String)]) -> Markup {
     html! {

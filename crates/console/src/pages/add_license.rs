@@ -66,7 +66,7 @@ fn page(
 ) -> HttpResponse {
     let content = html! {
         (head(shown, "Add a license"))
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         p { "The plan gets one more license, also if it is frozen. With an address it is assigned at once, and the learner gets a mail." }
         form.card method="post" {
             (token(visitor))

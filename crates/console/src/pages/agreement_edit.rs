@@ -203,7 +203,7 @@ fn page(
             (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned()), (address.clone(), name)]))
             div.title { h1 { "Edit the agreement's settings" } }
         }
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         @if let Some(preview) = preview { (preview) }
         form.card method="post" {
             (token(visitor))

@@ -161,7 +161,7 @@ fn page(
             (crumbs(&above))
             div.title { h1 { (title) } }
         }
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         form.card method="post" {
             (token(visitor))
             @if let Some(agreement) = agreement {

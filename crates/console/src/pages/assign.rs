@@ -185,7 +185,7 @@ fn previewed(
     let silent = fields.has("silent");
     let content = html! {
         (head(shown, "Assign licenses: look before it happens"))
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         @if !fits {
             p.note.bad role="alert" {
                 b { (counted(wanted, "person", "people")) " would get a license, and " (counted(free, "license is", "licenses are")) " free." }

@@ -63,7 +63,7 @@ pub(crate) fn preview(visitor: &Visitor, fields: &Fields, errors: &FieldErrors, 
             @if !shown.above.is_empty() { (crumbs(shown.above)) }
             div.title { h1 { (shown.title) } }
         }
-        @if let Some(refused) = &shown.refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(shown.refused.as_deref()))
         (shown.told)
         form.card method="post" action=(shown.action) {
             (token(visitor))

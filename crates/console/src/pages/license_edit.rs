@@ -128,7 +128,7 @@ fn page(
             ]))
             div.title { h1 { "Edit the license" } }
         }
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         form.card method="post" {
             (token(visitor))
             @if !states.is_empty() {

@@ -73,7 +73,7 @@ fn page(
 ) -> HttpResponse {
     let content = html! {
         (head(shown, "Edit the plan"))
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         form.card method="post" {
             (token(visitor))
             input type="hidden" name="version" value=(fields.text("version").unwrap_or_else(|| version(&shown.plan)));

@@ -104,7 +104,7 @@ fn page(visitor: &Visitor, of: &Of, fields: &Fields, errors: &FieldErrors, refus
             (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned()), (address.clone(), name)]))
             div.title { h1 { "New plan" } }
         }
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         form.card method="post" action="/console/plans/new/" {
             (token(visitor))
             input type="hidden" name="agreement" value=(agreement.id);

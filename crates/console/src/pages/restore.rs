@@ -87,7 +87,7 @@ fn plan_page(
     let missing = desired - shown.counts.total();
     let content = html! {
         (head(shown, "Restore an earlier version: look before it happens"))
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         (compared(earlier))
         @if missing > 0 && shown.plan.last_freeze_timestamp.is_none() {
             p.note { (super::lists::counted(missing, "license is missing to that number, and is", "licenses are missing to that number, and are")) " added." }
@@ -173,7 +173,7 @@ fn agreement_page(
             (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned()), (address.clone(), name)]))
             div.title { h1 { "Restore an earlier version: look before it happens" } }
         }
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         (compared(earlier))
         p.quiet { "The message on expired plans, and the plan that gives licenses to learners who log in, stay as they are." }
         form.card method="post" {

@@ -196,7 +196,7 @@ fn page(
     let named: Vec<&str> = fields.all("license").filter(|text| !text.is_empty()).collect();
     let content = html! {
         (head(shown, "Set licenses back to a moment"))
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         p { "After a mistake, licenses of the plan get back the state, holder, dates and key that they had. The plan keeps its size." }
         form.card method="post" action=(shown.address("revert/")) {
             (crate::layout::token(visitor))

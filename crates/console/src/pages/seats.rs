@@ -149,7 +149,7 @@ fn previewed(
     let over_cap = act == Act::Revoke && cap.is_some_and(|left| activated > left);
     let content = html! {
         (head(shown, &format!("{title}: look before it happens")))
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         @if concerned == 0 {
             p.note {
                 @if act == Act::Remind { "No license of these waits to be activated. Nobody is reminded." }

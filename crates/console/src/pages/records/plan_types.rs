@@ -144,7 +144,7 @@ fn page(
     let title = known.map_or("New plan type", |plan_type| plan_type.label.as_str());
     let content = html! {
         div { (crumbs(&above("plan-types/", "Plan types"))) div.title { h1 { (title) } } }
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         form.card method="post" {
             (token(visitor))
             (field("label", "Name", errors, &input(fields, "label", MAX_LABEL)))

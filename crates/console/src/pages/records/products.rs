@@ -203,7 +203,7 @@ fn page(
     let title = shown.product.as_ref().map_or("New product", |product| product.name.as_str());
     let content = html! {
         div { (crumbs(&above("", "Products"))) div.title { h1 { (title) } } }
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         @if visitor.rights.may(Action::Support) {
             form.card method="post" {
                 (token(visitor))

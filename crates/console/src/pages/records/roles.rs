@@ -125,7 +125,7 @@ fn give_form(visitor: &Visitor, fields: &Fields, errors: &FieldErrors, refused: 
     html! {
         section.card {
             h2 { "Give somebody a role" }
-            @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+            (layout::refusal(refused))
             form method="post" action={ (PATH) "roles/give/" } {
                 (token(visitor))
                 (field("username", "User name, as the LMS has it", errors, &input(fields, "username", MAX_USERNAME)))

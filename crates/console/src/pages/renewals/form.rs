@@ -309,7 +309,7 @@ fn form(
     let whole = errors.iter().filter(|(name, _)| *name == "non_field_errors").flat_map(|(_, messages)| messages);
     let content = html! {
         (head(subject, &subject.title()))
-        @if let Some(refused) = refused { p.note.bad role="alert" { (refused) } }
+        (layout::refusal(refused))
         @for message in whole { p.note.bad role="alert" { (message) } }
         p.quiet {
             (plan.title) " runs from " (day(plan.start_date)) " to " (told(plan.expiration_date)) " UTC, and has "
