@@ -1,14 +1,16 @@
 //! Deleting records that were selected, or all that match.
 
 use actix_web::HttpResponse;
-use license_manager_domain::FieldErrors;
+use license_manager_domain::{Actor, Error, FieldErrors, LicenseManager};
 use maud::{Markup, html};
 
 use super::{PATH, above};
+use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::Section;
-use crate::pages::confirm::{Preview, Why, preview};
+use crate::pages::confirm::{Preview, Why, confirmed, preview};
 use crate::pages::lists::{counted, number};
+use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
 /// The bar below a list of records that can be deleted.
@@ -31,22 +33,40 @@ pub(super) fn done(query: &Fields, [one, many]: [&str; 2]) -> Markup {
     }
 }
 
-/// What is to be deleted.
+/// Records that were selected, or all that match.
 pub(super) struct Doomed<'a> {
     /// The tab of its list, and its name.
     pub(super) tab: (&'a str, &'a str),
     /// What it is, in the plural.
     pub(super) records: &'a str,
-    /// How many there are.
-    pub(super) count: i64,
     /// What the deletion causes.
     pub(super) causes: Markup,
 }
 
 impl Doomed<'_> {
-    /// Says what will happen.
-    pub(super) fn preview(self, visitor: &Visitor, fields: &Fields, errors: &FieldErrors) -> HttpResponse {
-        let Self { tab: (tab, name), records, count, causes } = self;
+    /// Shows what will happen, or deletes them once that was confirmed. `delete` returns how many they are; it only
+    /// counts them if its last argument says so.
+    pub(super) async fn delete(
+        self,
+        visitor: &Visitor,
+        fields: &Fields,
+        delete: impl Fn(&LicenseManager, &Actor, bool) -> Result<usize, Error> + Send + 'static,
+    ) -> Result<HttpResponse, PageError> {
+        let actor = visitor.actor(fields.text("reason").as_deref());
+        let errors = match confirmed(fields, Why::Required) {
+            Ok(true) => {
+                let deleted = visitor.write(move |console| delete(&console.manager, &actor, false)).await?;
+                return Ok(redirect(&format!("{PATH}{}?deleted={deleted}", self.tab.0)));
+            }
+            Ok(false) => FieldErrors::default(),
+            Err(errors) => errors,
+        };
+        let count = visitor.read(move |console| delete(&console.manager, &actor, true)).await? as i64;
+        Ok(self.preview(visitor, fields, &errors, count))
+    }
+
+    fn preview(self, visitor: &Visitor, fields: &Fields, errors: &FieldErrors, count: i64) -> HttpResponse {
+        let Self { tab: (tab, name), records, causes } = self;
         let told = html! {
             @if count == 0 { p.note { "None of the " (records) " is selected. Nothing happens." } }
             @else {

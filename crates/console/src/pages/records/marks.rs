@@ -5,7 +5,7 @@ use license_manager_domain::console::{EVENTS_LOOKED_AT, MarkFilters};
 use license_manager_domain::model::LicenseEventId;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LicenseEventFilter;
-use license_manager_domain::{FieldErrors, LicenseId, PlanId};
+use license_manager_domain::{Actor, LicenseId, LicenseManager, PlanId};
 use maud::html;
 
 use super::deletion::{Doomed, bar, done};
@@ -14,11 +14,9 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
-use crate::pages::confirm::{Why, confirmed};
 use crate::pages::lists::{self, Sorted, number, person_link};
 use crate::pages::operations::messages::total;
 use crate::pages::paging::{id, page_number, pages, slice};
-use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
 fn license(fields: &Fields) -> Option<LicenseId> {
@@ -96,25 +94,16 @@ pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<H
             LicenseEventFilter { ids: Some(ids), ..LicenseEventFilter::default() }
         }
     };
-    let actor = visitor.actor(fields.text("reason").as_deref());
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
-            let deleted =
-                visitor.write(move |console| console.manager.delete_license_events(&actor, &filter, false)).await?;
-            return Ok(redirect(&format!("{PATH}license-events/?deleted={deleted}")));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
-    };
-    let count = visitor.read(move |console| console.manager.delete_license_events(&actor, &filter, true)).await? as i64;
     let doomed = Doomed {
         tab: ("license-events/", "License events"),
         records: "license events",
-        count,
         causes: html! {
             "Each says that something was done for a license. " b { "Without it, the next scheduled run does it again" }
             ": it unlinks the learner, or sends the event after 180 days once more."
         },
     };
-    Ok(doomed.preview(&visitor, &fields, &errors))
+    let delete = move |manager: &LicenseManager, actor: &Actor, is_dry_run| {
+        manager.delete_license_events(actor, &filter, is_dry_run)
+    };
+    doomed.delete(&visitor, &fields, delete).await
 }

@@ -5,7 +5,7 @@ use license_manager_domain::console::SentFilters;
 use license_manager_domain::model::{NotificationId, NotificationKind};
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::NotificationFilter;
-use license_manager_domain::{FieldErrors, PlanId};
+use license_manager_domain::{Actor, LicenseManager, PlanId};
 use maud::html;
 
 use super::deletion::{Doomed, bar, done};
@@ -14,11 +14,9 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
-use crate::pages::confirm::{Why, confirmed};
 use crate::pages::lists::{self, Sorted, choice};
 use crate::pages::operations::messages::total;
 use crate::pages::paging::{id, page_number, pages, slice};
-use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
 fn plan(fields: &Fields) -> Option<PlanId> {
@@ -98,25 +96,16 @@ pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<H
             NotificationFilter { ids: Some(ids), ..NotificationFilter::default() }
         }
     };
-    let actor = visitor.actor(fields.text("reason").as_deref());
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
-            let deleted =
-                visitor.write(move |console| console.manager.delete_notifications(&actor, &filter, false)).await?;
-            return Ok(redirect(&format!("{PATH}notifications/?deleted={deleted}")));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
-    };
-    let count = visitor.read(move |console| console.manager.delete_notifications(&actor, &filter, true)).await? as i64;
     let doomed = Doomed {
         tab: ("notifications/", "Notifications"),
         records: "notifications",
-        count,
         causes: html! {
             "A plan and kind without any record counts as never told: " b { "its admins get the mail again" }
             " as soon as it is due. Records of other admins of the same plan and kind prevent that."
         },
     };
-    Ok(doomed.preview(&visitor, &fields, &errors))
+    let delete = move |manager: &LicenseManager, actor: &Actor, is_dry_run| {
+        manager.delete_notifications(actor, &filter, is_dry_run)
+    };
+    doomed.delete(&visitor, &fields, delete).await
 }
