@@ -8,7 +8,7 @@ use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
 use crate::http::body::MailText;
 use crate::http::fields::{FieldErrors, Nullable};
-use crate::http::{ApiResult, Response, WithBody, blocking};
+use crate::http::{ApiResult, WithBody, without_content};
 use crate::openapi::errors::Message;
 use crate::state::State;
 
@@ -64,11 +64,7 @@ impl ReminderWords {
 pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderRequest>, state: State) -> ApiResult {
     let ReminderRequest { whose, greeting, closing } = body.read().await??;
     let (whose, mail) = (whose.selection(), ReminderWords { greeting, closing }.mail());
-    blocking(move || {
-        state.manager.remind(access.plan, &whose, &mail)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.remind(access.plan, &whose, &mail)).await
 }
 
 /// Sends a mail to every learner who has not activated a license of the plan: 204. 404 if there is no such license.
@@ -84,9 +80,5 @@ pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderR
 )]
 pub async fn remind_all(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderWords>, state: State) -> ApiResult {
     let mail = body.read().await??.mail();
-    blocking(move || {
-        state.manager.remind_all(access.plan, &mail)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.remind_all(access.plan, &mail)).await
 }

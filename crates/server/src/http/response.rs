@@ -76,6 +76,11 @@ pub async fn reading<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Se
     of_request(Access::Read, Box::new(work)).await
 }
 
+/// As [`blocking`]; the response is 204, whatever the work returns.
+pub async fn without_content<T, E: Into<ApiError>>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> ApiResult {
+    blocking(move || work().map(|_| Response::no_content()).map_err(Into::into)).await
+}
+
 async fn of_request<T: Send + 'static>(access: Access, work: Work<T>) -> ApiResult<T> {
     in_turn(turns::of_request(access).await?, work).await
 }

@@ -14,7 +14,7 @@ use super::deletion::{Deletion, DeletionRequest};
 use crate::api::views::AgreementWithPlansBody;
 use crate::auth::permissions::{Provisioner, ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Nullable, Optional, Required, Text, UuidText};
-use crate::http::{ApiResult, PageBody, Paging, Query, Response, WithBody, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, WithBody, blocking, without_content};
 use crate::openapi::parameters::{AgreementQuery, CustomerQuery, PageQuery};
 use crate::state::{AppState, State};
 
@@ -169,11 +169,7 @@ pub async fn update(
 pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
     let actor = deletion.actor().await??;
-    blocking(move || {
-        state.manager.delete_agreement(&actor, id)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.delete_agreement(&actor, id)).await
 }
 
 fn answer_body(state: &AppState, overview: &AgreementOverview) -> AgreementWithPlansBody {

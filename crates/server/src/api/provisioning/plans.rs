@@ -22,7 +22,7 @@ use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, describe, text, text_kind};
-use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Response, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Response, WithBody, blocking, without_content};
 use crate::openapi::errors::{InErrorKey, ProvisioningError};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -297,9 +297,5 @@ pub async fn update(
 pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = PlanId(path_uuid(&request, "subscription_uuid")?);
     let actor = deletion.actor().await?.map_err(|errors| ApiError::from(errors).in_error_key())?;
-    blocking(move || {
-        state.manager.delete_plan(&actor, id).map_err(plan_provisioning_error)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.delete_plan(&actor, id).map_err(plan_provisioning_error)).await
 }

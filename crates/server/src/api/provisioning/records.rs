@@ -13,7 +13,7 @@ use super::deletion::{BulkDeletion, BulkDeletionBody, BulkDeletionRequest, Delet
 use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::kinds::choices;
-use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, blocking, without_content};
 use crate::openapi::errors::Detail;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -214,11 +214,7 @@ history!(
 pub async fn delete_notification(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = NotificationId(path_integer(&request, "notification_id")?);
     let actor = deletion.actor().await??;
-    blocking(move || {
-        state.manager.delete_notification(&actor, id)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.delete_notification(&actor, id)).await
 }
 
 /// Deletes the record of an event of a license: 204. What it records is done again when it is due.
@@ -232,9 +228,5 @@ pub async fn delete_notification(deletion: Deletion, request: HttpRequest, state
 pub async fn delete_license_event(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = LicenseEventId(path_integer(&request, "license_event_id")?);
     let actor = deletion.actor().await??;
-    blocking(move || {
-        state.manager.delete_license_event(&actor, id)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.delete_license_event(&actor, id)).await
 }

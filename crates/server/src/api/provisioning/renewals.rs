@@ -21,7 +21,9 @@ use crate::http::fields::{
     Boolean, Choice, FieldErrors, Integer, Kind, Moment, Nullable, Optional, Problem, Required, Stated, Text, UuidText,
 };
 use crate::http::kinds::{choices, describe, text, text_kind};
-use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking};
+use crate::http::{
+    ApiError, ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking, without_content,
+};
 use crate::openapi::errors::Message;
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
@@ -337,11 +339,7 @@ pub async fn update(
 )]
 pub async fn delete(access: Provisioner, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
-    blocking(move || {
-        state.manager.delete_renewal(&access.caller.actor(), id)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.delete_renewal(&access.caller.actor(), id)).await
 }
 
 /// Processes a renewal: 201, or 200 if it was processed before. 422 if it cannot be processed; then nothing changes.

@@ -14,7 +14,7 @@ use crate::auth::MAX_USERNAME_LENGTH;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::error::ApiError;
 use crate::http::fields::{Choice, Choices, FieldErrors, Nullable, Required, Text, UuidText};
-use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking, without_content};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
@@ -149,9 +149,5 @@ pub async fn create(
 )]
 pub async fn delete(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = RoleAssignmentId(path_integer(&request, "role_assignment_id")?);
-    blocking(move || {
-        state.manager.take_role(&access.caller.actor(), id)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.take_role(&access.caller.actor(), id)).await
 }

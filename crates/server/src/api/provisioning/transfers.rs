@@ -20,7 +20,9 @@ use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::fields::{Boolean, Choice, Choices, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::measure::MAX_ITEMS;
-use crate::http::{ApiError, ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking};
+use crate::http::{
+    ApiError, ApiResult, PageBody, Paging, Query, Response, Timestamp, WithBody, blocking, without_content,
+};
 use crate::openapi::parameters::{CustomerQuery, PageQuery};
 use crate::state::State;
 
@@ -421,11 +423,7 @@ pub async fn process(
 pub async fn delete(deletion: Deletion, request: HttpRequest, state: State) -> ApiResult {
     let id = path_id(&request)?;
     let actor = deletion.actor().await??;
-    blocking(move || {
-        state.manager.delete_transfer_job(&actor, id)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.delete_transfer_job(&actor, id)).await
 }
 
 fn path_id(request: &HttpRequest) -> ApiResult<TransferJobId> {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, Kind, List, Nullable, Optional, Problem, Required, Text, UuidText};
 use crate::http::kinds::{describe, text, text_kind};
-use crate::http::{ApiResult, PageBody, Paging, Response, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Response, Timestamp, WithBody, blocking, without_content};
 use crate::openapi::parameters::PageQuery;
 use crate::state::State;
 
@@ -291,9 +291,5 @@ pub async fn ping(access: ProvisionerOrStaff, request: HttpRequest, state: State
 )]
 pub async fn delete(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    blocking(move || {
-        state.manager.delete_webhook(&access.caller.actor(), id)?;
-        Ok(Response::no_content())
-    })
-    .await
+    without_content(move || state.manager.delete_webhook(&access.caller.actor(), id)).await
 }
