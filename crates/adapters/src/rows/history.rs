@@ -1,19 +1,22 @@
-//! How far back history goes, and versions that are superseded.
+//! History: its versions, how far back it goes, and what of it is superseded.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable};
-use license_manager_domain::Error;
-use license_manager_domain::ports::{HistoryPart, SupersededVersions};
+use license_manager_domain::history::{EntityRef, Version};
+use license_manager_domain::ports::{HistoryPart, HistoryRepository, LimitOffset, SupersededVersions};
+use license_manager_domain::{Error, LicenseId, PlanId};
 
-use super::shared::{SharedQuery, SharedStatement};
+use super::licenses::licenses_written_after;
+use super::shared::{SharedQuery, SharedStatement, for_both_databases};
 use crate::history::TableWithHistory;
 use crate::schema::WITH_HISTORY;
 use crate::sql_types::SqlTimestamp;
 
 #[derive(QueryableByName)]
-pub(crate) struct SinceRow {
+struct SinceRow {
     #[diesel(sql_type = SqlTimestamp)]
     complete_since: DateTime<Utc>,
 }
@@ -25,7 +28,7 @@ impl From<SinceRow> for DateTime<Utc> {
 }
 
 #[derive(QueryableByName)]
-pub(crate) struct SupersededRow {
+struct SupersededRow {
     #[diesel(sql_type = Nullable<BigInt>)]
     last: Option<i64>,
     #[diesel(sql_type = BigInt)]
@@ -52,11 +55,11 @@ fn is_superseded(TableWithHistory { name, key, .. }: &TableWithHistory) -> Strin
     )
 }
 
-pub(crate) fn complete_since() -> impl SharedQuery<SinceRow> {
+fn complete_since() -> impl SharedQuery<SinceRow> {
     sql_query("SELECT complete_since FROM history_retention")
 }
 
-pub(crate) fn set_complete_since(moment: DateTime<Utc>) -> impl SharedStatement {
+fn set_complete_since(moment: DateTime<Utc>) -> impl SharedStatement {
     sql_query(
         "INSERT INTO history_retention (id, complete_since) VALUES (1, $1)
          ON CONFLICT (id) DO UPDATE SET complete_since = excluded.complete_since
@@ -65,7 +68,7 @@ pub(crate) fn set_complete_since(moment: DateTime<Utc>) -> impl SharedStatement 
     .bind::<SqlTimestamp, _>(moment)
 }
 
-pub(crate) fn superseded(part: &HistoryPart) -> Result<impl SharedQuery<SupersededRow> + use<>, Error> {
+fn superseded(part: &HistoryPart) -> Result<impl SharedQuery<SupersededRow> + use<>, Error> {
     let table @ TableWithHistory { name, key, .. } = table(part.table)?;
     Ok(sql_query(format!(
         "SELECT max(version.history_id) AS last,
@@ -79,7 +82,7 @@ pub(crate) fn superseded(part: &HistoryPart) -> Result<impl SharedQuery<Supersed
     .bind::<BigInt, _>(part.limit.max(0)))
 }
 
-pub(crate) fn remove_superseded(part: &HistoryPart, last: i64) -> Result<impl SharedStatement + use<>, Error> {
+fn remove_superseded(part: &HistoryPart, last: i64) -> Result<impl SharedStatement + use<>, Error> {
     let table @ TableWithHistory { name, .. } = table(part.table)?;
     Ok(sql_query(format!(
         "DELETE FROM {name}_history AS version
@@ -89,4 +92,50 @@ pub(crate) fn remove_superseded(part: &HistoryPart, last: i64) -> Result<impl Sh
     .bind::<SqlTimestamp, _>(part.until)
     .bind::<BigInt, _>(part.after)
     .bind::<BigInt, _>(last))
+}
+
+for_both_databases! {
+    impl HistoryRepository for Unit {
+        fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
+            self.versions_of(of, limit_offset)
+        }
+
+        fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
+            self.number_of_versions(of)
+        }
+
+        fn as_of(&mut self, of: EntityRef, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
+            self.version_as_of(of, at)
+        }
+
+        fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
+            self.license_versions_as_of(licenses, at)
+        }
+
+        fn complete_since(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
+            Ok(self.list(complete_since())?.pop())
+        }
+
+        fn set_complete_since(&mut self, moment: DateTime<Utc>) -> Result<(), Error> {
+            self.write(|connection| ExecuteDsl::execute(set_complete_since(moment), connection))?;
+            Ok(())
+        }
+
+        fn tables(&mut self) -> Result<Vec<&'static str>, Error> {
+            Ok(WITH_HISTORY.iter().map(|table| table.name).collect())
+        }
+
+        fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {
+            Ok(self.list(superseded(part)?)?.pop().unwrap_or_default())
+        }
+
+        fn remove_superseded(&mut self, part: &HistoryPart, last: i64) -> Result<usize, Error> {
+            let statement = remove_superseded(part, last)?;
+            self.write(|connection| ExecuteDsl::execute(statement, connection))
+        }
+
+        fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
+            self.list(licenses_written_after(plan, at))
+        }
+    }
 }

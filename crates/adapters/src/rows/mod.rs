@@ -5,7 +5,7 @@
 pub(crate) mod agreements;
 pub(crate) mod due_work;
 pub(crate) mod enrollment_jobs;
-pub(crate) mod history;
+mod history;
 pub(crate) mod idempotency;
 pub(crate) mod jobs;
 pub(crate) mod license_filters;

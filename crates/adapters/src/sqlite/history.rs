@@ -2,21 +2,18 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::history::{EntityRef, Version};
-use license_manager_domain::ports::{HistoryPart, HistoryRepository, LimitOffset, SupersededVersions};
-use license_manager_domain::{Error, LicenseId, PlanId};
+use license_manager_domain::ports::LimitOffset;
+use license_manager_domain::{Error, LicenseId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::history::{Column, TableWithHistory, VersionRow};
-use crate::rows::history;
-use crate::rows::licenses::licenses_written_after;
 use crate::rows::shared::NumberRow;
 use crate::schema::{
     CUSTOMER_AGREEMENT, LICENSE, LICENSE_EVENT, LICENSE_TRANSFER_JOB, NOTIFICATION, PRODUCT, SUBSCRIPTION_PLAN,
-    SUBSCRIPTION_PLAN_RENEWAL, WITH_HISTORY,
+    SUBSCRIPTION_PLAN_RENEWAL,
 };
 use crate::sql_types::SqlTimestamp;
 
@@ -62,10 +59,9 @@ impl SqliteUnit<'_> {
         let rows: Vec<VersionRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(|row| row.version(table)).collect()
     }
-}
 
-impl HistoryRepository for SqliteUnit<'_> {
-    fn versions(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
+    /// The versions of an entity, the newest first.
+    pub(crate) fn versions_of(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, id) = place(of)?;
         let query = diesel::sql_query(format!(
             "SELECT {} FROM {name}_history WHERE {key} = ?1 ->> 0
@@ -79,7 +75,8 @@ impl HistoryRepository for SqliteUnit<'_> {
         rows.into_iter().map(|row| row.version(table)).collect()
     }
 
-    fn count(&mut self, of: EntityRef) -> Result<i64, Error> {
+    /// How many versions an entity has.
+    pub(crate) fn number_of_versions(&mut self, of: EntityRef) -> Result<i64, Error> {
         let (TableWithHistory { name, key, .. }, id) = place(of)?;
         let query = diesel::sql_query(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = ?1 ->> 0"))
             .bind::<Text, _>(id);
@@ -87,40 +84,20 @@ impl HistoryRepository for SqliteUnit<'_> {
         Ok(count.number)
     }
 
-    fn as_of(&mut self, of: EntityRef, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
+    /// The version of an entity at a moment.
+    pub(crate) fn version_as_of(&mut self, of: EntityRef, at: DateTime<Utc>) -> Result<Option<Version>, Error> {
         let (_, id) = place(of)?;
         Ok(self.versions_as_of(of, &id, at)?.pop())
     }
 
-    fn licenses_as_of(&mut self, licenses: &[LicenseId], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
+    /// The versions of licenses at a moment.
+    pub(crate) fn license_versions_as_of(
+        &mut self,
+        licenses: &[LicenseId],
+        at: DateTime<Utc>,
+    ) -> Result<Vec<Version>, Error> {
         let Some(&first) = licenses.first() else { return Ok(Vec::new()) };
         let ids = json(licenses)?;
         self.versions_as_of(EntityRef::License(first), &ids, at)
-    }
-
-    fn complete_since(&mut self) -> Result<Option<DateTime<Utc>>, Error> {
-        Ok(self.list(history::complete_since())?.pop())
-    }
-
-    fn set_complete_since(&mut self, moment: DateTime<Utc>) -> Result<(), Error> {
-        self.write(|connection| ExecuteDsl::execute(history::set_complete_since(moment), connection))?;
-        Ok(())
-    }
-
-    fn tables(&mut self) -> Result<Vec<&'static str>, Error> {
-        Ok(WITH_HISTORY.iter().map(|table| table.name).collect())
-    }
-
-    fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {
-        Ok(self.list(history::superseded(part)?)?.pop().unwrap_or_default())
-    }
-
-    fn remove_superseded(&mut self, part: &HistoryPart, last: i64) -> Result<usize, Error> {
-        let statement = history::remove_superseded(part, last)?;
-        self.write(|connection| ExecuteDsl::execute(statement, connection))
-    }
-
-    fn licenses_written_after(&mut self, plan: PlanId, at: DateTime<Utc>) -> Result<Vec<LicenseId>, Error> {
-        self.list(licenses_written_after(plan, at))
     }
 }
