@@ -129,6 +129,9 @@ pub fn every_word_must_be_in_the_email_whatever_the_case(db: &dyn Database) {
     assert_eq!(found(&["amy"]), [5, 6]);
     assert_eq!(found(&["AMY", "Example.ORG"]), [6]);
     assert_eq!(found(&["amy", "bob"]), [0; 0]);
+    let many = ["a", "m", "y", "e", "lee", "@", "ex", "am", "ple", "org"];
+    assert_eq!(found(&many), [6]);
+    assert_eq!(found(&[&many[..], &["bob"][..]].concat()), [0; 0]);
     assert_eq!(found(&["@"]), [3, 4, 5, 6], "a license without an email has no word");
 }
 

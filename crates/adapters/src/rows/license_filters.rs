@@ -13,6 +13,9 @@ const INDEXED_WORD: usize = 3;
 /// How many words of a form the search index is asked for. The others are compared with what it finds.
 const ASKED_WORDS: usize = 8;
 
+/// The most words of a form that SQLite compares one by one.
+const FEW_WORDS: usize = 8;
+
 /// A parameter of a statement.
 #[derive(Debug)]
 pub(crate) enum Bind {
@@ -186,7 +189,15 @@ impl Statement {
                 }
                 self
             }
-            // SQLite refuses a thousand conditions. Unlike LIKE, instr() has no wildcards.
+            // Unlike LIKE, instr() has no wildcards.
+            Dialect::Sqlite if words.len() <= FEW_WORDS => {
+                for (number, word) in words.iter().enumerate() {
+                    self.sql(if number == 0 { "instr(user_email, " } else { " AND instr(user_email, " });
+                    self.bind(Bind::Text(word.clone())).sql(") > 0");
+                }
+                self
+            }
+            // SQLite refuses a thousand conditions. It reads the list of words again for each address.
             Dialect::Sqlite => {
                 let words = serde_json::json!(words).to_string();
                 self.sql("NOT EXISTS (SELECT 1 FROM json_each(").bind(Bind::Text(words));
