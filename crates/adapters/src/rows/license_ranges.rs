@@ -41,7 +41,7 @@ pub(crate) struct Arm {
     pub order: Vec<LicenseOrder>,
 }
 
-/// Licenses of one state that lack a field, and are sorted by the next one.
+/// Licenses of one state that lack a field, and are sorted by the next one or lack that too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lacking {
     pub field: LicenseField,
@@ -201,26 +201,34 @@ impl Arm {
         arms
     }
 
-    /// The field that the arm's licenses lack, though others in their state have it. Of several it is the one that is
-    /// lacked least often.
-    fn lacked(&self) -> Option<LicenseField> {
-        let absent = |field: &LicenseField| self.tests.contains(&(*field, Test::Absent)) && !self.never_has(*field);
-        [LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate].into_iter().find(absent)
+    /// The fields that the arm's licenses lack, though others in their state have them; first the one that is lacked least
+    /// often.
+    fn lacked(&self) -> impl Iterator<Item = LicenseField> {
+        [LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate]
+            .into_iter()
+            .filter(move |field| self.tests.contains(&(*field, Test::Absent)) && !self.never_has(*field))
     }
 
     /// The missing field that the index with this order begins with. All its licenses are equal in it, but Postgres
     /// takes the index only if the field is among those to sort by. The index of a state that never has the field does
     /// not begin with it.
     pub fn leading(&self) -> Option<LicenseField> {
-        self.lacked().filter(|_| self.order.is_empty())
+        self.lacked().next().filter(|_| self.order.is_empty())
     }
 
-    /// How the arm is read if its licenses lack a field and are sorted by another one. Licenses with a given value in some
-    /// field are found by that.
+    /// How the arm is read if its licenses lack a field and are sorted by another one, or lack two. Licenses with a given
+    /// value in some field are found by that.
     pub fn lacking(&self) -> Option<Lacking> {
-        let next = self.order.first()?.field;
-        let by_value = self.tests.iter().any(|(_, test)| matches!(test, Test::Equal(_)));
-        self.lacked().filter(|_| !by_value).map(|field| Lacking { field, next })
+        if self.tests.iter().any(|(_, test)| matches!(test, Test::Equal(_))) {
+            return None;
+        }
+        let mut lacked = self.lacked();
+        let first = lacked.next()?;
+        match self.order.first() {
+            Some(key) => Some(Lacking { field: first, next: key.field }),
+            // The index on the second field begins with the first one.
+            None => lacked.next().map(|field| Lacking { field, next: first }),
+        }
     }
 
     /// All licenses of the arm's state that lack the field, in no order.
@@ -287,13 +295,15 @@ mod tests {
             arms.iter().filter_map(Arm::lacking).map(|lacking| (lacking.field, lacking.next)).collect::<Vec<_>>()
         };
         let all = || Range::of(LicenseStatus::ALL.to_vec());
-        assert_eq!(lacking(all(), &[by(ActivationDate), by(UserEmail)]), [(ActivationDate, UserEmail)]);
-        assert_eq!(lacking(all(), &[by(UserEmail), by(ActivationDate)]), [(UserEmail, ActivationDate)]);
-        assert_eq!(lacking(all(), &[by(LastRemindDate), by(UserEmail)]), [(LastRemindDate, UserEmail); 3]);
+        // The first of revoked licenses are those that lack both fields.
+        assert_eq!(lacking(all(), &[by(ActivationDate), by(UserEmail)]), [(ActivationDate, UserEmail); 2]);
+        let without_address = [(ActivationDate, UserEmail), (UserEmail, ActivationDate)];
+        assert_eq!(lacking(all(), &[by(UserEmail), by(ActivationDate)]), without_address);
+        assert_eq!(lacking(all(), &[by(LastRemindDate), by(UserEmail)]), [(LastRemindDate, UserEmail); 4]);
         assert!(lacking(all(), &[by(LastRemindDate), by(Status)]).is_empty());
         let revoked = Range::of(vec![Revoked]);
         let order = [by(LastRemindDate), by(ActivationDate), by(UserEmail)];
-        let of_revoked = [(ActivationDate, UserEmail), (LastRemindDate, ActivationDate)];
+        let of_revoked = [(ActivationDate, UserEmail), (ActivationDate, UserEmail), (LastRemindDate, ActivationDate)];
         assert_eq!(lacking(revoked.clone(), &order), of_revoked);
         let of_one = revoked.with(UserEmail, Test::Equal(Value::Text("amy@example.com".to_owned())));
         assert!(lacking(of_one, &order).is_empty());

@@ -113,6 +113,43 @@ fn licenses_that_were_never_activated_are_a_range_of_their_own() {
 }
 
 #[test]
+fn what_lacks_two_fields_is_found_by_an_index_on_both() {
+    use LicenseField::{ActivationDate, LastRemindDate, UserEmail};
+
+    let watched = filled();
+    let filter = LicenseFilter { statuses: Some(vec![LicenseStatus::Revoked]), ..LicenseFilter::default() };
+    for (fields, within, across) in [
+        (
+            [UserEmail, ActivationDate],
+            "license_never_activated (subscription_plan_uuid=? AND user_email=?)",
+            "license_of_all_never_activated (user_email=?)",
+        ),
+        (
+            [UserEmail, LastRemindDate],
+            "license_never_reminded (subscription_plan_uuid=? AND status=? AND user_email=?)",
+            "license_of_all_never_reminded (status=? AND user_email=?)",
+        ),
+        (
+            [ActivationDate, LastRemindDate],
+            "license_never_reminded_by_activation (subscription_plan_uuid=? AND status=? AND activation_date=?)",
+            "license_of_all_never_reminded_by_activation (status=? AND activation_date=?)",
+        ),
+    ] {
+        for (plan, range) in [(Some(plan_id(2)), within), (None, across)] {
+            let search = search(plan, CustomerScope::All, filter.clone());
+            for order in [fields, [fields[1], fields[0]]] {
+                let order = order.map(|field| LicenseOrder { field, descending: false });
+                let steps = plans_of(&watched, || {
+                    let limit_offset = LimitOffset { offset: 0, limit: 1 };
+                    watched.store.read(|unit| unit.lookups().list(&search, &order, limit_offset)).unwrap();
+                });
+                assert!(steps.iter().any(|step| step.ends_with(range)), "{search:?} by {order:?}: {steps:#?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_lacks_a_field_is_found_by_an_index_that_has_nothing_else() {
     use LicenseField::{ActivationDate, LastRemindDate, UserEmail};
 
