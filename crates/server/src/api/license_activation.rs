@@ -5,14 +5,14 @@ use std::pin::Pin;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
-use license_manager_domain::{ActivationKey, Entity, Error};
+use license_manager_domain::{ActivationKey, Entity, Error, LicenseManager};
 
 use crate::api::views::LearnerLicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Caller, Listing};
 use crate::http::body::Guarded;
-use crate::http::{ApiError, ApiResult, Query, Response, blocking, reading};
+use crate::http::{ApiError, ApiResult, Query, Response, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
-use crate::state::{AppState, State};
+use crate::state::State;
 
 /// Activates the license with this key, if it is assigned to the caller.
 ///
@@ -54,15 +54,19 @@ impl FromRequest for OfKey {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = ApiResult<Self>>>>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let caller = Caller::from_request(request, payload);
-        let (state, query) = (AppState::of(request), Query::of(request));
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
         Box::pin(async move {
-            let caller = caller.await?;
-            let (state, key) = (state?, query.uuid("activation_key")?.map(ActivationKey));
+            let key = Query::of(&request).uuid("activation_key");
+            let named = key.as_ref().ok().copied().flatten().map(ActivationKey);
+            let look_up = move |manager: &LicenseManager, _: &Caller| match named {
+                Some(key) => manager.customer_of_activation_key(key),
+                None => Ok(None),
+            };
+            let (caller, customer) = Caller::looked_up_with(&request, look_up).await?;
+            let key = key?.map(ActivationKey);
             let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
-            let customer = reading(move || Ok(state.manager.customer_of_activation_key(key)?)).await?;
-            let customer = customer.ok_or(Error::NotFound(Entity::License))?;
+            let customer = customer?.ok_or(Error::NotFound(Entity::License))?;
             let access = Listing::<AdminOrLearner>::of(caller)?;
             access.check(Some(customer), Entity::License)?;
             Ok(Self { caller: access.caller, key })

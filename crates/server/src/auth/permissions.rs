@@ -23,7 +23,9 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::permissions::{Action, HeldRole, Rights, Role};
 use license_manager_domain::ports::{CustomerScope, Person, StoreExt, User};
-use license_manager_domain::{Actor, AgreementId, CustomerId, Email, Entity, Error, LicenseId, LmsUserId, PlanId};
+use license_manager_domain::{
+    Actor, AgreementId, CustomerId, Email, Entity, Error, LicenseId, LicenseManager, LmsUserId, PlanId,
+};
 use uuid::Uuid;
 
 use crate::auth::identity;
@@ -122,16 +124,32 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move {
-            let state = AppState::of(&request)?;
-            let token = identity::token(&request)?;
-            let looking = state.clone();
-            let (caller, news) = reading(move || recognize(&looking, token)).await?;
-            if let Some(news) = news {
-                news.remember(&state, Access::of(request.method())).await?;
-            }
-            Ok(caller)
-        })
+        Box::pin(async move { Ok(Caller::looked_up_with(&request, |_, _| ()).await?.0) })
+    }
+}
+
+impl Caller {
+    /// The caller, and what else their permission depends on, in one turn at the database and on one thread.
+    ///
+    /// # Errors
+    /// 401 without a valid token; 503 if the turn does not come.
+    pub async fn looked_up_with<T: Send + 'static>(
+        request: &HttpRequest,
+        look_up: impl FnOnce(&LicenseManager, &Caller) -> T + Send + 'static,
+    ) -> Result<(Self, T), ApiError> {
+        let state = AppState::of(request)?;
+        let token = identity::token(request)?;
+        let looking = state.clone();
+        let looked_up = reading(move || {
+            let (caller, news) = recognize(&looking, token)?;
+            let found = look_up(&looking.manager, &caller);
+            Ok((caller, news, found))
+        });
+        let (caller, news, found) = looked_up.await?;
+        if let Some(news) = news {
+            news.remember(&state, Access::of(request.method())).await?;
+        }
+        Ok((caller, found))
     }
 }
 
@@ -209,13 +227,12 @@ impl<P: Permission> FromRequest for OfPlan<P> {
     type Error = ApiError;
     type Future = Extraction<Self>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let listing = Listing::<P>::from_request(request, payload);
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let listing = listing.await?;
-            let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-            Self::checked(listing, plan, AppState::of(&request)?).await
+            let find = |manager: &LicenseManager, plan| manager.customer_of_plan(PlanId(plan));
+            let (listing, plan) = Listing::<P>::of_entity(&request, "subscription_uuid", Entity::Plan, find).await?;
+            Ok(Self { caller: listing.caller, plan: PlanId(plan), permission: PhantomData })
         })
     }
 }
@@ -246,16 +263,13 @@ impl<P: Permission> FromRequest for OfAgreement<P> {
     type Error = ApiError;
     type Future = Extraction<Self>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let listing = Listing::<P>::from_request(request, payload);
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let listing = listing.await?;
-            let agreement = AgreementId(path_uuid(&request, "customer_agreement_uuid")?);
-            let state = AppState::of(&request)?;
-            let customer = reading(move || Ok(state.manager.customer_of_agreement(agreement)?)).await?;
-            listing.check(customer, Entity::Agreement)?;
-            Ok(Self { caller: listing.caller, agreement, permission: PhantomData })
+            let find = |manager: &LicenseManager, agreement| manager.customer_of_agreement(AgreementId(agreement));
+            let (listing, agreement) =
+                Listing::<P>::of_entity(&request, "customer_agreement_uuid", Entity::Agreement, find).await?;
+            Ok(Self { caller: listing.caller, agreement: AgreementId(agreement), permission: PhantomData })
         })
     }
 }
@@ -268,6 +282,26 @@ impl<P: Permission> Listing<P> {
     pub fn of(caller: Caller) -> Result<Self, ApiError> {
         let scope = caller.scope(P::ACTION).ok_or_else(ApiError::forbidden)?;
         Ok(Self { caller, scope, permission: PhantomData })
+    }
+
+    /// A caller who may do `P` for the customer of the entity whose id is in the path under this name, and the id.
+    async fn of_entity(
+        request: &HttpRequest,
+        name: &str,
+        entity: Entity,
+        customer_of: impl FnOnce(&LicenseManager, Uuid) -> Result<Option<CustomerId>, Error> + Send + 'static,
+    ) -> Result<(Self, Uuid), ApiError> {
+        let id = path_uuid(request, name);
+        let named = id.as_ref().ok().copied();
+        let look_up = move |manager: &LicenseManager, caller: &Caller| match named {
+            Some(id) if caller.scope(P::ACTION).is_some() => customer_of(manager, id),
+            _ => Ok(None),
+        };
+        let (caller, customer) = Caller::looked_up_with(request, look_up).await?;
+        let listing = Self::of(caller)?;
+        let id = id?;
+        listing.check(customer?, entity)?;
+        Ok((listing, id))
     }
 
     /// Refuses customers outside the scope. Only superusers get 404 for a missing entity; others get 403, so that they
