@@ -180,6 +180,24 @@ pub fn agreements_of_several_customers_are_renamed_at_once(db: &dyn Database) {
     assert_eq!(find(1), Some(renamed(1, "one")), "all or none");
 }
 
+/// A plan may be read together with its agreement. What is written of the agreement after that is not hidden by it.
+pub fn an_agreement_is_found_as_it_was_written_last_after_its_plan_was_read(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    save(&*store, &elaborate(1)).unwrap();
+    let renamed = CustomerAgreement { customer_name: Some("New".to_owned()), ..elaborate(1) };
+    let found = store.write(|unit| {
+        unit.plans().find(plan_id(1))?;
+        let before = unit.agreements().find(agreement_id(1))?;
+        unit.plans().find(plan_id(1))?;
+        let other = unit.agreements().find(agreement_id(2))?;
+        unit.plans().find(plan_id(1))?;
+        unit.agreements().save(&renamed, &change(1))?;
+        Ok([before, other, unit.agreements().find(agreement_id(1))?])
+    });
+    assert_eq!(found, Ok([Some(elaborate(1)), Some(agreement(2)), Some(renamed)]));
+}
+
 /// Pages neither repeat nor miss an agreement.
 pub fn agreements_are_listed_in_the_order_of_their_ids_part_by_part(db: &dyn Database) {
     let store = db.store();

@@ -24,7 +24,7 @@ use crate::prepared::prepared;
 use crate::rows::license_filters::Plans;
 use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{
-    CountedRow, Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, counted, held_by, license_with_plan, licenses,
+    CountedRow, Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, counted, held_by, licenses, licenses_and_agreement,
     licenses_with_plans,
 };
 use crate::rows::shared::following;
@@ -140,7 +140,9 @@ impl LicenseRepository for PostgresUnit<'_> {
         }
         let query = licenses_with_plans().filter(keyed);
         let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
-        rows.into_iter().map(license_with_plan).collect()
+        let (found, agreement) = licenses_and_agreement(rows)?;
+        self.keep_beside(agreement);
+        Ok(found)
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {

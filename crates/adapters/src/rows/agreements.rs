@@ -162,6 +162,9 @@ macro_rules! matching {
 for_both_databases! {
     impl AgreementRepository for Unit {
         fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
+            if let Some(agreement) = self.take_beside(id) {
+                return Ok(Some(agreement));
+            }
             let query = agreements().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));
             let found = self.read(|connection| query.first::<AgreementWithMessage>(connection).optional())?;
             found.map(agreement).transpose()

@@ -8,17 +8,19 @@ use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::ports::{DeletedLicense, Person};
 use license_manager_domain::{
-    ActivationKey, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
-    PlanDetails, PlanId,
+    ActivationKey, CustomerAgreement, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId, LicenseStatus,
+    LmsUserId, PlanDetails, PlanId,
 };
 use uuid::Uuid;
 
 use crate::backends::{Pg, Sqlite};
+use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
 use crate::rows::renewals::{leading, renewed};
 use crate::rows::shared::{IdRow, SharedQuery};
 use crate::schema::{
-    customer_agreement, license, plan_type, product, subscription_plan, subscription_plan_renewal as renewal,
+    customer_agreement, expiration_message, license, plan_type, product, subscription_plan,
+    subscription_plan_renewal as renewal,
 };
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -102,14 +104,16 @@ pub(crate) struct EmailRow {
     pub email: String,
 }
 
-/// A license with its plan.
-pub(crate) type LicenseWithPlanRow = (LicenseRow, PlanDetailsRow);
+/// A license with its plan and the agreement.
+pub(crate) type LicenseWithPlanRow = (LicenseRow, PlanDetailsRow, AgreementWithMessage);
 
 /// Licenses with their plans, as [`LicenseWithPlanRow`], in the order of their ids.
 #[auto_type(no_type_alias)]
 pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
     let license: AsSelect<LicenseRow, DB> = LicenseRow::as_select();
     let plan: AsSelect<PlanRow, DB> = PlanRow::as_select();
+    let agreement: AsSelect<AgreementRow, DB> = AgreementRow::as_select();
+    let message: AsSelect<Option<MessageRow>, DB> = Option::<MessageRow>::as_select();
     let processed = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed);
     let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
     let following = (
@@ -122,6 +126,7 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
         .eq(subscription_plan::uuid.nullable())
         .and(leading.field(renewal::processed));
     let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
+    let of_agreement = expiration_message::customer_agreement_uuid.eq(customer_agreement::uuid);
     license::table
         .inner_join(
             subscription_plan::table
@@ -131,6 +136,7 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
         .left_join(renewal::table.on(processed))
         .left_join(renewed.on(renewed_plan))
         .left_join(leading.on(leads_here))
+        .left_join(expiration_message::table.on(of_agreement))
         .order(license::uuid)
         .select((
             license,
@@ -141,11 +147,27 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
                 following.nullable(),
                 prior.nullable(),
             ),
+            (agreement, message),
         ))
 }
 
-pub(crate) fn license_with_plan((license, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
+pub(crate) fn license_with_plan((license, plan, _): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
     Ok((license.try_into()?, plan_details(plan)?))
+}
+
+/// Licenses with their plans, and the agreement of the first one.
+pub(crate) fn licenses_and_agreement(
+    rows: Vec<LicenseWithPlanRow>,
+) -> Result<(Vec<(License, PlanDetails)>, Option<CustomerAgreement>), Error> {
+    let mut found = Vec::with_capacity(rows.len());
+    let mut of_first = None;
+    for (license, plan, of_plan) in rows {
+        if of_first.is_none() {
+            of_first = Some(agreement(of_plan)?);
+        }
+        found.push((License::try_from(license)?, plan_details(plan)?));
+    }
+    Ok((found, of_first))
 }
 
 /// The licenses of a person. An unknown address or LMS user id is NULL, which equals nothing.

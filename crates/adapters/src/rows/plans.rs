@@ -13,12 +13,14 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
+use super::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
 use super::renewals::{leading, renewed};
 use super::shared::{NumberRow, for_both_databases};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::schema::{
-    SUBSCRIPTION_PLAN, customer_agreement, plan_type, product, subscription_plan, subscription_plan_renewal as renewal,
+    SUBSCRIPTION_PLAN, customer_agreement, expiration_message, plan_type, product, subscription_plan,
+    subscription_plan_renewal as renewal,
 };
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -106,6 +108,9 @@ impl From<PlanRow> for SubscriptionPlan {
 /// follows, as [`PriorRow`].
 pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String, Option<FollowingRow>, Option<PriorRow>);
 
+/// A plan with its agreement.
+pub(crate) type PlanWithAgreementRow = (PlanDetailsRow, AgreementWithMessage);
+
 /// Id and start of the plan that follows, and which licenses it takes.
 pub(crate) type FollowingRow = (Uuid, DateTime<Utc>, String);
 
@@ -140,6 +145,44 @@ pub(crate) fn plans<DB: Backend>() -> _ {
             plan_type::label,
             following.nullable(),
             prior.nullable(),
+        ))
+}
+
+/// Plans as [`plans`] has them, each with its agreement, as [`AgreementWithMessage`].
+#[auto_type(no_type_alias)]
+pub(crate) fn plans_with_agreements<DB: Backend>() -> _ {
+    let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
+    let agreement: AsSelect<AgreementRow, DB> = AgreementRow::as_select();
+    let message: AsSelect<Option<MessageRow>, DB> = Option::<MessageRow>::as_select();
+    let processed = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed);
+    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
+    let following = (
+        renewed.field(subscription_plan::uuid),
+        renewed.field(subscription_plan::start_date),
+        renewal::license_types_to_copy,
+    );
+    let leads_here = leading
+        .field(renewal::renewed_subscription_plan_uuid)
+        .eq(subscription_plan::uuid.nullable())
+        .and(leading.field(renewal::processed));
+    let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
+    let of_agreement = expiration_message::customer_agreement_uuid.eq(customer_agreement::uuid);
+    subscription_plan::table
+        .inner_join(customer_agreement::table)
+        .inner_join(product::table.inner_join(plan_type::table))
+        .left_join(renewal::table.on(processed))
+        .left_join(renewed.on(renewed_plan))
+        .left_join(leading.on(leads_here))
+        .left_join(expiration_message::table.on(of_agreement))
+        .select((
+            (
+                row,
+                customer_agreement::enterprise_customer_uuid,
+                plan_type::label,
+                following.nullable(),
+                prior.nullable(),
+            ),
+            (agreement, message),
         ))
 }
 
@@ -190,9 +233,11 @@ macro_rules! matching {
 for_both_databases! {
     impl PlanRepository for Unit {
         fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
-            let query = plans().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
-            let found = self.read(|connection| query.first::<PlanDetailsRow>(connection).optional())?;
-            found.map(plan_details).transpose()
+            let query = plans_with_agreements().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
+            let found = self.read(|connection| query.first::<PlanWithAgreementRow>(connection).optional())?;
+            let Some((plan, of_plan)) = found else { return Ok(None) };
+            self.keep_beside(Some(agreement(of_plan)?));
+            plan_details(plan).map(Some)
         }
 
         fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {

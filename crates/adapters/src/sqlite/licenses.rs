@@ -23,7 +23,7 @@ use crate::prepared::prepared;
 use crate::rows::license_filters::Plans;
 use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{
-    CountedRow, Doomed, LicenseRow, LicenseWithPlanRow, counted, held_by, license_with_plan, licenses,
+    CountedRow, Doomed, LicenseRow, LicenseWithPlanRow, counted, held_by, licenses, licenses_and_agreement,
     licenses_with_plans,
 };
 use crate::rows::shared::following;
@@ -110,7 +110,9 @@ impl LicenseRepository for SqliteUnit<'_> {
         let rows: Vec<LicenseWithPlanRow> = self.read(|connection| {
             licenses_with_plans().filter(license::activation_key.eq(SqlUuid(key.0))).load(connection)
         })?;
-        rows.into_iter().map(license_with_plan).collect()
+        let (found, agreement) = licenses_and_agreement(rows)?;
+        self.keep_beside(agreement);
+        Ok(found)
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {

@@ -2,7 +2,7 @@
 
 use diesel::query_dsl::LoadQuery;
 use diesel::{QueryResult, SqliteConnection};
-use license_manager_domain::Error;
+use license_manager_domain::{AgreementId, CustomerAgreement, Error};
 
 use super::error::storage_error;
 
@@ -10,18 +10,31 @@ use super::error::storage_error;
 pub(crate) struct SqliteUnit<'c> {
     conn: &'c mut SqliteConnection,
     writes: bool,
+    /// The agreement that the last statement has read with a plan.
+    beside: Option<CustomerAgreement>,
 }
 
 impl<'c> SqliteUnit<'c> {
     /// A unit that only reads.
     pub(super) fn reader(conn: &'c mut SqliteConnection) -> Self {
-        Self { conn, writes: false }
+        Self { conn, writes: false, beside: None }
     }
 
     /// A unit that reads and writes in the connection's transaction. No other connection writes meanwhile, so it needs
     /// no locks.
     pub(super) fn writer(conn: &'c mut SqliteConnection) -> Self {
-        Self { conn, writes: true }
+        Self { conn, writes: true, beside: None }
+    }
+
+    /// Keeps the agreement that a statement has read with a plan, until the next statement. Use cases that read a plan
+    /// mostly read its agreement next.
+    pub(crate) fn keep_beside(&mut self, agreement: Option<CustomerAgreement>) {
+        self.beside = agreement;
+    }
+
+    /// This agreement, if the last statement has read it with a plan.
+    pub(crate) fn take_beside(&mut self, id: AgreementId) -> Option<CustomerAgreement> {
+        self.beside.take_if(|agreement| agreement.id == id)
     }
 
     /// Runs a statement that reads.
@@ -29,6 +42,7 @@ impl<'c> SqliteUnit<'c> {
         &mut self,
         statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, Error> {
+        self.beside = None;
         statement(self.conn).map_err(storage_error)
     }
 

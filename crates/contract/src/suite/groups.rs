@@ -39,6 +39,7 @@ macro_rules! contract_suite_group {
             a_customer_has_one_agreement
             a_slug_names_one_customer
             agreements_of_several_customers_are_renamed_at_once
+            an_agreement_is_found_as_it_was_written_last_after_its_plan_was_read
             agreements_are_listed_in_the_order_of_their_ids_part_by_part
             agreements_are_filtered
         });
