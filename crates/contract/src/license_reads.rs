@@ -345,8 +345,8 @@ pub fn an_activation_key_finds_licenses_with_their_plans(db: &dyn Database) {
         "a renewal carries the key on"
     );
     assert_eq!(find(9), []);
-    let locked = store.write(|unit| unit.licenses().find_by_activation_key(key(3))).unwrap();
-    assert_eq!(locked[0].0, assigned(3, 1, "bob@example.com"));
+    let found = store.write(|unit| unit.licenses().find_by_activation_key(key(3))).unwrap();
+    assert_eq!(found[0].0, assigned(3, 1, "bob@example.com"));
 }
 
 /// What concerns a person reaches all their licenses, and nobody changes them meanwhile.

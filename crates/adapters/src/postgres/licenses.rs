@@ -131,14 +131,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let keyed = license::activation_key.eq(SqlUuid(key.0));
-        if self.mode == Mode::Write {
-            // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the
-            // former plans.
-            let query = license::table.select(license::uuid).filter(keyed).order(license::uuid).for_no_key_update();
-            self.write(|connection| query.load::<Uuid>(connection))?;
-        }
-        let query = licenses_with_plans().filter(keyed);
+        let query = licenses_with_plans().filter(license::activation_key.eq(SqlUuid(key.0)));
         let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
         let (found, agreement) = licenses_and_agreement(rows)?;
         self.keep_beside(agreement);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::model::{Job, JobKind};
-use license_manager_domain::ports::{StoreExt, UnitOfWork};
+use license_manager_domain::ports::{Person, StoreExt, UnitOfWork};
 use license_manager_domain::queue::{Claim, Lease, Queue};
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -127,8 +127,15 @@ fn waiting_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
     provision(&store, 1);
     let license = store.write(|unit| hand_out(unit, 0..1)).unwrap().remove(0);
     let (key, other) = (license.columns().activation_key.unwrap(), another_plan(&store));
+    let holder = Person { email: license.holder_email().cloned(), lms_user_id: None };
     let moved = format!("UPDATE license SET subscription_plan_uuid = '{other}' WHERE uuid = '{}'", license.id);
-    let found = beside(&database, &moved, || store.write(|unit| unit.licenses().find_by_activation_key(key)).unwrap());
+    let found = beside(&database, &moved, || {
+        let found = store.write(|unit| {
+            unit.licenses().lock_all_by_person(&holder)?;
+            unit.licenses().find_by_activation_key(key)
+        });
+        found.unwrap()
+    });
     let found: Vec<_> = found.iter().map(|(license, details)| (license.id, license.plan, details.plan.id)).collect();
     assert_eq!(found, [(license.id, other, other)]);
 }

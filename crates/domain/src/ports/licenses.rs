@@ -146,8 +146,8 @@ pub trait LicenseRepository {
         not_provided!("licenses.find_by_email", plan, email)
     }
 
-    /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks the licenses in
-    /// a writing unit of work.
+    /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks nothing: who
+    /// activates one has locked its holder's licenses by [`LicenseRepository::lock_all_by_person`].
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         not_provided!("licenses.find_by_activation_key", key)
     }

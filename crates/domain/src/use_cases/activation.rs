@@ -35,13 +35,13 @@ impl LicenseManager {
             lock_person(unit, person)?;
             // One statement locks all licenses that are written here, in the usual order.
             let held = unit.licenses().lock_all_by_person(person)?;
+            let is_locked = |license: &License| held.iter().any(|own| own.id == license.id);
             let (license, details) = unit
                 .licenses()
                 .find_by_activation_key(key)?
                 .into_iter()
-                .filter(|(license, details)| {
-                    is_for(license, person) && details.plan.is_active && details.plan.is_current(now)
-                })
+                .filter(|(license, _)| is_for(license, person) && is_locked(license))
+                .filter(|(_, details)| details.plan.is_active && details.plan.is_current(now))
                 .min_by_key(|(license, _)| precedence(license))
                 .ok_or(Error::NotFound(Entity::License))?;
             let agreement = find_agreement(unit, details.plan.agreement)?;
