@@ -28,7 +28,7 @@ use crate::rows::licenses::{
     licenses_with_plans,
 };
 use crate::rows::shared::following;
-use crate::schema::{license, license_source, seat_change, subscription_plan};
+use crate::schema::{LICENSE, license, license_source, seat_change, subscription_plan};
 use crate::sql_types::SqlUuid;
 
 // Literals instead of parameters: Postgres uses a partial index only if the statement has the index's condition.
@@ -191,7 +191,18 @@ impl LicenseRepository for PostgresUnit<'_> {
         if emails.is_empty() {
             return Ok(Vec::new());
         }
-        let query = sql_query(LIVE_OF_EMAILS).bind::<SqlUuid, _>(plan.0).bind::<Array<Text>, _>(texts(emails));
+        let texts = texts(emails);
+        if let [email] = texts.as_slice() {
+            // Without an array, Postgres plans it once for a connection; see `bulk::save_one`.
+            let query = license::table
+                .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+                .filter(license::user_email.eq(*email))
+                .filter(Live::new(license::status))
+                .select(license::user_email);
+            let holder: Vec<Option<String>> = self.read(|connection| query.load(connection))?;
+            return Ok(holder.into_iter().flatten().map(Email::from_storage).collect());
+        }
+        let query = sql_query(LIVE_OF_EMAILS).bind::<SqlUuid, _>(plan.0).bind::<Array<Text>, _>(texts);
         let holders = self.read(|connection| prepared(query).load::<EmailRow>(connection))?;
         Ok(holders.into_iter().map(|holder| Email::from_storage(holder.email)).collect())
     }
@@ -247,15 +258,20 @@ impl LicenseRepository for PostgresUnit<'_> {
         if number <= 0 {
             return Ok(Vec::new());
         }
-        let query = license::table
-            .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
-            .filter(Unassigned::new(license::status))
-            .order(license::uuid)
-            .limit(number)
-            .for_no_key_update()
-            .skip_locked();
-        let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
+        let rows = match number {
+            1 => self.claim_one(plan)?,
+            _ => {
+                let query = license::table
+                    .select(LicenseRow::as_select())
+                    .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
+                    .filter(Unassigned::new(license::status))
+                    .order(license::uuid)
+                    .limit(number)
+                    .for_no_key_update()
+                    .skip_locked();
+                self.write(|connection| query.load::<LicenseRow>(connection))?
+            }
+        };
         if (rows.len() as i64) < number && !self.exhausted.contains(&plan) {
             // The unit of work runs again and locks them first. Then it knows whether others have locked the rest, or
             // there is none.
@@ -319,6 +335,20 @@ impl LicenseRepository for PostgresUnit<'_> {
 }
 
 impl PostgresUnit<'_> {
+    /// Locks an unassigned license of the plan that nobody else has locked. The limit is no parameter: Postgres expects a
+    /// tenth of all rows then, so it would plan the statement anew each time.
+    fn claim_one(&mut self, plan: PlanId) -> Result<Vec<LicenseRow>, Error> {
+        let query = sql_query(format!(
+            "SELECT {} FROM license
+             WHERE subscription_plan_uuid = $1 AND status = 'unassigned'
+             ORDER BY uuid LIMIT 1
+             FOR NO KEY UPDATE SKIP LOCKED",
+            LICENSE.column_names()
+        ))
+        .bind::<SqlUuid, _>(plan.0);
+        self.write(|connection| prepared(query).load(connection))
+    }
+
     /// Locks unassigned licenses, and waits for those that others have locked. Runs before the work, so that the wait
     /// does not outdate what the work has read. All units that wait here lock in the same order, so they cannot
     /// deadlock.

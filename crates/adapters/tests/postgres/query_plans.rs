@@ -5,13 +5,13 @@
 use std::sync::mpsc;
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::ports::{Person, Retiree, StoreExt};
 use license_manager_domain::*;
 
 use crate::support::PostgresDatabase;
-use crate::{AGREEMENT, PLAN, email, hand_out, provision};
+use crate::{AGREEMENT, PLAN, change, email, hand_out, provision};
 
 #[derive(QueryableByName)]
 struct Line {
@@ -19,8 +19,14 @@ struct Line {
     text: String,
 }
 
-/// The query plan of the last statement of `work`, transaction control aside, with parameters of these types.
-pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore)) -> String {
+#[derive(QueryableByName)]
+struct Planned {
+    #[diesel(sql_type = BigInt)]
+    generic_plans: i64,
+}
+
+/// A database with a large plan, and the last statement of `work` on it, transaction control aside.
+fn observed(analyzed: bool, work: impl Fn(&PostgresStore)) -> (PostgresDatabase, String) {
     let database = PostgresDatabase::create();
     let (statements, told) = mpsc::channel();
     let statements = std::sync::Mutex::new(statements);
@@ -37,8 +43,12 @@ pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore))
     told.try_iter().for_each(drop);
     work(&store);
     let statement = told.try_iter().filter(|statement| !["BEGIN", "COMMIT"].contains(&statement.as_str())).last();
-    let statement = statement.expect("the work ran a statement");
+    (database, statement.expect("the work ran a statement"))
+}
 
+/// The query plan of the last statement of `work`, transaction control aside, with parameters of these types.
+pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore)) -> String {
+    let (database, statement) = observed(analyzed, work);
     let mut connection = database.connection();
     let nulls = vec!["NULL"; types.len()].join(", ");
     for command in [
@@ -52,6 +62,50 @@ pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore))
     lines.into_iter().map(|line| line.text + "\n").collect()
 }
 
+/// Checks that Postgres soon keeps its plan for the last statement of `work`. The parameters are types with values.
+#[track_caller]
+fn assert_is_planned_once(parameters: &[(&str, &str)], work: impl Fn(&PostgresStore)) {
+    let (database, statement) = observed(true, work);
+    let (types, values): (Vec<&str>, Vec<&str>) = parameters.iter().copied().unzip();
+    let mut connection = database.connection();
+    let prepare = format!("PREPARE observed ({}) AS {statement}", types.join(", "));
+    diesel::sql_query(prepare).execute(&mut connection).unwrap();
+    // It is planned for its values five times. After that, only if that is cheaper, planning included.
+    for _ in 0..10 {
+        let explain = format!("EXPLAIN EXECUTE observed ({})", values.join(", "));
+        let _: Vec<Line> = diesel::sql_query(explain).load(&mut connection).unwrap();
+    }
+    let planned: Planned =
+        diesel::sql_query("SELECT generic_plans FROM pg_prepared_statements WHERE name = 'observed'")
+            .get_result(&mut connection)
+            .unwrap();
+    assert!(planned.generic_plans > 0, "{statement}");
+}
+
+#[test]
+fn what_one_assignment_runs_is_not_planned_each_time() {
+    let plan = format!("'{PLAN}'");
+    let address = format!("'{}'", email(7).as_str());
+    assert_is_planned_once(&[("uuid", &plan), ("text", &address)], |store| {
+        assert_eq!(store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7)])), Ok(vec![email(7)]));
+    });
+    assert_is_planned_once(&[("uuid", &plan)], |store| {
+        assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 1)).unwrap().len(), 1);
+    });
+    let types = "uuid uuid text text bigint uuid timestamptz timestamptz timestamptz timestamptz uuid boolean timestamptz \
+                 timestamptz uuid timestamptz text text";
+    let mut parameters: Vec<(&str, &str)> = types.split(' ').map(|name| (name, "NULL")).collect();
+    // The license. The other values are no conditions.
+    parameters[0].1 = &plan;
+    assert_is_planned_once(&parameters, |store| {
+        let saved = store.write(|unit| {
+            let claimed = unit.licenses().claim_unassigned(PLAN, 1)?;
+            unit.licenses().save(&claimed, &change())
+        });
+        saved.unwrap();
+    });
+}
+
 fn assert_looks_up_each_address(plan: &str) {
     let lookup = "Index Cond: ((subscription_plan_uuid = $1) AND (user_email = wanted.email))";
     assert!(plan.contains("license_one_live_per_email") && plan.contains(lookup), "{plan}");
@@ -61,9 +115,14 @@ fn assert_looks_up_each_address(plan: &str) {
 fn holders_are_found_by_an_index_with_and_without_statistics() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["uuid", "text[]"], |store| {
-            assert_eq!(store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7)])), Ok(vec![email(7)]));
+            let held = store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7), email(8)]));
+            assert_eq!(held.map(|held| held.len()), Ok(2));
         });
         assert_looks_up_each_address(&plan);
+        let plan = query_plan(analyzed, &["uuid", "text"], |store| {
+            assert_eq!(store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7)])), Ok(vec![email(7)]));
+        });
+        assert!(plan.contains("license_one_live_per_email") || plan.contains("license_by_email"), "{plan}");
         let plan = query_plan(analyzed, &["uuid", "text[]"], |store| {
             let locked = store.write(|unit| unit.licenses().lock_live_by_emails(PLAN, &[email(7), email(7)]));
             assert_eq!(locked.unwrap().len(), 1);
@@ -101,6 +160,10 @@ fn a_claim_reads_no_more_than_it_takes() {
             assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 3)).unwrap().len(), 3);
         });
         assert!(plan.contains("license_unassigned") && !plan.contains("Sort"), "{plan}");
+        let plan = query_plan(analyzed, &["uuid"], |store| {
+            assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 1)).unwrap().len(), 1);
+        });
+        assert!(plan.contains("unassigned") && !plan.contains("Sort"), "{plan}");
     }
 }
 

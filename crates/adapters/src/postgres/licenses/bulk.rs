@@ -123,6 +123,9 @@ pub(super) fn add(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &Ch
 }
 
 pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &Change) -> Result<(), Error> {
+    if let [license] = licenses {
+        return save_one(unit, license, change);
+    }
     write(
         unit,
         "UPDATE license SET
@@ -150,6 +153,48 @@ pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &C
         licenses,
         change,
     )
+}
+
+/// As [`save`] for one license, with a parameter for each column. Postgres expects ten rows of an array, so it would take
+/// one license for cheaper than its plan for any number, and plan the statement with arrays anew each time.
+fn save_one(unit: &mut PostgresUnit<'_>, license: &License, change: &Change) -> Result<(), Error> {
+    let columns = license.columns();
+    let statement = diesel::sql_query(
+        "UPDATE license SET
+             subscription_plan_uuid = $2,
+             status = $3,
+             user_email = $4,
+             lms_user_id = $5,
+             activation_key = $6,
+             assigned_date = $7,
+             activation_date = $8,
+             last_remind_date = $9,
+             revoked_date = $10,
+             renewed_to_uuid = $11,
+             auto_applied = $12,
+             created = $13,
+             modified = $14,
+             renewed_from_uuid = $15
+         WHERE uuid = $1
+         RETURNING license.*",
+    )
+    .bind::<SqlUuid, _>(license.id.0)
+    .bind::<SqlUuid, _>(license.plan.0)
+    .bind::<Text, _>(columns.status.as_str())
+    .bind::<Nullable<Text>, _>(columns.user_email.map(String::from))
+    .bind::<Nullable<BigInt>, _>(columns.lms_user_id.map(|id| id.0))
+    .bind::<Nullable<SqlUuid>, _>(columns.activation_key.map(|key| key.0))
+    .bind::<Nullable<SqlTimestamp>, _>(columns.assigned_date)
+    .bind::<Nullable<SqlTimestamp>, _>(columns.activation_date)
+    .bind::<Nullable<SqlTimestamp>, _>(columns.last_remind_date)
+    .bind::<Nullable<SqlTimestamp>, _>(columns.revoked_date)
+    .bind::<Nullable<SqlUuid>, _>(license.renewed_to.map(|id| id.0))
+    .bind::<Nullable<Bool>, _>(license.auto_applied)
+    .bind::<SqlTimestamp, _>(license.created)
+    .bind::<SqlTimestamp, _>(license.modified)
+    .bind::<Nullable<SqlUuid>, _>(license.renewed_from.map(|id| id.0));
+    let statement = with_history(statement, &LICENSE, Kind::Changed, change);
+    unit.write_rows(1, "licenses", |connection| statement.execute(connection))
 }
 
 /// Runs a statement with the columns of the licenses as parameters, in the order of the table.
