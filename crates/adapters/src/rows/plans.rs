@@ -285,11 +285,15 @@ for_both_databases! {
             if agreements.is_empty() {
                 return Ok(Vec::new());
             }
+            let plans = plans().order((subscription_plan::start_date.desc(), subscription_plan::uuid));
+            if let [agreement] = agreements {
+                // Of an array, Postgres expects ten agreements: it would plan the statement anew for each customer.
+                let query = plans.filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
+                return all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?);
+            }
             let of_agreements =
                 one_of(subscription_plan::customer_agreement_uuid, agreements.iter().map(|agreement| agreement.0));
-            let query = plans()
-                .filter(of_agreements)
-                .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
+            let query = plans.filter(of_agreements);
             all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
         }
 

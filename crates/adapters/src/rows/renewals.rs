@@ -242,8 +242,7 @@ for_both_databases! {
             if agreements.is_empty() {
                 return Ok(Vec::new());
             }
-            let query = with_plans()
-                .filter(one_of(prior.field(customer_agreement_uuid), agreements.iter().map(|agreement| agreement.0)))
+            let links = with_plans()
                 .order(renewal::id)
                 .select((
                     renewal::id,
@@ -253,7 +252,18 @@ for_both_databases! {
                     prior.fields((uuid, customer_agreement_uuid, start_date)),
                     renewed.fields((uuid, start_date, expiration_date)).nullable(),
                 ));
-            let rows = self.read(|connection| query.load::<RenewalLinkRow>(connection))?;
+            let rows = match agreements {
+                // For the same reason as the plans of an agreement.
+                [agreement] => {
+                    let query = links.filter(prior.field(customer_agreement_uuid).eq(SqlUuid(agreement.0)));
+                    self.read(|connection| query.load::<RenewalLinkRow>(connection))?
+                }
+                _ => {
+                    let agreements = agreements.iter().map(|agreement| agreement.0);
+                    let query = links.filter(one_of(prior.field(customer_agreement_uuid), agreements));
+                    self.read(|connection| query.load::<RenewalLinkRow>(connection))?
+                }
+            };
             Ok(rows.into_iter().map(renewal_link).collect())
         }
 
