@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::{AUDIENCE, Client, ISSUER, Person, Request, SECRET, poll};
+use crate::{AUDIENCE, Client, ISSUER, PATIENCE, Person, Request, SECRET, poll};
 
 /// The time limit of a start, with all migrations.
 const START: Duration = Duration::from_secs(60);
@@ -268,6 +268,19 @@ impl Ran {
         let status = process.wait().expect("the process is gone");
         assert!(status.success() || status.code().is_none(), "{status}");
         !status.success()
+    }
+
+    /// Runs a command on a database without a server, and kills it when it is time. Panics if it ends before.
+    pub fn killed_when(database_url: &str, arguments: &[&str], mut is_time: impl FnMut() -> bool) {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        let mut command = command(free_port(), database_url, folder.path());
+        let command = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = command.spawn().expect("the command starts");
+        let came = poll(5 * PATIENCE, || is_time().then_some(()));
+        let ended = process.try_wait().expect("the process is looked at");
+        process.kill().expect("the process is killed");
+        process.wait().expect("the process is gone");
+        assert!(came.is_some() && ended.is_none(), "{ended:?}");
     }
 
     fn of(command: &mut Command) -> Self {

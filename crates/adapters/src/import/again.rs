@@ -9,7 +9,7 @@ use super::rows::Source;
 use super::staging::{self, Shape, Staging};
 use super::state::{self, State};
 use super::{
-    Changed, Finding, ImportError, ImportOptions, Imported, compare, filling, go_on, histories, rules, writing,
+    Changed, Finding, ImportError, ImportOptions, Imported, compare, filling, go_on, histories, rules, seats, writing,
 };
 
 /// Imports again. See [`super::import_sqlite`].
@@ -29,9 +29,16 @@ pub(super) fn import<C: Database>(
     }
     supervisor.found(source.count()?);
     let ranges = source.checksums()?;
-    if state::is_unchanged(connection, &ranges)? {
-        if !options.dry_run {
-            state::compared(connection, options.now)?;
+    // Where a run was interrupted, rows are missing that the source has had before.
+    if state.is_filled && state::is_unchanged(connection, &ranges)? {
+        match (options.dry_run, state.counts_anew) {
+            (true, _) => {}
+            (false, false) => state::compared(connection, options.now)?,
+            (false, true) => connection.locked(|connection| {
+                state::refuse_others(connection, state)?;
+                seats::count_anew(connection, state)?;
+                state::compared(connection, options.now)
+            })?,
         }
         return Ok(Imported::unchanged());
     }
@@ -98,7 +105,7 @@ fn merge<C: Database>(
 ) -> Result<Imported, ImportError> {
     decisions::decide(connection, shapes, options.conflicts)?;
     go_on(supervisor)?;
-    let imported = summarize(connection, shapes, report)?;
+    let imported = summarize(connection, shapes, state, report)?;
     let is_refused = |count: &super::RuleCount| {
         (options.conflicts == Conflicts::Refuse && count.kind == "conflict")
             || (options.strict && rules::FREEING.contains(&count.rule.as_str()))
@@ -106,7 +113,7 @@ fn merge<C: Database>(
     if imported.rules.iter().any(is_refused) {
         return Err(ImportError::Refused(Box::new(imported)));
     }
-    writing::write(connection, shapes, state.own_versions_from, options.now, supervisor)?;
+    writing::write(connection, shapes, state, options.now, supervisor)?;
     state::compared(connection, options.now)?;
     Ok(imported)
 }
@@ -135,10 +142,12 @@ const FINDINGS: &str = "
 fn summarize<C: Database>(
     connection: &mut C,
     shapes: &[Shape],
+    state: &State,
     report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
 ) -> Result<Imported, ImportError> {
     let mut changed = Vec::new();
     for Shape { name, .. } in shapes {
+        let in_source = connection.number(&format!("SELECT count(*) AS number FROM staged_{name}"))?;
         let mut number = |rows: &str| {
             connection.number(&format!(
                 "SELECT count(*) AS number FROM staged_difference WHERE table_name = '{name}' AND {rows}"
@@ -150,8 +159,10 @@ fn summarize<C: Database>(
             changed: number("decision = 'take' AND theirs = 1 AND ours = 1")?,
             deleted: number("decision = 'take' AND theirs = 0")?,
             kept: number("decision = 'stay'")?,
+            unchanged: in_source - number("theirs = 1")?,
         };
-        if !of_table.is_empty() {
+        // A run that goes on with an interrupted one says what is there of all tables.
+        if !of_table.is_equal() || !state.is_filled {
             changed.push(of_table);
         }
     }
@@ -162,11 +173,14 @@ fn summarize<C: Database>(
     Ok(Imported { tables: Vec::new(), rules, again: Some(changed) })
 }
 
-/// Records that nothing is imported again. An import that is finished stays as it is.
+/// Records that nothing is imported again. An import that is finished stays finished.
 pub(super) fn finish<C: Database>(connection: &mut C, now: DateTime<Utc>) -> Result<(), ImportError> {
     connection.locked(|connection| match state::read(connection)? {
         None => Err(ImportError::NeverImported),
-        Some(state) if state.is_finished => Ok(()),
-        Some(_) => state::finish(connection, now),
+        Some(state) if !state.is_filled => Err(ImportError::Unfilled),
+        Some(state) => {
+            seats::count_anew(connection, &state)?;
+            if state.is_finished { Ok(()) } else { state::finish(connection, now) }
+        }
     })
 }

@@ -4,7 +4,7 @@ use license_manager_domain::Error;
 
 use super::Imported;
 
-/// Why nothing was imported. Each message is one line; the database is unchanged.
+/// Why an import ended. Each message is one line. The database is unchanged, but for [`ImportError::Partly`].
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The source cannot be read.
@@ -31,6 +31,15 @@ pub enum ImportError {
     /// The run was stopped.
     #[error("it was stopped: nothing was imported")]
     Stopped,
+    /// The run ended while the database was filled for the first time. What was committed stays.
+    #[error("a part was imported: {0}. Start the import again: it writes what is missing")]
+    Partly(String),
+    /// The database holds a part of the source.
+    #[error(
+        "the import was interrupted, and the database holds a part of the source. Start the import again, and finish \
+         it then"
+    )]
+    Unfilled,
     /// The report cannot be written.
     #[error("nothing was imported: the report cannot be written: {0}")]
     Report(#[from] std::io::Error),
@@ -53,6 +62,15 @@ impl From<Error> for ImportError {
 }
 
 impl ImportError {
+    /// The error of a run that leaves a part of the rows in the database.
+    pub(super) fn partly(self) -> Self {
+        match self {
+            Self::Stopped => Self::Partly("it was stopped".to_owned()),
+            Self::Source(cause) | Self::Failed(cause) => Self::Partly(cause),
+            other => other,
+        }
+    }
+
     /// The error with what it is about.
     pub(super) fn about(what: &str, error: diesel::result::Error) -> Self {
         match Self::from(error) {

@@ -1,11 +1,20 @@
 //! Fills the real tables, and counts what happened on each day.
+//!
+//! Rows are committed in parts, each together with the checksums that are remembered of it. So a run that is killed
+//! leaves a part of the rows, and the next one finds which are equal already: it imports again.
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::model::seeded_products;
 
 use super::database::Database;
+use super::rows::{RangeChecksum, Source};
 use super::staging::Shape;
+use super::state::State;
 use super::{ImportError, Written, seats, staging, state};
+
+/// The most versions that one transaction writes. Rows of other tables refer to each other, so each of these tables is
+/// written in one.
+const PART: i64 = 50_000;
 
 /// Tables that the migrations fill. Their rows are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
@@ -30,32 +39,96 @@ pub(super) fn refuse_unless_empty<C: Database>(connection: &mut C) -> Result<(),
 /// Moves all rows from the temporary tables.
 pub(super) fn fill<C: Database>(
     connection: &mut C,
+    source: &mut dyn Source,
     now: DateTime<Utc>,
     own_versions_from: i64,
     written: &mut Written<'_>,
 ) -> Result<(), ImportError> {
-    for table in SEEDED {
-        connection.run(&format!("DELETE FROM {table}"))?;
-    }
     let shapes = Shape::all(connection)?;
-    connection.without_triggers(|connection| {
-        for shape in &shapes {
-            let (table, names, order) = (shape.name, shape.columns.join(", "), shape.key());
-            let insert = format!(
-                "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM staged_{table} ORDER BY {order};"
-            );
-            connection.run(&insert).map_err(|error| ImportError::about(table, error))?;
-            state::remember_rows(connection, shape, &format!("staged_{table}"))?;
-            let rows = connection.number(&format!("SELECT count(*) AS number FROM staged_{table}"))?;
-            written.advanced(rows.unsigned_abs())?;
+    let state = connection.locked(|connection| {
+        refuse_unless_empty(connection)?;
+        for table in SEEDED {
+            connection.run(&format!("DELETE FROM {table}"))?;
         }
-        Ok(())
+        // Who writes here meanwhile gets numbers of our own too.
+        number_on(connection, own_versions_from)?;
+        state::begin(connection, now, own_versions_from)
     })?;
-    number_on(connection, own_versions_from)?;
-    state::begin(connection, now, own_versions_from)?;
-    state::keep_values(connection)?;
-    seats::count(connection, "license_history", seats::Count::Add)?;
-    written.advanced(written.left)
+    fill_tables(connection, &shapes, &state, written)
+        .and_then(|()| source.checksums())
+        .and_then(|ranges| complete(connection, &state, &ranges))
+        .map_err(ImportError::partly)?;
+    written.completed();
+    Ok(())
+}
+
+fn fill_tables<C: Database>(
+    connection: &mut C,
+    shapes: &[Shape],
+    state: &State,
+    written: &mut Written<'_>,
+) -> Result<(), ImportError> {
+    for shape in shapes {
+        let staged = format!("staged_{}", shape.name);
+        if !shape.is_history() {
+            fill_part(connection, shape, &staged, state, written)?;
+            continue;
+        }
+        connection.run(&format!("CREATE INDEX {staged}_by_number ON {staged} (history_id);"))?;
+        let first = format!("SELECT coalesce(min(history_id), 1) - 1 AS number FROM {staged}");
+        let mut after = connection.number(&first)?;
+        loop {
+            let last = connection.number(&format!(
+                "SELECT coalesce(max(history_id), {after}) AS number
+                 FROM (SELECT history_id FROM {staged} WHERE history_id > {after}
+                       ORDER BY history_id LIMIT {PART}) AS part"
+            ))?;
+            if last == after {
+                break;
+            }
+            let part = format!("(SELECT * FROM {staged} WHERE history_id > {after} AND history_id <= {last})");
+            fill_part(connection, shape, &part, state, written)?;
+            after = last;
+        }
+    }
+    Ok(())
+}
+
+/// Writes the rows of `part`, a table or a query in parentheses, and what is remembered of them, in one transaction.
+fn fill_part<C: Database>(
+    connection: &mut C,
+    shape: &Shape,
+    part: &str,
+    state: &State,
+    written: &mut Written<'_>,
+) -> Result<(), ImportError> {
+    let (table, names, key) = (shape.name, shape.columns.join(", "), shape.key());
+    let insert = format!("INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {key};");
+    let rows = connection.locked(|connection| {
+        state::refuse_others(connection, state)?;
+        let write = |connection: &mut C| -> Result<(), ImportError> {
+            connection.run(&insert).map_err(|error| ImportError::about(table, error))?;
+            state::remember_rows(connection, shape, part)
+        };
+        if table == "license_history" {
+            connection.without_triggers(write)?;
+        } else {
+            write(connection)?;
+        }
+        Ok(connection.number(&format!("SELECT count(*) AS number FROM {part} AS own"))?)
+    })?;
+    written.advanced(rows.unsigned_abs())
+}
+
+/// Does what needs all rows.
+fn complete<C: Database>(connection: &mut C, state: &State, ranges: &[RangeChecksum]) -> Result<(), ImportError> {
+    connection.locked(|connection| {
+        state::refuse_others(connection, state)?;
+        number_on(connection, state.own_versions_from)?;
+        state::keep_values(connection)?;
+        state::remember_ranges(connection, ranges)?;
+        seats::count_anew(connection, state)
+    })
 }
 
 /// Updates the planner's statistics.

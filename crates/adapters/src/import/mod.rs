@@ -18,9 +18,9 @@
 //! | `checksums` | the checksum of a row in SQLite |
 //!
 //! Rows are first put into temporary tables, which have the columns of the real ones but none of their constraints.
-//! There they are mended by statements over whole tables. Then the real tables are filled in one transaction, or what
-//! differs is written in one. No message and no event is written. The number of statements does not depend on the number
-//! of rows, but for the pages that are read. See `docs/adr/0023-importing-again.md`.
+//! There they are mended by statements over whole tables. Then the real tables are filled, or what differs is written in
+//! one transaction. No message and no event is written. The number of statements does not depend on the number of rows,
+//! but for the pages that are read, and the parts of histories that are filled. See `docs/adr/0023-importing-again.md`.
 
 mod again;
 mod checksums;
@@ -124,10 +124,13 @@ pub struct Changed {
     pub deleted: i64,
     /// Rows that stay as they were changed here.
     pub kept: i64,
+    /// Rows of the source that were equal already.
+    pub unchanged: i64,
 }
 
 impl Changed {
-    fn is_empty(&self) -> bool {
+    /// Whether no row differed.
+    fn is_equal(&self) -> bool {
         [self.added, self.changed, self.deleted, self.kept].iter().all(|number| *number == 0)
     }
 }
@@ -144,20 +147,18 @@ pub fn import_postgres(
     supervisor: &dyn Supervisor,
 ) -> Result<Imported, ImportError> {
     let mut connection = store.unlimited_connection()?;
-    connection.batch_execute(
-        "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'",
-    )?;
+    without_limits(&mut connection)?;
     prepare(&mut connection)?;
     import(&mut connection, source, options, report, supervisor)
 }
 
-/// Imports into SQLite. The database must be migrated. If it is empty, it is filled. If it was filled by an import that
-/// is not finished, what was changed in the source since is written; servers may use the database meanwhile. `report` is
-/// called for each row that a rule applies to, and for each conflict. Temporary tables need as much room as the data.
-/// Memory use is bounded.
+/// Imports into SQLite. The database must be migrated. If it is empty, it is filled, in parts that are committed one by
+/// one. If it was filled by an import that is not finished, or was filled in part, what differs from the source is
+/// written; servers may use the database meanwhile. `report` is called for each row that a rule applies to, and for each
+/// conflict. Temporary tables need as much room as the data. Memory use is bounded.
 ///
 /// # Errors
-/// See [`ImportError`]; the database is unchanged.
+/// See [`ImportError`]; the database is unchanged, but for [`ImportError::Partly`].
 pub fn import_sqlite(
     store: &SqliteStore,
     source: &mut dyn Source,
@@ -174,15 +175,26 @@ pub fn import_sqlite(
 /// # Errors
 /// See [`ImportError`].
 pub fn finish_postgres(store: &PostgresStore, now: DateTime<Utc>) -> Result<(), ImportError> {
-    again::finish(&mut store.unlimited_connection()?, now)
+    let mut connection = store.unlimited_connection()?;
+    without_limits(&mut connection)?;
+    prepare(&mut connection)?;
+    again::finish(&mut connection, now)
 }
 
-/// Records that an import is finished: nothing is imported again, and this system runs the operations.
+/// Records that an import is finished: nothing is imported again, and this system runs the operations. Counts by day
+/// that an earlier version made by another rule are made anew, also if the import is finished already.
 ///
 /// # Errors
 /// See [`ImportError`].
 pub fn finish_sqlite(store: &SqliteStore, now: DateTime<Utc>) -> Result<(), ImportError> {
     again::finish(&mut sqlite_connection(store)?, now)
+}
+
+/// Lets work take long, but for waiting for others.
+fn without_limits(connection: &mut PgConnection) -> Result<(), ImportError> {
+    Ok(connection.batch_execute(
+        "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'",
+    )?)
 }
 
 /// Prepares a connection for large work: memory of the database server, and the forms of texts, which checksums are made
@@ -194,13 +206,14 @@ fn prepare(connection: &mut PgConnection) -> Result<(), ImportError> {
     )?)
 }
 
-/// A connection for large work.
+/// A connection for large work. SQLite sorts in as much memory as the cache may have, and a statement may sort while the
+/// cache is full, so the size counts more than twice.
 fn sqlite_connection(store: &SqliteStore) -> Result<SqliteConnection, ImportError> {
     let path =
         store.path().to_str().ok_or_else(|| ImportError::Failed("the database's path is not UTF-8".to_owned()))?;
     let mut connection = SqliteConnection::establish(path).map_err(|error| ImportError::Failed(error.to_string()))?;
     connection.batch_execute(
-        "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA cache_size = -32000;",
+        "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA cache_size = -24000;",
     )?;
     checksums::register(&mut connection)?;
     Ok(connection)
@@ -240,12 +253,7 @@ fn import<C: Database>(
         return Err(ImportError::Refused(Box::new(imported)));
     }
     if !options.dry_run {
-        let ranges = source.checksums()?;
-        connection.locked(|connection| {
-            filling::refuse_unless_empty(connection)?;
-            filling::fill(connection, options.now, own_versions_from, &mut Written { left: rows, supervisor })?;
-            state::remember_ranges(connection, &ranges)
-        })?;
+        filling::fill(connection, source, options.now, own_versions_from, &mut Written { left: rows, supervisor })?;
         filling::analyze(connection)?;
     }
     Ok(imported)
@@ -264,6 +272,11 @@ impl Written<'_> {
         self.left -= rows;
         self.supervisor.advanced(rows);
         go_on(self.supervisor)
+    }
+
+    /// All rows were written.
+    fn completed(&mut self) {
+        self.supervisor.advanced(std::mem::take(&mut self.left));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ImportError;
 use super::database::Database;
+use super::state::{self, State};
 
 /// Whether versions are counted, or taken out of the counts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,17 @@ pub(super) fn count<C: Database>(connection: &mut C, history: &str, count: Count
     };
     let statements = COUNTS.replace(":HISTORY", history).replace(":SIGN", sign);
     connection.run(&statements).map_err(|error| ImportError::about("counts by day", error))
+}
+
+/// Counts all versions by the rule of today, where they were not counted yet, or by an earlier rule. All counts follow
+/// from the history.
+pub(super) fn count_anew<C: Database>(connection: &mut C, state: &State) -> Result<(), ImportError> {
+    if !state.counts_anew {
+        return Ok(());
+    }
+    connection.run("DELETE FROM seat_change; DELETE FROM seat_activation;")?;
+    count(connection, "license_history", Count::Add)?;
+    state::completed(connection)
 }
 
 /// What the triggers on `license_history` would have counted, but that an activation of the imported history counts on

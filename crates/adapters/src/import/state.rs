@@ -9,6 +9,9 @@ use super::database::Database;
 use super::rows::{Page, RangeChecksum};
 use super::staging::Shape;
 
+/// The rule by which activations are counted by day. Rule 1 left out those before the first version of a license.
+const COUNTING_RULE: i64 = 2;
+
 /// The import that filled the database.
 #[derive(Debug)]
 pub(super) struct State {
@@ -20,6 +23,10 @@ pub(super) struct State {
     pub is_finished: bool,
     /// Whether the checksums of rows are those of this database.
     has_checksums: bool,
+    /// Whether the first import wrote all rows.
+    pub is_filled: bool,
+    /// Whether the counts by day have to be made anew: because they were not made, or by an older rule.
+    pub counts_anew: bool,
 }
 
 impl State {
@@ -40,7 +47,12 @@ pub(super) fn read<C: Database>(connection: &mut C) -> Result<Option<State>, Imp
     let has_checksums =
         connection.texts("SELECT checksums_of AS text FROM imported_versions")?.concat() == C::CHECKSUMS;
     let compared_at = compared_at(connection)?;
-    Ok(Some(State { own_versions_from, compared_at, is_finished, has_checksums }))
+    let is_filled = connection.number("SELECT count(*) AS number FROM imported_versions WHERE is_filled")? > 0;
+    let counting_rule = connection.number("SELECT counting_rule AS number FROM imported_versions")?;
+    // Counts outlive versions that were removed.
+    let is_history_whole = connection.number("SELECT count(*) AS number FROM history_retention")? == 0;
+    let counts_anew = !is_filled || (counting_rule < COUNTING_RULE && is_history_whole);
+    Ok(Some(State { own_versions_from, compared_at, is_finished, has_checksums, is_filled, counts_anew }))
 }
 
 fn compared_at<C: Database>(connection: &mut C) -> Result<i64, ImportError> {
@@ -55,18 +67,24 @@ pub(super) fn refuse_others<C: Database>(connection: &mut C, state: &State) -> R
     }
 }
 
-/// Records that the database is being imported.
+/// Records that the database is being imported, and holds a part of the rows.
 pub(super) fn begin<C: Database>(
     connection: &mut C,
     now: DateTime<Utc>,
     own_versions_from: i64,
-) -> Result<(), ImportError> {
+) -> Result<State, ImportError> {
     let (now, kind, last) = (C::moment(now), C::CHECKSUMS, own_versions_from - 1);
-    Ok(connection.run(&format!(
+    connection.run(&format!(
         "INSERT INTO imported_versions
-             (id, imported_at, last_license_history_id, own_versions_from, checksums_of, compared_at)
-         VALUES (1, {now}, {last}, {own_versions_from}, '{kind}', {now})"
-    ))?)
+             (id, imported_at, last_license_history_id, own_versions_from, checksums_of, compared_at, is_filled)
+         VALUES (1, {now}, {last}, {own_versions_from}, '{kind}', {now}, false)"
+    ))?;
+    read(connection)?.ok_or(ImportError::NeverImported)
+}
+
+/// Records that all rows were written, and counted by the rule of today.
+pub(super) fn completed<C: Database>(connection: &mut C) -> Result<(), ImportError> {
+    Ok(connection.run(&format!("UPDATE imported_versions SET is_filled = true, counting_rule = {COUNTING_RULE}"))?)
 }
 
 /// Records when the source was compared last.

@@ -6,7 +6,8 @@ use license_manager_domain::operations::Supervisor;
 use super::database::Database;
 use super::seats::{self, Count};
 use super::staging::Shape;
-use super::{ImportError, filling, go_on, histories, state};
+use super::state::{self, State};
+use super::{ImportError, filling, go_on, histories};
 use crate::history::TableWithHistory;
 
 /// Tables to whose rows others refer. Their rows are changed in place; those of other tables are replaced.
@@ -33,15 +34,19 @@ const TOUCHED_VERSIONS: &str = "(SELECT * FROM license_history WHERE uuid IN (SE
 pub(super) fn write<C: Database>(
     connection: &mut C,
     shapes: &[Shape],
-    own_versions_from: i64,
+    state: &State,
     now: DateTime<Utc>,
     supervisor: &dyn Supervisor,
 ) -> Result<(), ImportError> {
+    let own_versions_from = state.own_versions_from;
     connection.without_triggers(|connection| {
         for table in histories::recorded() {
-            connection.run(&touched(table)).map_err(|error| ImportError::about(table.name, error))?;
+            let touched = touched(table, state.is_filled);
+            connection.run(&touched).map_err(|error| ImportError::about(table.name, error))?;
         }
-        seats::count(connection, TOUCHED_VERSIONS, Count::Remove)?;
+        if !state.counts_anew {
+            seats::count(connection, TOUCHED_VERSIONS, Count::Remove)?;
+        }
         for table in histories::recorded() {
             let remove = remove_own_versions(table, own_versions_from);
             connection.run(&remove).map_err(|error| ImportError::about(table.name, error))?;
@@ -49,7 +54,10 @@ pub(super) fn write<C: Database>(
         write_rows(connection, shapes)?;
         go_on(supervisor)?;
         end_histories(connection, shapes, own_versions_from, now)?;
-        seats::count(connection, TOUCHED_VERSIONS, Count::Add)
+        match state.counts_anew {
+            true => seats::count_anew(connection, state),
+            false => seats::count(connection, TOUCHED_VERSIONS, Count::Add),
+        }
     })?;
     for shape in shapes {
         remember(connection, shape)?;
@@ -58,8 +66,13 @@ pub(super) fn write<C: Database>(
     state::keep_values(connection)
 }
 
-/// The keys of the rows that change, or whose versions do.
-fn touched(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
+/// The keys of the rows that change, or whose versions do. Where a run was interrupted, the versions that end histories
+/// may be missing of rows that are equal, so those are all rows.
+fn touched(TableWithHistory { name, key, .. }: &TableWithHistory, is_filled: bool) -> String {
+    let all = match is_filled {
+        true => String::new(),
+        false => format!("UNION SELECT {key} FROM {name} UNION SELECT {key} FROM {name}_history"),
+    };
     format!(
         "CREATE TEMPORARY TABLE touched_{name} AS
          SELECT {key} FROM gone_{name}
@@ -67,7 +80,8 @@ fn touched(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
          UNION SELECT {key} FROM taken_{name}_history
          UNION SELECT own.{key} FROM {name}_history AS own
                WHERE own.history_id IN (SELECT history_id FROM gone_{name}_history
-                                        UNION SELECT history_id FROM taken_{name}_history);
+                                        UNION SELECT history_id FROM taken_{name}_history)
+         {all};
          CREATE INDEX touched_{name}_by_key ON touched_{name} ({key});"
     )
 }

@@ -120,7 +120,8 @@ fn a_second_import_makes_what_a_new_one_makes() {
             assert!(again.succeeded, "{again:?}");
             let changes = summary(&again)["changes"].clone();
             assert_eq!(summary(&dry)["changes"], changes, "a dry run says what is done");
-            assert_eq!(changes["license"], json!({ "added": 2, "changed": 9, "deleted": 2, "kept": 0 }), "{changes}");
+            let expected = json!({ "added": 2, "changed": 9, "deleted": 2, "kept": 0, "unchanged": 5 });
+            assert_eq!(changes["license"], expected, "{changes}");
             assert_equal_to_the_source(&target, &source);
 
             let fresh = import(&new, &source, &[]);
@@ -170,7 +171,7 @@ fn many(mariadb: &DjangoServer, name: &str, licenses: u32) -> String {
 }
 
 #[test]
-fn a_run_that_is_killed_changes_nothing_or_everything_and_can_be_started_again() {
+fn a_run_that_is_killed_at_any_time_can_be_started_again() {
     let mariadb = DjangoServer::new();
     let source = many(&mariadb, "many", 1_500);
     let changed = many(&mariadb, "changed", 1_500);
@@ -188,7 +189,7 @@ fn a_run_that_is_killed_changes_nothing_or_everything_and_can_be_started_again()
             let mut delay = Duration::from_millis(200);
             while Ran::killed_after(target.url(), &["import", "--from", from], delay) {
                 let after = found();
-                assert!(after == before || after[0] == full, "{after:?}");
+                assert!(after == before || after[0] == full, "licenses are written together: {after:?}");
                 delay += Duration::from_millis(400);
             }
             let done = import(&target, from, &[]);
@@ -196,6 +197,125 @@ fn a_run_that_is_killed_changes_nothing_or_everything_and_can_be_started_again()
             assert_eq!(count(&target, "license"), full);
             assert_equal_to_the_source(&target, from);
         }
+    }
+}
+
+/// Lets a database wait where the second part of the history of license sources is written: parts have 50,000 versions.
+fn wait_at_the_second_part(target: &Database) {
+    target.execute(if target.url().starts_with("sqlite:") {
+        "CREATE TRIGGER waits BEFORE INSERT ON license_source_history WHEN NEW.history_id > 50000 BEGIN
+             SELECT count(*) FROM license_source_history AS one, license_source_history AS two,
+                 license_source_history AS three;
+         END"
+    } else {
+        "CREATE FUNCTION waits() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;
+         CREATE TRIGGER waits BEFORE INSERT ON license_source_history
+         FOR EACH ROW WHEN (NEW.history_id > 50000) EXECUTE FUNCTION waits()"
+    });
+}
+
+/// Ends the wait. Postgres goes on with a statement whose client is gone, so its connections are closed.
+fn wait_no_more(target: &Database) {
+    if target.url().starts_with("sqlite:") {
+        return target.execute("DROP TRIGGER waits");
+    }
+    target.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+    target.execute("DROP TRIGGER waits ON license_source_history; DROP FUNCTION waits()");
+}
+
+#[test]
+fn what_was_written_before_a_kill_is_equal_in_the_next_run() {
+    let mariadb = DjangoServer::new();
+    let source = many(&mariadb, "cut", 300);
+    mariadb.execute(
+        "cut",
+        "SET @t = '2025-01-03';
+         INSERT INTO subscriptions_subscriptionlicensesourcetype (id, created, modified, name, slug)
+         VALUES (1, @t, @t, 'AMT', 'AMT');
+         INSERT INTO subscriptions_subscriptionlicensesource (id, created, modified, source_id, license_id, source_type_id)
+         VALUES (1, @t, @t, '006AAAAAAAAAAAAAAA', md5('license1'), 1);
+         INSERT INTO subscriptions_historicalsubscriptionlicensesource
+             (history_id, id, created, modified, source_id, history_date, history_type, license_id, source_type_id)
+         SELECT seq, 1, @t, @t, '006AAAAAAAAAAAAAAA', @t, IF(seq = 1, '+', '~'), md5('license1'), 1
+         FROM seq_1_to_60000",
+    );
+    for (target, new) in [(Database::sqlite(), Database::sqlite()), (Database::postgres(), Database::postgres())] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
+        wait_at_the_second_part(&target);
+        Ran::killed_when(target.url(), &["import", "--from", &source], || {
+            count(&target, "license_source_history") == "50000"
+        });
+        wait_no_more(&target);
+        assert_eq!(count(&target, "license_source_history"), "50000", "a part is written as a whole");
+        let early = Ran::alone(target.url(), &["import", "--finish"]);
+        assert!(early.code == Some(1) && early.stderr.contains("the import was interrupted"), "{early:?}");
+        let found = import(&target, &source, &["--verify"]);
+        assert!(found.code == Some(1) && found.stdout.contains("added there: users amy"), "{found:?}");
+
+        let done = import(&target, &source, &["--output", "json"]);
+        assert!(done.succeeded, "{done:?}");
+        let changes = summary(&done)["changes"].clone();
+        for (table, added, unchanged) in [
+            ("license", 0, 300),
+            ("license_history", 0, 900),
+            ("license_source", 0, 1),
+            ("license_source_history", 10_000, 50_000),
+            ("users", 1, 0),
+        ] {
+            let expected = json!({ "added": added, "changed": 0, "deleted": 0, "kept": 0, "unchanged": unchanged });
+            assert_eq!(changes[table], expected, "{table}: {changes}");
+        }
+        assert_equal_to_the_source(&target, &source);
+        assert!(import(&new, &source, &[]).succeeded);
+        for table in TABLES {
+            assert_eq!(rows(&target, table), rows(&new, table), "{table}");
+        }
+        for table in HISTORIES {
+            assert!(versions(&target, table) == versions(&new, table), "{table}");
+        }
+        assert_eq!(seats(&target), seats(&new));
+        let still = import(&target, &source, &[]);
+        assert!(still.succeeded && still.stdout.contains("the source is as it was"), "{still:?}");
+        assert!(Ran::alone(target.url(), &["import", "--finish"]).succeeded);
+    }
+}
+
+#[test]
+fn days_that_an_earlier_version_counted_by_another_rule_are_counted_again() {
+    let mariadb = DjangoServer::new();
+    for (name, target) in [("one", Database::sqlite()), ("two", Database::postgres())] {
+        let source = mariadb.oddities(name, DjangoIds::Native);
+        assert!(import(&target, &source, &[]).succeeded);
+        let counted = seats(&target);
+        let count_as_before = || {
+            target.execute("DELETE FROM seat_activation; UPDATE imported_versions SET counting_rule = 1");
+            assert_ne!(seats(&target), counted);
+        };
+        count_as_before();
+        let unchanged = import(&target, &source, &[]);
+        assert!(unchanged.succeeded && unchanged.stdout.contains("the source is as it was"), "{unchanged:?}");
+        assert_eq!(seats(&target), counted);
+        target.assert_sound();
+
+        count_as_before();
+        mariadb.execute(name, "UPDATE subscriptions_license SET lms_user_id = 70 WHERE user_email = 'ben@example.com'");
+        let changed = import(&target, &source, &[]);
+        assert!(changed.succeeded, "{changed:?}");
+        assert_eq!(seats(&target), counted);
+        target.assert_sound();
+
+        // Also where nothing is imported any more.
+        for _ in 0..2 {
+            count_as_before();
+            let finished = Ran::alone(target.url(), &["import", "--finish"]);
+            assert!(finished.succeeded, "{finished:?}");
+            assert_eq!(seats(&target), counted);
+        }
+        target.assert_sound();
     }
 }
 

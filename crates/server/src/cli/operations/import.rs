@@ -77,7 +77,7 @@ impl From<DjangoError> for CommandError {
 /// are differences.
 ///
 /// # Errors
-/// See [`CommandError`]; nothing was imported.
+/// See [`CommandError`]; nothing was imported, or the part that the error tells of.
 pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write) -> Result<bool, CommandError> {
     if arguments.finish {
         return finish(config, arguments.run.show.output, out);
@@ -230,9 +230,13 @@ impl Summary {
         match &self.imported.again {
             Some(changed) if changed.is_empty() => writeln!(out, "  the source is as it was at the last import")?,
             Some(changed) => {
-                for Changed { table, added, changed, deleted, kept } in changed {
+                for Changed { table, added, changed, deleted, kept, unchanged } in changed {
                     let table = table.replace('_', " ");
-                    writeln!(out, "  {table}: {added} added, {changed} changed, {deleted} deleted, {kept} kept")?;
+                    writeln!(
+                        out,
+                        "  {table}: {added} added, {changed} changed, {deleted} deleted, {kept} kept, \
+                         {unchanged} unchanged"
+                    )?;
                 }
             }
             None => {}
@@ -242,8 +246,10 @@ impl Summary {
 
     fn json(&self) -> Value {
         let again = self.imported.again.as_ref().map(|changed| {
-            let of = |Changed { table, added, changed, deleted, kept }: &Changed| {
-                let numbers = json!({ "added": added, "changed": changed, "deleted": deleted, "kept": kept });
+            let of = |Changed { table, added, changed, deleted, kept, unchanged }: &Changed| {
+                let numbers = json!({
+                    "added": added, "changed": changed, "deleted": deleted, "kept": kept, "unchanged": unchanged,
+                });
                 (table.clone(), numbers)
             };
             changed.iter().map(of).collect::<serde_json::Map<_, _>>()

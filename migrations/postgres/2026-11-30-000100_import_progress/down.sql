@@ -1,0 +1,2 @@
+ALTER TABLE imported_versions DROP COLUMN is_filled;
+ALTER TABLE imported_versions DROP COLUMN counting_rule;
