@@ -107,7 +107,9 @@ pub(super) fn decide<C: Database>(
                         WHEN ours = 0 THEN 'deleted_here'
                         WHEN is_known = 0 THEN 'given_twice'
                         ELSE 'changed_twice' END;
-         CREATE TEMPORARY TABLE staged_problem (table_name TEXT, key TEXT, why TEXT, other_table TEXT, other TEXT);"
+         CREATE TEMPORARY TABLE staged_problem (
+             table_name TEXT, key TEXT, why TEXT, other_table TEXT, other TEXT, named TEXT);
+         CREATE INDEX staged_problem_by_key ON staged_problem (table_name, key);"
     ))?;
     for _ in 0..ROUNDS {
         select_rows(connection, shapes)?;
@@ -170,7 +172,8 @@ fn find_problems<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<bo
         let same: Vec<String> = columns.iter().map(|column| format!("ours.{column} = theirs.{column}")).collect();
         connection.run(&format!(
             "INSERT INTO staged_problem
-             SELECT '{table}', {}, 'held_here', '{table}', {our_key}
+             SELECT '{table}', {}, 'held_here', '{table}', {our_key},
+                    ', held by {table} ' || CAST(ours.{key} AS text)
              FROM taken_{table} AS theirs JOIN {table} AS ours ON {} AND ours.{key} <> theirs.{key}
              WHERE ({rows}) AND NOT EXISTS (
                  SELECT 1 FROM staged_difference AS other
@@ -183,16 +186,19 @@ fn find_problems<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<bo
     for Reference { table, column, to } in REFERENCES {
         let (Some(shape), Some(target)) = (of(table), of(to)) else { continue };
         let (key, own_key, target_key) = (target.key(), shape.row_key("own"), target.row_key("gone"));
+        let key_there = shape.key();
         let referred = target.remembered(&format!("theirs.{column}"));
         connection.run(&format!(
             "INSERT INTO staged_problem
-             SELECT '{to}', {target_key}, 'needed_here', '{table}', {own_key}
+             SELECT '{to}', {target_key}, 'needed_here', '{table}', {own_key},
+                    ', needed by {table} ' || CAST(own.{key_there} AS text)
              FROM gone_{to} AS gone JOIN {table} AS own ON own.{column} = gone.{key}
              WHERE NOT EXISTS (
                  SELECT 1 FROM staged_difference AS other
                  WHERE other.table_name = '{table}' AND other.key = {own_key} AND other.decision = 'take');
              INSERT INTO staged_problem
-             SELECT '{table}', {}, 'missing_here', '{to}', {referred}
+             SELECT '{table}', {}, 'missing_here', '{to}', {referred},
+                    ', refers to {to} ' || CAST(theirs.{column} AS text)
              FROM taken_{table} AS theirs
              WHERE theirs.{column} IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM {to} AS ours WHERE ours.{key} = theirs.{column})
@@ -206,12 +212,20 @@ fn find_problems<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<bo
     Ok(connection.number("SELECT count(*) AS number FROM staged_problem")? > 0)
 }
 
-/// The statement that decides about the rows that have problems.
+/// The statement that decides about the rows that have problems. The first problem of a row is the one that is told,
+/// with the other row.
 fn resolved(decision: &str) -> String {
+    let first = |column: &str| {
+        format!(
+            "(SELECT problem.{column} FROM staged_problem AS problem
+              WHERE problem.table_name = staged_difference.table_name AND problem.key = staged_difference.key
+              ORDER BY problem.why, problem.named LIMIT 1)"
+        )
+    };
+    let (why, named) = (first("why"), first("named"));
     format!(
-        "UPDATE staged_difference SET decision = '{decision}', why = coalesce(why, (
-             SELECT min(problem.why) FROM staged_problem AS problem
-             WHERE problem.table_name = staged_difference.table_name AND problem.key = staged_difference.key))
+        "UPDATE staged_difference SET decision = '{decision}', why = coalesce(why, {why}),
+             named = CASE WHEN why IS NULL THEN named || {named} ELSE named END
          WHERE EXISTS (SELECT 1 FROM staged_problem AS problem
                        WHERE problem.table_name = staged_difference.table_name
                            AND problem.key = staged_difference.key);"

@@ -75,7 +75,8 @@ fn what_was_changed_here_alone_stays_and_is_named() {
         let again = import(&target, &source, &["--output", "json"]);
         assert!(again.succeeded, "{again:?}");
         let changes = summary(&again)["changes"].clone();
-        assert_eq!(changes["license"], json!({ "added": 0, "changed": 0, "deleted": 0, "kept": 3 }), "{changes}");
+        let expected = json!({ "added": 0, "changed": 0, "deleted": 0, "kept": 3, "unchanged": 14 });
+        assert_eq!(changes["license"], expected, "{changes}");
         assert_eq!(changes["license_transfer_job"]["changed"], 1, "{changes}");
         assert_eq!(count(&target, "outbox"), waiting, "an import sends nothing");
         target.assert_sound();
@@ -113,7 +114,7 @@ fn what_was_changed_on_both_sides_is_refused_or_decided() {
                 format!("changed twice: 1\n    license {}: status", uuid_of("02")),
                 format!("deleted there: 1\n    license {zoe}"),
                 "given twice: 1\n    subscription_plan_renewal 24: prior_subscription_plan_uuid".to_owned(),
-                format!("held here: 1\n    license {}", uuid_of("24")),
+                format!("held here: 1\n    license {}, held by license {zoe}\n", uuid_of("24")),
             ] {
                 assert!(refused.stdout.contains(&line), "{line}: {}", refused.stdout);
             }
@@ -167,7 +168,8 @@ fn rows_that_need_each_other_across_both_sides_are_conflicts() {
             mariadb.execute(&name, "DELETE FROM subscriptions_subscriptionplan WHERE uuid = REPEAT('b4', 16)");
 
             let refused = import(&target, &source, &[]);
-            let line = format!("needed here: 1\n    subscription_plan {plan}");
+            let line =
+                format!("needed here: 1\n    subscription_plan {plan}, needed by subscription_plan_renewal 24\n");
             assert!(refused.code == Some(1) && refused.stdout.contains(&line), "{refused:?}");
             let decided = import(&target, &source, &[choice]);
             assert!(decided.succeeded, "{decided:?}");
