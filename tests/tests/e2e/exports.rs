@@ -317,6 +317,21 @@ fn changes_go_back_onto_the_database_that_was_left() {
         assert!(again.succeeded, "{again:?}");
         assert_eq!(rows(dump), first);
 
+        // A person is erased here whose source went there before, with its versions.
+        let sources = "SELECT count(*) FROM subscriptions_historicalsubscriptionlicensesource
+                       WHERE source_id = '006000000000000002'";
+        assert_ne!(rows(sources), ["0"]);
+        let server = Server::start_with(database.url(), &settings);
+        let worker = server.client(&Person::new(6, "worker@example.com", "retirement_worker"));
+        worker.post("/api/v1/retire_user/", &json!({ "lms_user_id": 20, "original_username": "new" })).expect(204);
+        drop(server);
+        let dry = export(&database, &old, &["--changes-since", &since, "--dry-run"]);
+        assert!(dry.succeeded, "{dry:?}");
+        assert_ne!(rows(sources), ["0"], "a dry run changes nothing");
+        let erased = export(&database, &old, &["--changes-since", &since]);
+        assert!(erased.succeeded, "{erased:?}");
+        assert_eq!(rows(sources), ["0"]);
+
         // Who and what came here between the first import and the moment goes there too.
         let [imported, early] = match name {
             "left_sqlite" => ["946684800000000", "1262304000000000"],

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use license_manager_adapters::export::ExportedRow;
 use serde_json::{Value, json};
 
-use super::DjangoExport;
 use super::numbers::hyphenated;
 use super::rows::{key_literal, texts};
 use super::tables::{self, Release, Table};
+use super::values::date;
+use super::{DjangoExport, single};
 use crate::DjangoError;
 
 /// The most rows that are looked at at once.
@@ -29,7 +30,13 @@ const OF_USERS: [&str; 4] = [
 impl DjangoExport {
     /// Removes rows by their keys.
     pub(super) fn remove_rows(&mut self, name: &str, keys: &[String]) -> Result<(), DjangoError> {
-        if keys.is_empty() || !self.is_writing {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        if let Some((table, true)) = tables::of(name) {
+            self.expect_without(table, keys)?;
+        }
+        if !self.is_writing {
             return Ok(());
         }
         if name == "users" {
@@ -48,6 +55,20 @@ impl DjangoExport {
             }
         }
         self.delete(table, there, table.key, keys)
+    }
+
+    /// Versions that go because they were erased here do not tell that somebody wrote there.
+    fn expect_without(&mut self, table: &Table, keys: &[String]) -> Result<(), DjangoError> {
+        let (Some(since), Some(there)) = (self.since.and_then(date), table.history) else { return Ok(()) };
+        let Some(list) = self.list(table, there, table.key, keys) else { return Ok(()) };
+        let count = format!(
+            "SELECT count(*) FROM `{there}` WHERE `{}` IN ({list}) AND history_date >= '{since}' AND {}",
+            table.key,
+            table.counted_there(),
+        );
+        let going: i64 = single(&mut self.client, &count)?.and_then(|number| number.parse().ok()).unwrap_or_default();
+        *self.unknown.entry(table.name).or_default() -= going;
+        Ok(())
     }
 
     fn delete(&mut self, table: &Table, there: &str, column: &str, keys: &[String]) -> Result<(), DjangoError> {
