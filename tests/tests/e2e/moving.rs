@@ -115,6 +115,28 @@ fn the_answers_of_two_services_are_compared() {
     assert_eq!(found["plans"], 6, "{found}");
     assert!(found["requests"].as_u64() > Some(30), "{found}");
 
+    assert_eq!((&found["refused_by_both"], &found["refused"]), (&0.into(), &serde_json::json!({})), "{found}");
+
+    // What both refuse is told, and counts neither as equal nor as different.
+    let of_operator = Person::new(9, "helper@example.com", "helper").role("enterprise_openedx_operator:*");
+    fs::write(&token, of_operator.authorization()).expect("it is written");
+    let partly = compare(&[]);
+    let found = summary(&partly);
+    assert!(partly.succeeded, "{partly:?}");
+    let refused = found["refused_by_both"].as_u64().expect("a number");
+    assert!(refused > 0, "{found}");
+    assert_eq!(found["refused"], serde_json::json!({ "/api/v1/admin-license-view/": refused }), "{found}");
+    assert_eq!(found["requests"].as_u64(), found["equal"].as_u64().map(|equal| equal + refused), "{found}");
+    // Nothing is proved where nothing was compared.
+    let elsewhere = Person::new(9, "helper@example.com", "helper").role(format!("enterprise_admin:{}", uuid_of("99")));
+    fs::write(&token, elsewhere.authorization()).expect("it is written");
+    let nothing = compare(&[]);
+    assert_eq!((nothing.code, &summary(&nothing)["equal"]), (Some(1), &0.into()), "{nothing:?}");
+    let plan = uuid_of("b1");
+    let refused = compare(&["--plans", &plan]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("both services refuse it"), "{refused:?}");
+    fs::write(&token, admin.authorization()).expect("it is written");
+
     databases[1].execute("UPDATE subscription_plan SET title = 'Other' WHERE title = 'Plan'");
     databases[1].execute("UPDATE license SET lms_user_id = 99 WHERE user_email = 'ben@example.com'");
     let plan = uuid_of("b1");

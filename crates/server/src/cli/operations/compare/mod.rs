@@ -10,7 +10,8 @@
 mod differences;
 mod service;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,7 @@ pub struct CompareArguments {
     pub show: ShowOptions,
 }
 
-/// Compares the services and prints a summary. Returns `false` if answers differ.
+/// Compares the services and prints a summary. Returns `false` if answers differ, or if none was compared.
 ///
 /// # Errors
 /// See [`CommandError`].
@@ -64,8 +65,16 @@ pub fn compare(config: &Config, arguments: &CompareArguments, out: &mut impl Wri
         let _entered = runtime.enter();
         CommandSupervisor::start("compare")?
     };
-    let mut comparison =
-        Comparison { here, there, supervisor, asked: BTreeSet::new(), equal: 0, refused: 0, found: Vec::new() };
+    let mut comparison = Comparison {
+        here,
+        there,
+        supervisor,
+        asked: BTreeSet::new(),
+        equal: 0,
+        different: 0,
+        refused: BTreeMap::new(),
+        found: Vec::new(),
+    };
     let plans = match arguments.plans.is_empty() {
         true => comparison.sample_of_plans(arguments.sample)?,
         false => arguments.plans.iter().map(ToString::to_string).collect(),
@@ -76,7 +85,7 @@ pub fn compare(config: &Config, arguments: &CompareArguments, out: &mut impl Wri
         comparison.supervisor.advanced(1);
     }
     comparison.write(plans.len(), arguments.show.output, out)?;
-    Ok(comparison.found.is_empty())
+    Ok(comparison.different == 0 && comparison.equal > 0)
 }
 
 fn read_token(path: &Path) -> Result<String, CommandError> {
@@ -92,6 +101,9 @@ fn read_token(path: &Path) -> Result<String, CommandError> {
     }
 }
 
+/// The most requests with different answers that are listed. The others are counted.
+const LISTED: usize = 1_000;
+
 /// A request whose answers differ.
 struct Found {
     path: String,
@@ -102,13 +114,36 @@ struct Comparison {
     here: Service,
     there: Service,
     supervisor: CommandSupervisor,
-    /// What was asked already.
-    asked: BTreeSet<String>,
-    /// The requests with equal answers.
+    /// Hashes of what was asked already: a large sample asks for millions of paths.
+    asked: BTreeSet<u64>,
+    /// The number of requests with equal answers.
     equal: usize,
-    /// Those of them that both refused.
-    refused: usize,
+    /// The number of requests whose answers differ.
+    different: usize,
+    /// The number of requests that both refuse, by what was asked for. Nothing is known of what they would answer.
+    refused: BTreeMap<String, usize>,
+    /// Some of the requests whose answers differ.
     found: Vec<Found>,
+}
+
+/// What a request came to.
+enum Outcome {
+    /// It was asked before.
+    Before,
+    /// Both refuse the token.
+    Refused,
+    /// This service answers so.
+    Answered(Reply),
+}
+
+impl Outcome {
+    /// The body of an answer that is no error.
+    fn body(self) -> Option<Value> {
+        match self {
+            Self::Answered(Reply { status: 200, body }) => Some(body),
+            _ => None,
+        }
+    }
 }
 
 impl Comparison {
@@ -135,12 +170,18 @@ impl Comparison {
     /// Compares a plan: itself, its licenses, its agreement and some of its people.
     fn plan(&mut self, plan: &str, people: usize) -> Result<(), CommandError> {
         let path = format!("/api/v1/subscriptions/{plan}/");
-        let refused = self.refused;
-        let answer = self.compare(&path)?;
-        if self.refused > refused {
+        let different = self.different;
+        let outcome = self.compare(&path)?;
+        let is_refused = match &outcome {
+            Outcome::Before => false,
+            Outcome::Refused => true,
+            Outcome::Answered(reply) => reply.status >= 400 && self.different == different,
+        };
+        if is_refused {
             let problem = format!("plan {plan} is not there, or the token may not read it: both services refuse it");
             return Err(CommandError::Failed(problem));
         }
+        let answer = outcome.body();
         let customer = answer.as_ref().and_then(|body| body["enterprise_customer_uuid"].as_str()).map(str::to_owned);
         if let Some(customer) = &customer {
             for list in ["subscriptions", "customer-agreement", "learner-licenses", "learner-subscriptions"] {
@@ -148,7 +189,7 @@ impl Comparison {
             }
         }
         self.compare(&format!("{path}licenses/overview/"))?;
-        let licenses = self.compare(&format!("{path}licenses/?page_size=100"))?;
+        let licenses = self.compare(&format!("{path}licenses/?page_size=100"))?.body();
         self.compare(&format!("{path}licenses/?page=last&page_size=100"))?;
         self.compare(&format!("{path}licenses/?ordering=user_email&page_size=100&status=assigned%2Cactivated"))?;
         let addresses: BTreeSet<String> = licenses
@@ -172,9 +213,11 @@ impl Comparison {
 
     /// Asks both, and returns what this service answers. Answers that differ are asked for once more: somebody may have
     /// changed something between them.
-    fn compare(&mut self, path: &str) -> Result<Option<Value>, CommandError> {
-        if !self.asked.insert(path.to_owned()) {
-            return Ok(None);
+    fn compare(&mut self, path: &str) -> Result<Outcome, CommandError> {
+        let mut hasher = DefaultHasher::new();
+        path.hash(&mut hasher);
+        if !self.asked.insert(hasher.finish()) {
+            return Ok(Outcome::Before);
         }
         self.go_on()?;
         let mut replies = (self.here.get(path)?, self.there.get(path)?);
@@ -184,13 +227,20 @@ impl Comparison {
             found = differ(&replies.0, &replies.1);
         }
         let here = replies.0;
+        // A refusal hides the answer, so that both refuse proves nothing.
+        if found.is_empty() && matches!(here.status, 401 | 403) {
+            *self.refused.entry(kind_of(path)).or_default() += 1;
+            return Ok(Outcome::Refused);
+        }
         if found.is_empty() {
             self.equal += 1;
-            self.refused += usize::from(here.status >= 400);
         } else {
-            self.found.push(Found { path: path.to_owned(), differences: found });
+            self.different += 1;
+            if self.found.len() < LISTED {
+                self.found.push(Found { path: path.to_owned(), differences: found });
+            }
         }
-        Ok((here.status == 200).then_some(here.body))
+        Ok(Outcome::Answered(here))
     }
 
     fn go_on(&self) -> Result<(), CommandError> {
@@ -201,7 +251,9 @@ impl Comparison {
     }
 
     fn write(&self, plans: usize, format: SummaryFormat, out: &mut impl Write) -> std::io::Result<()> {
-        let requests = self.equal + self.found.len();
+        let refused: usize = self.refused.values().sum();
+        let requests = self.equal + self.different + refused;
+        let not_listed = self.different - self.found.len();
         if format == SummaryFormat::Json {
             let found = |found: &Found| {
                 let rows: Vec<Value> = found.differences.iter().map(Difference::json).collect();
@@ -210,20 +262,33 @@ impl Comparison {
             let found: Vec<Value> = self.found.iter().map(found).collect();
             let summary = json!({
                 "operation": "compare", "plans": plans, "requests": requests, "equal": self.equal,
-                "refused_by_both": self.refused, "different": found,
+                "refused_by_both": refused, "refused": self.refused, "different": found, "not_listed": not_listed,
             });
             return writeln!(out, "{summary}");
         }
         writeln!(out, "compare")?;
         writeln!(out, "  plans: {plans}")?;
         writeln!(out, "  requests: {requests}")?;
-        writeln!(out, "  equal: {}, of them refused by both: {}", self.equal, self.refused)?;
-        writeln!(out, "  different: {}", self.found.len())?;
+        writeln!(out, "  equal: {}", self.equal)?;
+        writeln!(out, "  different: {}", self.different)?;
+        writeln!(out, "  refused by both: {refused}")?;
+        for (kind, number) in &self.refused {
+            writeln!(out, "    {kind}: {number}")?;
+        }
+        if refused > 0 {
+            writeln!(out, "  What both refuse is not compared. A token with administrator reads everything.")?;
+        }
+        if self.equal + self.different == 0 {
+            writeln!(out, "  Nothing was compared.")?;
+        }
         for Found { path, differences } in &self.found {
             writeln!(out, "{}", masked(path))?;
             for difference in differences {
                 writeln!(out, "  {difference}")?;
             }
+        }
+        if not_listed > 0 {
+            writeln!(out, "and {not_listed} more")?;
         }
         Ok(())
     }
@@ -238,6 +303,13 @@ fn differ(here: &Reply, there: &Reply) -> Vec<Difference> {
     }
 }
 
+/// What a path asks for: without ids and query, so that the number of kinds does not grow.
+fn kind_of(path: &str) -> String {
+    let path = path.split('?').next().unwrap_or(path);
+    let part = |part: &str| if Uuid::try_parse(part).is_ok() { "…".to_owned() } else { part.to_owned() };
+    path.split('/').map(part).collect::<Vec<_>>().join("/")
+}
+
 /// A path without addresses of people.
 fn masked(path: &str) -> String {
     let hidden = |pair: &str| match pair.split_once('=') {
@@ -247,5 +319,17 @@ fn masked(path: &str) -> String {
     match path.split_once('?') {
         Some((path, query)) => format!("{path}?{}", query.split('&').map(hidden).collect::<Vec<_>>().join("&")),
         None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_names_no_row_and_no_person() {
+        let plan = "/api/v1/subscriptions/5c95ce38-1e9c-41e5-aa8c-9023281f96de/licenses/?search=amy%40example.com";
+        assert_eq!(kind_of(plan), "/api/v1/subscriptions/…/licenses/");
+        assert_eq!(kind_of("/api/v1/learner-licenses/?x=1"), "/api/v1/learner-licenses/");
     }
 }
