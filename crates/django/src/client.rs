@@ -167,12 +167,19 @@ impl Client {
         }
     }
 
-    /// Runs a statement and returns its rows.
+    /// Runs a statement and returns its rows, which are in memory together.
     pub(crate) fn query(&mut self, statement: &str) -> Result<Vec<Row>, DjangoError> {
+        let mut rows = Vec::new();
+        self.each(statement, &mut |row| rows.push(row))?;
+        Ok(rows)
+    }
+
+    /// Runs a statement and passes on its rows one by one.
+    pub(crate) fn each(&mut self, statement: &str, visit: &mut dyn FnMut(Row)) -> Result<(), DjangoError> {
         self.command(statement)?;
         let head = self.packet()?;
         let columns = match head.split_first() {
-            Some((0x00, _)) => return Ok(Vec::new()),
+            Some((0x00, _)) => return Ok(()),
             Some((0xFF, rest)) => return Err(refusal(rest)),
             Some(_) => length(&head, &mut 0).flatten().ok_or(DjangoError::Protocol("no number of columns"))?,
             None => return Err(DjangoError::Protocol("an empty answer")),
@@ -181,13 +188,12 @@ impl Client {
             self.packet()?;
         }
         self.packet()?;
-        let mut rows = Vec::new();
         loop {
             let packet = self.packet()?;
             match packet.first() {
-                Some(0xFE) if packet.len() < 9 => return Ok(rows),
+                Some(0xFE) if packet.len() < 9 => return Ok(()),
                 Some(0xFF) => return Err(refusal(&packet[1..])),
-                _ => rows.push(row(packet, columns).ok_or(DjangoError::Protocol("a row that ends early"))?),
+                _ => visit(row(packet, columns).ok_or(DjangoError::Protocol("a row that ends early"))?),
             }
         }
     }

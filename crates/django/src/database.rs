@@ -207,8 +207,16 @@ fn read_permissions(client: &mut Client, layout: &Layout, pages: &Pages) -> Resu
         if !tables.iter().all(|table| layout.has(table)) {
             continue;
         }
-        let (mut notes, mut values) = (Page::default(), Page::default());
-        for row in client.query(names)? {
+        let (mut notes, mut values, mut noted) = (Page::default(), Page::default(), 0);
+        let mut is_taken = true;
+        let send = |notes: &mut Page, values: &mut Page| {
+            let (notes, values) = (std::mem::take(notes), std::mem::take(values));
+            pages.send(Ok(ReadPage { target: "users", rows: Page::default(), notes, values, read: 0 })).is_ok()
+        };
+        client.each(names, &mut |row| {
+            if !is_taken {
+                return;
+            }
             let cells = row.cells();
             let about = format!("{}: {}", cells[0].unwrap_or_default(), cells[1].unwrap_or_default());
             notes.push(&note(rule, "left", &about));
@@ -217,8 +225,12 @@ fn read_permissions(client: &mut Client, layout: &Layout, pages: &Pages) -> Resu
                 kept.text("username", cells[0]).text("name", cells[1]);
                 values.push(&value(tables[0], &about, &kept.finish()));
             }
-        }
-        if pages.send(Ok(ReadPage { target: "users", rows: Page::default(), notes, values, read: 0 })).is_err() {
+            noted += 1;
+            if noted % PAGE == 0 {
+                is_taken = send(&mut notes, &mut values);
+            }
+        })?;
+        if !is_taken || !send(&mut notes, &mut values) {
             return Ok(());
         }
     }
@@ -238,9 +250,7 @@ fn checksums(client: &mut Client, layout: &Layout) -> Result<Vec<RangeChecksum>,
     for (rule, tables, names) in PERMISSIONS {
         let mut names_of_users = digest::Context::new(&digest::SHA256);
         if tables.iter().all(|table| layout.has(table)) {
-            for row in client.query(names)? {
-                names_of_users.update(format!("{:?}", row.cells()).as_bytes());
-            }
+            client.each(names, &mut |row| names_of_users.update(format!("{:?}", row.cells()).as_bytes()))?;
         }
         let checksum = names_of_users.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         all.push(RangeChecksum { table: rule.to_owned(), number: 0, checksum });
