@@ -367,6 +367,8 @@ fn changes_go_back_onto_the_database_that_was_left() {
         );
         let refused = export(&database, &old, &["--changes-since", &since, "--output", "json"]);
         assert_eq!((refused.code, rows_of(&summary(&refused), "written_there")), (Some(1), 1), "{refused:?}");
+        let written = rows("SELECT max(history_id) FROM subscriptions_historicallicense").concat();
+        assert!(refused.stdout.contains(&format!("subscriptions_historicallicense {written}\"")), "{refused:?}");
     }
 }
 

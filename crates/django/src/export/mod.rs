@@ -34,6 +34,8 @@ use values::{date, quoted};
 
 /// The most bytes of a statement that holds more than one row.
 const STATEMENT: usize = 1 << 20;
+/// The most versions of a history that are named because ours does not have them. The others are counted.
+const NAMED: usize = 1_000;
 /// What a packet holds besides a statement.
 const ENVELOPE: usize = 1 << 10;
 
@@ -48,8 +50,6 @@ pub struct DjangoExport {
     has_names: bool,
     /// The most bytes of a statement.
     largest: usize,
-    /// Of each history, the versions there since the moment that ours does not have.
-    unknown: BTreeMap<&'static str, i64>,
 }
 
 impl From<DjangoError> for ExportError {
@@ -78,7 +78,6 @@ impl DjangoExport {
             is_writing: !dry_run,
             has_names: false,
             largest: largest.unwrap_or(STATEMENT).saturating_sub(ENVELOPE),
-            unknown: BTreeMap::new(),
         })
     }
 
@@ -117,18 +116,37 @@ impl DjangoExport {
         })
     }
 
-    /// Counts the versions since the moment.
-    fn count_unknown(&mut self, since: i64) -> Result<(), DjangoError> {
+    /// Notes the versions there since the moment, in a temporary table. Those that ours has are taken out of it when they
+    /// are passed on, and what stays was written there.
+    fn note_versions(&mut self, since: i64) -> Result<(), DjangoError> {
         let since = date(since).unwrap_or_default();
         for (table, there, is_history) in self.written() {
             if is_history {
                 let counted = table.counted_there();
-                let count = format!("SELECT count(*) FROM `{there}` WHERE history_date >= '{since}' AND {counted}");
-                let number = single(&mut self.client, &count)?.and_then(|number| number.parse().ok());
-                self.unknown.insert(table.name, number.unwrap_or_default());
+                let note = format!(
+                    "INSERT INTO exported_unknown (table_there, history_id)
+                     SELECT '{there}', history_id FROM `{there}` WHERE history_date >= '{since}' AND {counted}"
+                );
+                self.change("exported_unknown", &note)?;
             }
         }
         Ok(())
+    }
+
+    /// The versions of a history there that ours does not have.
+    fn unknown_versions(&mut self, table: &Table) -> Result<Vec<Finding>, DjangoError> {
+        let Some(there) = table.history.filter(|_| self.since.is_some()) else { return Ok(Vec::new()) };
+        let of_history = format!("FROM exported_unknown WHERE table_there = '{there}'");
+        let named = format!("SELECT history_id {of_history} ORDER BY history_id LIMIT {NAMED}");
+        let rows = self.client.query(&named)?;
+        let about = rows.iter().filter_map(|row| Some(format!("{there} {}", row.cells()[0]?)));
+        let mut findings: Vec<Finding> = about.map(|about| refused("written_there", about)).collect();
+        let all = single(&mut self.client, &format!("SELECT count(*) {of_history}"))?;
+        let all: usize = all.and_then(|number| number.parse().ok()).unwrap_or_default();
+        if all > NAMED {
+            findings.push(refused("written_there", format!("{there}: {} more versions", all - NAMED)));
+        }
+        Ok(findings)
     }
 }
 
@@ -213,6 +231,12 @@ impl Destination for DjangoExport {
     fn open(&mut self, last_numbers: &[(&'static str, i64)]) -> Result<(), ExportError> {
         if self.since.is_none() {
             self.refuse_unless_empty()?;
+        } else {
+            self.client.execute(
+                "CREATE TEMPORARY TABLE exported_unknown (
+                     table_there varchar(64) CHARACTER SET ascii NOT NULL, history_id bigint NOT NULL,
+                     PRIMARY KEY (table_there, history_id))",
+            )?;
         }
         if self.is_writing {
             // Changing the next number ends a transaction, so it comes first. It changes no row.
@@ -223,7 +247,7 @@ impl Destination for DjangoExport {
             self.client.execute("START TRANSACTION")?;
         }
         match self.since {
-            Some(since) => self.count_unknown(since)?,
+            Some(since) => self.note_versions(since)?,
             None => {
                 // Somebody may have written since the look.
                 self.refuse_unless_empty()?;
@@ -244,9 +268,7 @@ impl Destination for DjangoExport {
 
     fn end(&mut self, table: &'static str) -> Result<Vec<Finding>, ExportError> {
         let Some((table, true)) = tables::of(table) else { return Ok(Vec::new()) };
-        let unknown = self.unknown.get(table.name).copied().unwrap_or_default();
-        let about = || format!("{}: {unknown} versions", table.history.unwrap_or_default());
-        Ok((unknown > 0).then(|| refused("written_there", about())).into_iter().collect())
+        Ok(self.unknown_versions(table)?)
     }
 
     fn remove(&mut self, table: &'static str, keys: &[String]) -> Result<(), ExportError> {

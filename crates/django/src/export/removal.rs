@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use license_manager_adapters::export::ExportedRow;
 use serde_json::{Value, json};
 
+use super::DjangoExport;
 use super::numbers::hyphenated;
 use super::rows::{key_literal, texts};
 use super::tables::{self, Release, Table};
-use super::values::date;
-use super::{DjangoExport, single};
 use crate::DjangoError;
 
 /// The most rows that are looked at at once.
@@ -59,16 +58,14 @@ impl DjangoExport {
 
     /// Versions that go because they were erased here do not tell that somebody wrote there.
     fn expect_without(&mut self, table: &Table, keys: &[String]) -> Result<(), DjangoError> {
-        let (Some(since), Some(there)) = (self.since.and_then(date), table.history) else { return Ok(()) };
+        let Some(there) = table.history.filter(|_| self.since.is_some()) else { return Ok(()) };
         let Some(list) = self.list(table, there, table.key, keys) else { return Ok(()) };
-        let count = format!(
-            "SELECT count(*) FROM `{there}` WHERE `{}` IN ({list}) AND history_date >= '{since}' AND {}",
-            table.key,
-            table.counted_there(),
+        let known = format!(
+            "DELETE gone FROM exported_unknown AS gone JOIN `{there}` AS own ON own.history_id = gone.history_id
+             WHERE gone.table_there = '{there}' AND own.`{}` IN ({list})",
+            table.key
         );
-        let going: i64 = single(&mut self.client, &count)?.and_then(|number| number.parse().ok()).unwrap_or_default();
-        *self.unknown.entry(table.name).or_default() -= going;
-        Ok(())
+        self.change("exported_unknown", &known).map(drop)
     }
 
     fn delete(&mut self, table: &Table, there: &str, column: &str, keys: &[String]) -> Result<(), DjangoError> {

@@ -240,7 +240,7 @@ impl DjangoExport {
         ))?;
         let ours: HashMap<String, &ExportedRow> =
             rows.iter().map(|row| (key_of(table, is_history, row), row)).collect();
-        let mut kept = HashMap::new();
+        let (mut kept, mut known) = (HashMap::new(), Vec::new());
         for row in &found {
             let cells = row.cells();
             let found_key = match is_of_uuid(table, is_history) {
@@ -254,12 +254,18 @@ impl DjangoExport {
                 }
                 let is_counted = ours.get(&found_key).is_some_and(|row| table.counts(row));
                 if is_counted && cells[2].is_some_and(|moment| is_since(moment, since)) {
-                    *self.unknown.entry(table.name).or_default() -= 1;
+                    known.push(found_key.clone());
                 }
             }
             let values = own.iter().zip(cells.iter().skip(3));
             let values = values.map(|(name, cell)| (name.clone(), cell.map_or("NULL".to_owned(), quoted)));
             kept.insert(found_key, values.collect());
+        }
+        if !known.is_empty() {
+            let numbers = known.join(", ");
+            let forget =
+                format!("DELETE FROM exported_unknown WHERE table_there = '{there}' AND history_id IN ({numbers})");
+            self.change("exported_unknown", &forget)?;
         }
         Ok(kept)
     }

@@ -222,7 +222,7 @@ fn wait_no_more(target: &Database) {
     }
     target.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+         WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
     );
     target.execute("DROP TRIGGER waits ON license_source_history; DROP FUNCTION waits()");
 }
