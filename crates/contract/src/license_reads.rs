@@ -347,6 +347,8 @@ pub fn an_activation_key_finds_licenses_with_their_plans(db: &dyn Database) {
     assert_eq!(find(9), []);
     let found = store.write(|unit| unit.licenses().find_by_activation_key(key(3))).unwrap();
     assert_eq!(found[0].0, assigned(3, 1, "bob@example.com"));
+    let customer_of = |number| store.read(|unit| unit.licenses().customer_of_activation_key(key(number)));
+    assert_eq!([1, 9].map(customer_of), [Ok(Some(customer(1))), Ok(None)]);
 }
 
 /// What concerns a person reaches all their licenses, and nobody changes them meanwhile.

@@ -190,6 +190,8 @@ pub fn an_unknown_plan_is_neither_found_nor_locked(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
     assert_eq!(find(&*store, 9), None);
+    let customer_of = |number| store.read(|unit| unit.plans().customer_of(plan_id(number)));
+    assert_eq!([3, 9].map(customer_of), [Ok(Some(customer(2))), Ok(None)]);
     assert_eq!(store.write(|unit| unit.plans().lock(plan_id(9))), Ok(None));
 }
 

@@ -12,8 +12,8 @@ use diesel::sql_types::{Array, BigInt, Integer, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
 use license_manager_domain::{
-    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanDetails,
-    PlanId,
+    ActivationKey, AgreementId, CustomerId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
+    PlanDetails, PlanId,
 };
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ use crate::rows::licenses::{
     licenses_with_plans,
 };
 use crate::rows::shared::following;
-use crate::schema::{LICENSE, license, license_source, seat_change, subscription_plan};
+use crate::schema::{LICENSE, customer_agreement, license, license_source, seat_change, subscription_plan};
 use crate::sql_types::SqlUuid;
 
 // Literals instead of parameters: Postgres uses a partial index only if the statement has the index's condition.
@@ -136,6 +136,16 @@ impl LicenseRepository for PostgresUnit<'_> {
         let (found, agreement) = licenses_and_agreement(rows)?;
         self.keep_beside(agreement);
         Ok(found)
+    }
+
+    fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
+        let query = license::table
+            .inner_join(subscription_plan::table.inner_join(customer_agreement::table))
+            .filter(license::activation_key.eq(SqlUuid(key.0)))
+            .order(license::uuid)
+            .select(customer_agreement::enterprise_customer_uuid);
+        let customer = self.read(|connection| query.first::<Uuid>(connection).optional())?;
+        Ok(customer.map(CustomerId))
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {

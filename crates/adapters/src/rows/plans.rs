@@ -240,6 +240,15 @@ for_both_databases! {
             plan_details(plan).map(Some)
         }
 
+        fn customer_of(&mut self, id: PlanId) -> Result<Option<CustomerId>, Error> {
+            let query = subscription_plan::table
+                .inner_join(customer_agreement::table)
+                .filter(subscription_plan::uuid.eq(SqlUuid(id.0)))
+                .select(customer_agreement::enterprise_customer_uuid);
+            let customer = self.read(|connection| query.first::<Uuid>(connection).optional())?;
+            Ok(customer.map(CustomerId))
+        }
+
         fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
             // The lock is a statement of its own. A statement that locks and joins would, after waiting, join with the
             // plan's former product, and find no plan if the product was changed.

@@ -12,8 +12,8 @@ use diesel::sql_types::{BigInt, Bool};
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
 use license_manager_domain::{
-    ActivationKey, AgreementId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId, PlanDetails,
-    PlanId,
+    ActivationKey, AgreementId, CustomerId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
+    PlanDetails, PlanId,
 };
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ use crate::rows::licenses::{
     licenses_with_plans,
 };
 use crate::rows::shared::following;
-use crate::schema::{license, license_source, seat_change, subscription_plan};
+use crate::schema::{customer_agreement, license, license_source, seat_change, subscription_plan};
 use crate::sql_types::SqlUuid;
 
 /// The condition of the index license_one_live_per_email. SQLite uses the index only if the statement has its
@@ -113,6 +113,16 @@ impl LicenseRepository for SqliteUnit<'_> {
         let (found, agreement) = licenses_and_agreement(rows)?;
         self.keep_beside(agreement);
         Ok(found)
+    }
+
+    fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
+        let query = license::table
+            .inner_join(subscription_plan::table.inner_join(customer_agreement::table))
+            .filter(license::activation_key.eq(SqlUuid(key.0)))
+            .order(license::uuid)
+            .select(customer_agreement::enterprise_customer_uuid);
+        let customer = self.read(|connection| query.first::<Uuid>(connection).optional())?;
+        Ok(customer.map(CustomerId))
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {

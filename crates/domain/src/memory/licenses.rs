@@ -5,7 +5,7 @@ use super::{MemoryUnit, Tables, next, part, replace};
 use crate::error::{Conflict, Error};
 use crate::history::Change;
 use crate::model::email::Email;
-use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId};
+use crate::model::ids::{ActivationKey, AgreementId, CustomerId, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::ports::{
@@ -149,6 +149,11 @@ impl LicenseRepository for MemoryUnit<'_> {
                 Some((license.clone(), self.tables.details(plan)?))
             })
             .collect())
+    }
+
+    fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
+        let found = LicenseRepository::find_by_activation_key(self, key)?;
+        Ok(found.first().map(|(_, details)| details.customer))
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {

@@ -136,6 +136,10 @@ impl PlanRepository for MemoryUnit<'_> {
         Ok(self.tables.plans.get(&id).and_then(|plan| self.tables.details(plan)))
     }
 
+    fn customer_of(&mut self, id: PlanId) -> Result<Option<CustomerId>, Error> {
+        Ok(PlanRepository::find(self, id)?.map(|details| details.customer))
+    }
+
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
         self.written()?;
         PlanRepository::find(self, id)

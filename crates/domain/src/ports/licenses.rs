@@ -6,7 +6,7 @@ use super::repositories::LimitOffset;
 use crate::error::Error;
 use crate::history::Change;
 use crate::model::email::Email;
-use crate::model::ids::{ActivationKey, AgreementId, LicenseId, LmsUserId, PlanId};
+use crate::model::ids::{ActivationKey, AgreementId, CustomerId, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 
@@ -150,6 +150,12 @@ pub trait LicenseRepository {
     /// activates one has locked its holder's licenses by [`LicenseRepository::lock_all_by_person`].
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         not_provided!("licenses.find_by_activation_key", key)
+    }
+
+    /// The customer of the licenses with this activation key, to check permissions: that of the first one by id. A store
+    /// may find it with less than the licenses and their plans.
+    fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
+        Ok(self.find_by_activation_key(key)?.first().map(|(_, details)| details.customer))
     }
 
     /// The existing licenses with these ids, sorted by id. Locks them in a writing unit of work.

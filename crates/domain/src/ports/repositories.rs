@@ -136,6 +136,11 @@ pub trait PlanRepository {
         not_provided!("plans.find", id)
     }
 
+    /// The customer of the plan with this id, to check permissions. A store may find it with less than the plan.
+    fn customer_of(&mut self, id: PlanId) -> Result<Option<CustomerId>, Error> {
+        Ok(self.find(id)?.map(|details| details.customer))
+    }
+
     /// The plan, locked: other transactions that lock it wait until this one ends.
     fn lock(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
         not_provided!("plans.lock", id)

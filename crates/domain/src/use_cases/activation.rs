@@ -15,10 +15,7 @@ use crate::ports::{Person, StoreExt};
 impl LicenseManager {
     /// The customer of the license with this activation key, to check permissions.
     pub fn customer_of_activation_key(&self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
-        self.store.read(|unit| {
-            let licenses = unit.licenses().find_by_activation_key(key)?;
-            Ok(licenses.first().map(|(_, details)| details.customer))
-        })
+        self.store.read(|unit| unit.licenses().customer_of_activation_key(key))
     }
 
     /// Activates the license with this key for the person it was assigned to. Its plan must be active and current. A

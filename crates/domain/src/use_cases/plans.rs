@@ -186,7 +186,7 @@ impl LicenseManager {
 
     /// The customer of a plan.
     pub fn customer_of_plan(&self, id: PlanId) -> Result<Option<CustomerId>, Error> {
-        self.store.read(|unit| Ok(unit.plans().find(id)?.map(|details| details.customer)))
+        self.store.read(|unit| unit.plans().customer_of(id))
     }
 
     /// The slug of a plan's customer, for links.
