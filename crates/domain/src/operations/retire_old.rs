@@ -12,7 +12,7 @@ use crate::model::email::Email;
 use crate::model::ids::{AgreementId, CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
-use crate::outbox::OutboxBuilder;
+use crate::outbox::{OutboxBuilder, write_messages};
 use crate::ports::{AgreementFilter, CustomerScope, DeletedLicense, LimitOffset, Purge, StoreExt, UnitOfWork};
 use crate::use_cases::manager::{LicenseManager, ids};
 use crate::use_cases::renewals::RenewedBy;
@@ -168,7 +168,7 @@ impl LicenseManager {
             outbox.revoked_by_plan_end(license);
             messages.append(&mut outbox.unwritten());
         }
-        unit.outbox().add(&messages)
+        write_messages(unit, &messages)
     }
 
     /// Removes other personal data of the holders of licenses, who had these addresses.

@@ -10,7 +10,7 @@ use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{CustomerId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::SubscriptionPlan;
-use crate::outbox::{EventName, OutboxBuilder};
+use crate::outbox::{EventName, OutboxBuilder, write_messages};
 use crate::ports::{StoreExt, UnitOfWork};
 use crate::use_cases::manager::LicenseManager;
 
@@ -91,7 +91,7 @@ impl LicenseManager {
                 messages.append(&mut outbox.unwritten());
             }
         }
-        unit.outbox().add(&messages)?;
+        write_messages(unit, &messages)?;
         Ok(told)
     }
 }

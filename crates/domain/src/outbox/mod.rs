@@ -165,8 +165,20 @@ pub struct ReminderMail {
     pub closing: String,
 }
 
-/// The most licenses that a large request writes at once, and whose messages are in memory at once.
+/// The most licenses that a large request writes at once.
 pub(crate) const SLICE: usize = 2_000;
+
+/// The most messages that are written at once. Their payloads are the largest parameters of any statement: a client of a
+/// database may hold several copies of them, and libpq never gives back what a connection needed for its largest
+/// statement.
+const MESSAGES_AT_ONCE: usize = 2_000;
+
+/// Writes messages, in slices.
+pub(crate) fn write_messages(unit: &mut dyn UnitOfWork, messages: &[Message]) -> Result<(), Error> {
+    let (first, rest) = messages.split_at(messages.len().min(MESSAGES_AT_ONCE));
+    unit.outbox().add(first)?;
+    rest.chunks(MESSAGES_AT_ONCE).try_for_each(|slice| unit.outbox().add(slice))
+}
 
 /// Collects the messages of one transaction about one plan.
 pub(crate) struct OutboxBuilder<'a> {
@@ -191,7 +203,7 @@ impl<'a> OutboxBuilder<'a> {
 
     /// Writes the messages, and returns their number.
     pub(crate) fn write(self, unit: &mut dyn UnitOfWork) -> Result<usize, Error> {
-        unit.outbox().add(&self.messages)?;
+        write_messages(unit, &self.messages)?;
         Ok(self.messages.len())
     }
 
@@ -203,7 +215,7 @@ impl<'a> OutboxBuilder<'a> {
     /// Writes the messages since the last call, and returns their number. Those that follow share their words.
     pub(crate) fn write_part(&mut self, unit: &mut dyn UnitOfWork) -> Result<usize, Error> {
         let messages = std::mem::take(&mut self.messages);
-        unit.outbox().add(&messages)?;
+        write_messages(unit, &messages)?;
         Ok(messages.len())
     }
 
@@ -215,8 +227,13 @@ impl<'a> OutboxBuilder<'a> {
         add: impl Fn(&mut Self, &License),
     ) -> Result<usize, Error> {
         let mut written = 0;
-        for slice in licenses.chunks(SLICE) {
-            slice.iter().for_each(|license| add(self, license));
+        for license in licenses {
+            add(self, license);
+            if self.messages.len() >= MESSAGES_AT_ONCE {
+                written += self.write_part(unit)?;
+            }
+        }
+        if !self.messages.is_empty() {
             written += self.write_part(unit)?;
         }
         Ok(written)
