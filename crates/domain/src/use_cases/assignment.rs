@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::manager::{LicenseManager, find_agreement, find_plan, ids};
+use super::manager::{LicenseManager, find_agreement, find_plan, ids, save_licenses};
 use crate::error::{Error, FieldErrors, Refusal};
 use crate::history::Actor;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::is_salesforce_id;
-use crate::outbox::{AssignmentMail, OutboxBuilder, SLICE};
+use crate::outbox::{AssignmentMail, OutboxBuilder};
 use crate::ports::StoreExt;
 
 /// The learners of an assignment, without duplicates, each with a Salesforce opportunity if known.
@@ -114,9 +114,7 @@ impl LicenseManager {
                 .collect::<Result<Vec<License>, _>>()?;
 
             let change = actor.change(now);
-            for slice in licenses.chunks(SLICE) {
-                unit.licenses().save(slice, &change)?;
-            }
+            save_licenses(unit, &licenses, &change)?;
             let sources: Vec<(LicenseId, String)> = licenses
                 .iter()
                 .zip(&newcomers)

@@ -8,11 +8,13 @@ use chrono::{DateTime, Duration, SubsecRound, Utc};
 use uuid::Builder;
 
 use crate::error::{Entity, Error};
+use crate::history::Change;
 use crate::model::idempotency::AnswerQuota;
 use crate::model::ids::{AgreementId, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::operations::OperationSettings;
+use crate::outbox::SLICE;
 use crate::ports::{
     AccountLookup, Backups, Blocking, CampaignMail, CatalogOwner, Clock, ContentCatalog, CustomDelivery,
     EnterpriseDirectory, EventTracking, IdSource, Inline, LearnerRegistry, LicenseFilter, NotConfigured, ResultFiles,
@@ -294,6 +296,11 @@ pub(crate) fn lock_plan(unit: &mut dyn UnitOfWork, id: PlanId) -> Result<PlanDet
 
 pub(crate) fn find_agreement(unit: &mut dyn UnitOfWork, id: AgreementId) -> Result<crate::CustomerAgreement, Error> {
     unit.agreements().find(id)?.ok_or(Error::NotFound(Entity::Agreement))
+}
+
+/// Writes existing licenses in slices, which bounds the memory of the parameters.
+pub(crate) fn save_licenses(unit: &mut dyn UnitOfWork, licenses: &[License], change: &Change) -> Result<(), Error> {
+    licenses.chunks(SLICE).try_for_each(|slice| unit.licenses().save(slice, change))
 }
 
 /// The ids of licenses.

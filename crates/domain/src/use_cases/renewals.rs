@@ -1,6 +1,6 @@
 //! Renewals: a plan's licenses continue in the next plan.
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, ids, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, ids, lock_plan, save_licenses};
 use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
@@ -10,7 +10,7 @@ use crate::model::ids::{PlanId, RenewalId};
 use crate::model::license::License;
 use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::model::renewal::{RenewalDetails, RenewalTerms};
-use crate::outbox::OutboxBuilder;
+use crate::outbox::{OutboxBuilder, SLICE};
 use crate::ports::{LicenseFilter, LimitOffset, RenewalFilter, StoreExt, UnitOfWork};
 
 /// Changes of a renewal. `None` and [`Edit::Keep`] keep a field.
@@ -292,13 +292,13 @@ impl LicenseManager {
 
         let agreement = find_agreement(unit, plan.agreement)?;
         let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), change.at);
-        for copy in &copies {
-            outbox.renewed(copy, by == RenewedBy::Schedule);
+        for slice in copies[reused..].chunks(SLICE) {
+            unit.licenses().add(slice, change)?;
         }
-        unit.licenses().add(&copies[reused..], change)?;
         changed.extend_from_slice(&copies[..reused]);
-        unit.licenses().save(&changed, change)?;
-        outbox.write(unit)?;
+        save_licenses(unit, &changed, change)?;
+        drop(changed);
+        outbox.write_for_each(unit, &copies, |outbox, copy| outbox.renewed(copy, by == RenewedBy::Schedule))?;
         Ok(copies)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, ids, lock_plan};
+use super::manager::{LicenseManager, count_licenses, find_agreement, ids, lock_plan, save_licenses};
 use super::selection::LicenseSelection;
 use crate::error::{Error, Refusal};
 use crate::history::Actor;
@@ -141,7 +141,7 @@ impl LicenseManager {
             plan.modified = now;
             unit.plans().save(plan, &change)?;
         }
-        unit.licenses().save(&changed, &change)?;
+        save_licenses(unit, &changed, &change)?;
         unit.licenses().add_unassigned(plan.id, &self.new_license_ids(changed.len() as i64), &change)?;
         let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), now);
         outbox.write_for_each(unit, &changed, OutboxBuilder::revoked)?;
