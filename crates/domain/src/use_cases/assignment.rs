@@ -10,7 +10,7 @@ use crate::model::ids::{ActivationKey, LicenseId, PlanId};
 use crate::model::license::License;
 use crate::model::plan::is_salesforce_id;
 use crate::outbox::{AssignmentMail, OutboxBuilder};
-use crate::ports::StoreExt;
+use crate::ports::{StoreExt, UnitOfWork};
 
 /// The learners of an assignment, without duplicates, each with a Salesforce opportunity if known.
 ///
@@ -89,13 +89,9 @@ impl LicenseManager {
             return Err(Error::Invalid(FieldErrors::one("user_sfids", message)));
         }
         self.store.write(|unit| {
-            let everyone: Vec<Email> = learners.0.keys().cloned().collect();
             let now = self.now();
-            let forms = Email::all_stored_forms(&everyone);
-            let holders: HashSet<Email> = unit.licenses().live_emails(plan, &forms)?.into_iter().collect();
-            let holds = |email: &&Email| email.is_among(&holders);
-            let newcomers: Vec<&Email> = everyone.iter().filter(|email| !holds(email)).collect();
-            let already_associated = everyone.len() - newcomers.len();
+            let newcomers = newcomers(unit, plan, learners)?;
+            let already_associated = learners.len() - newcomers.len();
             let free = unit.licenses().claim_unassigned(plan, newcomers.len() as i64)?;
             // Read after the licenses are locked; see `follow`.
             let details = find_plan(unit, plan)?;
@@ -131,4 +127,12 @@ impl LicenseManager {
             Ok(Assignments { assigned, already_associated, not_carried_over })
         })
     }
+}
+
+/// The learners without a live license of the plan. What is asked for them is in memory no longer than the question.
+fn newcomers<'a>(unit: &mut dyn UnitOfWork, plan: PlanId, learners: &'a Assignees) -> Result<Vec<&'a Email>, Error> {
+    let everyone: Vec<Email> = learners.0.keys().cloned().collect();
+    let forms = Email::all_stored_forms(&everyone);
+    let holders: HashSet<Email> = unit.licenses().live_emails(plan, &forms)?.into_iter().collect();
+    Ok(learners.0.keys().filter(|email| !email.is_among(&holders)).collect())
 }
