@@ -100,7 +100,7 @@ soak: ## Run servers through kills and failures, on both databases, for an hour 
 	cargo build --release --bin license-manager --bin soak
 	cargo run --release --bin soak -- $(if $(PREVIOUS),--previous $(PREVIOUS)) $(SOAK)
 
-failover: ## Kill a primary under load while its synchronous standby takes over; FAILOVER="--rounds NUMBER --clients NUMBER"
+failover: ## Kill a primary under load while its synchronous standby takes over; FAILOVER="--patroni --rounds NUMBER --clients NUMBER"
 	cargo build --release --bin license-manager --bin failover
 	cargo run --release --bin failover -- $(FAILOVER)
 

@@ -79,6 +79,13 @@ impl Cluster {
         self.run("url").trim().to_owned()
     }
 
+    /// Its host and port.
+    pub fn address(&self) -> String {
+        let url = self.url();
+        let address = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
+        address.expect("a user and a database").0.to_owned()
+    }
+
     /// Closes all connections and stops it.
     pub fn stop(&self) {
         self.run("stop");

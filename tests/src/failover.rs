@@ -1,8 +1,8 @@
 //! A Postgres server that is killed under load while its synchronous standby takes over.
 //!
-//! Clients assign licenses on two servers, a worker delivers mails and events. Then the primary is killed and the standby
-//! promoted, as a manager such as Patroni would do at once. At the end every answered assignment is there, once, and its
-//! mail and its webhook have arrived.
+//! Clients assign licenses on two servers, a worker delivers mails and events. Then the primary is killed, and a standby is
+//! promoted: at once by the test, or by Patroni. At the end every answered assignment is there, once, and its mail and its
+//! webhook have arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,18 +14,77 @@ use serde_json::json;
 
 use crate::{
     Client, Cluster, Customer, FakeUpstreams, PATIENCE, PROVISIONING, Plan, Request, Server, WebhookEndpoint,
-    assert_sound, borrowed, poll,
+    assert_sound, borrowed, poll, texts,
 };
 
 /// How long clients pause before they send a request again.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Postgres servers with a primary that can be killed, and whatever promotes a standby then.
+pub trait Replicated {
+    /// The `DATABASE_URL` that leads to whichever server takes writes.
+    fn url(&self) -> String;
+
+    /// Kills the primary, and returns when another server takes writes: how long that took.
+    fn fail_over(&mut self) -> Duration;
+
+    /// Starts the killed server again, and returns when it follows the new primary. `None` if these servers never do.
+    fn rejoin(&mut self) -> Option<Rejoined>;
+}
+
+/// How a killed server became a standby.
+#[derive(Debug)]
+pub struct Rejoined {
+    /// How long it took.
+    pub took: Duration,
+    /// Whether `pg_rewind` took back what only this server had written.
+    pub rewound: bool,
+}
+
+/// The URL that leads to whichever of the servers at these addresses takes writes.
+pub(crate) fn url_of(addresses: &[&str]) -> String {
+    format!("postgres://postgres@{}/postgres?target_session_attrs=read-write", addresses.join(","))
+}
+
+/// A primary and its synchronous standby, which the test promotes at once.
+pub struct Pair {
+    primary: Cluster,
+    standby: Cluster,
+}
+
+impl Pair {
+    /// Starts both.
+    pub fn start() -> Self {
+        let primary = Cluster::new();
+        let standby = primary.standby();
+        primary.wait_for_standbys();
+        Self { primary, standby }
+    }
+}
+
+impl Replicated for Pair {
+    fn url(&self) -> String {
+        url_of(&[&self.primary.address(), &self.standby.address()])
+    }
+
+    fn fail_over(&mut self) -> Duration {
+        self.primary.crash();
+        let stopped = Instant::now();
+        self.standby.promote();
+        stopped.elapsed()
+    }
+
+    fn rejoin(&mut self) -> Option<Rejoined> {
+        None
+    }
+}
 
 /// How much happens.
 #[derive(Debug, Clone)]
 pub struct Failover {
     /// The number of clients.
     pub clients: usize,
-    /// The number of answered assignments before the primary is killed, and again after the standby took over.
+    /// The number of answered assignments before the primary is killed, and again after a standby took over.
     pub assignments: usize,
     /// More settings of servers and the worker, as environment variables.
     pub settings: Vec<(String, String)>,
@@ -40,7 +99,7 @@ pub struct Report {
     pub after: usize,
     /// Requests that were answered 503, or not at all, and sent again.
     pub failed: usize,
-    /// How long promoting the standby took.
+    /// How long it took until another server took writes.
     pub promoted: Duration,
     /// The longest time for which no request was answered.
     pub silent: Duration,
@@ -48,19 +107,26 @@ pub struct Report {
     pub events: usize,
     /// Mails that were accepted, repeated ones included.
     pub mails: usize,
+    /// How the killed server came back, if it did.
+    pub rejoined: Option<Rejoined>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { before, after, failed, promoted, silent, events, mails } = self;
+        let Self { before, after, failed, promoted, silent, events, mails, rejoined } = self;
         write!(
             f,
-            "no request was answered for {:.2} s, {:.2} s of them for the promotion; {before} assignments were answered before \
-             the primary was killed and {after} afterwards, {failed} requests were sent again; {events} events and {mails} \
-             mails arrived",
+            "no request was answered for {:.2} s, and another server took writes after {:.2} s; {before} assignments were \
+             answered before the primary was killed and {after} afterwards, {failed} requests were sent again; {events} \
+             events and {mails} mails arrived",
             silent.as_secs_f64(),
             promoted.as_secs_f64()
-        )
+        )?;
+        if let Some(Rejoined { took, rewound }) = rejoined {
+            let how = if *rewound { "by pg_rewind" } else { "without pg_rewind" };
+            write!(f, "; the killed server was a standby after {:.2} s, {how}", took.as_secs_f64())?;
+        }
+        Ok(())
     }
 }
 
@@ -140,14 +206,11 @@ impl Drop for EndsWith<'_> {
 
 impl Failover {
     /// Lets it happen. Panics if something that was answered is missing at the end.
-    pub fn run(&self) -> Report {
-        let primary = Cluster::new();
-        let standby = primary.standby();
-        primary.wait_for_standbys();
+    pub fn run(&self, postgres: &mut impl Replicated) -> Report {
         let (upstreams, endpoint) = (FakeUpstreams::start(), WebhookEndpoint::start());
         let settings = self.settings(&upstreams);
         let settings = borrowed(&settings);
-        let url = url_of_both(&primary, &standby);
+        let url = postgres.url();
         let servers = [Server::start_with(&url, &settings), Server::start_with(&url, &settings)];
         let worker = servers[0].run_beside(&["worker"]);
         let customer = Customer::new(&servers[0]);
@@ -171,18 +234,16 @@ impl Failover {
             let _guard = EndsWith(&shared.is_over);
             shared.until_answered(self.assignments);
             let before = shared.answers();
-            primary.crash();
-            let stopped = Instant::now();
-            standby.promote();
-            let promoted = stopped.elapsed();
+            let promoted = postgres.fail_over();
             shared.until_answered(self.assignments);
             shared.is_over.store(true, Ordering::SeqCst);
             (before, promoted)
         });
+        let rejoined = postgres.rejoin();
         let answered = shared.answered.into_inner().expect("nobody failed");
-        assignments_are_there(&standby, &shared.plan, &answered);
-        messages_arrived(&standby, &upstreams, &endpoint, &answered);
-        assert_sound(&standby.url());
+        assignments_are_there(&url, &shared.plan, &answered);
+        messages_arrived(&url, &upstreams, &endpoint, &answered);
+        assert_sound(&url);
         for log in servers.iter().map(Server::log).chain([worker.log()]) {
             assert!(!log.contains("panicked"), "a process panicked:\n{log}");
         }
@@ -197,6 +258,7 @@ impl Failover {
             silent: silent.expect("requests were answered"),
             events: endpoint.taken().len(),
             mails: upstreams.mails().len(),
+            rejoined,
         }
     }
 
@@ -217,25 +279,14 @@ impl Failover {
     }
 }
 
-/// One URL that leads to whichever of the two takes writes.
-fn url_of_both(primary: &Cluster, standby: &Cluster) -> String {
-    let place = |url: &str| {
-        let place = url.split_once('@').and_then(|(_, rest)| rest.split_once('/'));
-        place.expect("a user and a database").0.to_owned()
-    };
-    let (url, second) = (primary.url(), place(&standby.url()));
-    let first = place(&url);
-    format!("{}?target_session_attrs=read-write", url.replace(&first, &format!("{first},{second}")))
-}
-
 /// Each answered assignment is there, and each address has one license.
-fn assignments_are_there(database: &Cluster, plan: &Plan, answered: &BTreeMap<String, Option<String>>) {
+fn assignments_are_there(url: &str, plan: &Plan, answered: &BTreeMap<String, Option<String>>) {
     let query = format!(
         "SELECT user_email || ' ' || uuid AS text FROM license
          WHERE subscription_plan_uuid = '{}' AND status = 'assigned'",
         plan.uuid
     );
-    let held = database.texts(&query);
+    let held = texts(url, &query);
     let found: BTreeMap<String, String> = held
         .iter()
         .map(|license| license.split_once(' ').expect("two words"))
@@ -251,14 +302,14 @@ fn assignments_are_there(database: &Cluster, plan: &Plan, answered: &BTreeMap<St
 
 /// The mail and the event of each answered assignment arrived.
 fn messages_arrived(
-    database: &Cluster,
+    url: &str,
     upstreams: &FakeUpstreams,
     endpoint: &WebhookEndpoint,
     answered: &BTreeMap<String, Option<String>>,
 ) {
     let waiting = "SELECT CAST((SELECT count(*) FROM outbox)
                         + (SELECT count(*) FROM webhook_delivery WHERE state <> 'delivered') AS text) AS text";
-    let waiting = || database.texts(waiting)[0].clone();
+    let waiting = || texts(url, waiting).concat();
     poll(PATIENCE, || (waiting() == "0").then_some(()))
         .unwrap_or_else(|| panic!("{} messages and events still wait", waiting()));
     let told = endpoint.taken();

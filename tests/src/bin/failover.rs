@@ -1,20 +1,34 @@
 //! A Postgres server that is killed under load while its synchronous standby takes over:
-//! `failover [--rounds NUMBER] [--clients NUMBER] [--assignments NUMBER] [LM_NAME=VALUE]`.
+//! `failover [--patroni] [--rounds NUMBER] [--clients NUMBER] [--assignments NUMBER] [LM_NAME=VALUE]`.
+//!
+//! The program promotes the standby at once, each round with new servers. With `--patroni`, Patroni notices the loss and
+//! promotes, the killed server comes back as a standby, and the next round kills the new primary.
 //!
 //! Each round prints how long requests were not answered. It fails if anything that was answered is lost.
 
 use std::process::ExitCode;
 
-use license_manager_tests::failover::Failover;
+use license_manager_tests::PatroniCluster;
+use license_manager_tests::failover::{Failover, Pair};
 
-const USAGE: &str = "usage: failover [--rounds NUMBER] [--clients NUMBER] [--assignments NUMBER] [LM_NAME=VALUE]";
+const USAGE: &str =
+    "usage: failover [--patroni] [--rounds NUMBER] [--clients NUMBER] [--assignments NUMBER] [LM_NAME=VALUE]";
 
-/// What the command line asks for, and how often; `None` if it cannot be read.
-fn read(mut words: impl Iterator<Item = String>) -> Option<(Failover, usize)> {
+/// What the command line asks for.
+struct Wanted {
+    failover: Failover,
+    rounds: usize,
+    /// Whether Patroni promotes.
+    patroni: bool,
+}
+
+/// `None` if the command line cannot be read.
+fn read(mut words: impl Iterator<Item = String>) -> Option<Wanted> {
     let mut failover = Failover { clients: 8, assignments: 1_000, settings: Vec::new() };
-    let mut rounds = 3;
+    let (mut rounds, mut patroni) = (3, false);
     while let Some(word) = words.next() {
         match word.as_str() {
+            "--patroni" => patroni = true,
             "--rounds" => rounds = words.next()?.parse().ok()?,
             "--clients" => failover.clients = words.next()?.parse().ok().filter(|clients| *clients > 0)?,
             "--assignments" => failover.assignments = words.next()?.parse().ok()?,
@@ -24,16 +38,27 @@ fn read(mut words: impl Iterator<Item = String>) -> Option<(Failover, usize)> {
             }
         }
     }
-    Some((failover, rounds))
+    Some(Wanted { failover, rounds, patroni })
 }
 
 fn main() -> ExitCode {
-    let Some((failover, rounds)) = read(std::env::args().skip(1)) else {
+    let Some(Wanted { failover, rounds, patroni }) = read(std::env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    let mut cluster = match patroni.then(PatroniCluster::start).transpose() {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     for round in 1..=rounds {
-        println!("round {round}: {}", failover.run());
+        let report = match &mut cluster {
+            Some(cluster) => failover.run(cluster),
+            None => failover.run(&mut Pair::start()),
+        };
+        println!("round {round}: {report}");
     }
     ExitCode::SUCCESS
 }
