@@ -49,6 +49,14 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
     /// Runs work while the triggers on `license_history` are off.
     fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError>;
 
+    /// Runs work while a table has no indexes but those of its constraints. Building them at the end is faster than
+    /// looking for the place of each row in each of them. They come back within the transaction.
+    fn without_indexes(
+        &mut self,
+        table: &str,
+        work: impl FnOnce(&mut Self) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError>;
+
     /// Lets numbers of a table go on after one.
     fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()>;
 
@@ -170,6 +178,26 @@ impl Database for PgConnection {
         Ok(())
     }
 
+    fn without_indexes(
+        &mut self,
+        table: &str,
+        work: impl FnOnce(&mut Self) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let of_table = "FROM pg_index AS own WHERE indrelid = $1::regclass
+                            AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = own.indexrelid)
+                        ORDER BY indexrelid";
+        let names = self.texts_of(&format!("SELECT indexrelid::regclass::text AS text {of_table}"), table)?;
+        let definitions = self.texts_of(&format!("SELECT pg_get_indexdef(indexrelid) AS text {of_table}"), table)?;
+        for name in names {
+            self.batch_execute(&format!("DROP INDEX {name}"))?;
+        }
+        work(self)?;
+        for definition in definitions {
+            self.batch_execute(&definition)?;
+        }
+        Ok(())
+    }
+
     fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
         let sequence = sequence(self, table, column)?;
         // Unlike setval, this is undone by a rollback.
@@ -264,6 +292,24 @@ impl Database for SqliteConnection {
         let definitions = self.texts(&format!("SELECT sql AS text {of_history}"))?;
         for name in names {
             self.batch_execute(&format!("DROP TRIGGER {name}"))?;
+        }
+        work(self)?;
+        for definition in definitions {
+            self.batch_execute(&definition)?;
+        }
+        Ok(())
+    }
+
+    fn without_indexes(
+        &mut self,
+        table: &str,
+        work: impl FnOnce(&mut Self) -> Result<(), ImportError>,
+    ) -> Result<(), ImportError> {
+        let of_table = "FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY name";
+        let names = self.texts_of(&format!("SELECT name AS text {of_table}"), table)?;
+        let definitions = self.texts_of(&format!("SELECT sql AS text {of_table}"), table)?;
+        for name in names {
+            self.batch_execute(&format!("DROP INDEX {name}"))?;
         }
         work(self)?;
         for definition in definitions {

@@ -112,6 +112,8 @@ fn fill_part<C: Database>(
         };
         if table == "license_history" {
             connection.without_triggers(write)?;
+        } else if table == "license" {
+            connection.without_indexes(table, write)?;
         } else {
             write(connection)?;
         }

@@ -102,17 +102,22 @@ fn newest(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
     )
 }
 
-/// The statement that adds versions to a history, numbered after all others and after `last`.
+/// The statements that add versions to a history, numbered after all others and after `last`. A version has the `rule` by
+/// which it is added.
 fn add(table: &TableWithHistory, versions: &str, last: i64) -> String {
     let TableWithHistory { name, key, .. } = table;
     let columns = table.column_names();
     format!(
-        "INSERT INTO staged_{name}_history
+        "CREATE TEMPORARY TABLE staged_{name}_added AS {versions};
+         INSERT INTO staged_finding
+         SELECT rule, 'mended', '{name} ' || CAST({key} AS text) FROM staged_{name}_added;
+         INSERT INTO staged_{name}_history
              (history_id, history_date, history_user, history_type, history_change_reason, {columns})
          SELECT (SELECT CASE WHEN max(history_id) > {last} THEN max(history_id) ELSE {last} END
                  FROM staged_{name}_history) + row_number() OVER (ORDER BY {key}),
                 history_date, NULL, kind, reason, {columns}
-         FROM ({versions}) AS added;"
+         FROM staged_{name}_added;
+         DROP TABLE staged_{name}_added;"
     )
 }
 
@@ -137,19 +142,11 @@ fn ended(table: &TableWithHistory, now: &str, last: i64) -> String {
         "FROM staged_{name}_newest AS version WHERE version.history_type <> '-'
              AND NOT EXISTS (SELECT 1 FROM staged_{name} AS own WHERE own.{key} = version.{key})"
     );
-    format!(
-        "INSERT INTO staged_finding
-         SELECT 'history_without_end', 'mended', '{name} ' || CAST(version.{key} AS text) {gone};
-         {}",
-        add(
-            table,
-            &format!(
-                "SELECT {moment} AS history_date, '-' AS kind, '{REASON}' AS reason, {} {gone}",
-                list(table, "version")
-            ),
-            last,
-        )
-    )
+    let versions = format!(
+        "SELECT 'history_without_end' AS rule, {moment} AS history_date, '-' AS kind, '{REASON}' AS reason, {} {gone}",
+        list(table, "version")
+    );
+    add(table, &versions, last)
 }
 
 /// Rows that differ from their newest version, or have none.
@@ -180,7 +177,8 @@ fn closed(table: &TableWithHistory, now: &str, last: i64) -> String {
     );
     let rule = "CASE WHEN version.history_id IS NULL THEN 'history_missing' ELSE 'history_behind' END";
     let versions = format!(
-        "SELECT CASE WHEN version.history_id IS NULL THEN {began}
+        "SELECT {rule} AS rule,
+                CASE WHEN version.history_id IS NULL THEN {began}
                      WHEN {state_date} > version.history_date AND {state_date} <= {now} THEN {state_date}
                      WHEN version.history_date > {now} THEN version.history_date
                      ELSE {now} END AS history_date,
@@ -188,9 +186,5 @@ fn closed(table: &TableWithHistory, now: &str, last: i64) -> String {
                 {reason} AS reason, {} {rows}",
         list(table, "own")
     );
-    format!(
-        "INSERT INTO staged_finding SELECT {rule}, 'mended', '{name} ' || CAST(own.{key} AS text) {rows};
-         {}",
-        add(table, &versions, last)
-    )
+    add(table, &versions, last)
 }
