@@ -271,16 +271,56 @@ fn what_was_written_before_a_kill_is_equal_in_the_next_run() {
         }
         assert_equal_to_the_source(&target, &source);
         assert!(import(&new, &source, &[]).succeeded);
-        for table in TABLES {
-            assert_eq!(rows(&target, table), rows(&new, table), "{table}");
-        }
-        for table in HISTORIES {
-            assert!(versions(&target, table) == versions(&new, table), "{table}");
-        }
-        assert_eq!(seats(&target), seats(&new));
+        assert_as_new(&target, &new);
         let still = import(&target, &source, &[]);
         assert!(still.succeeded && still.stdout.contains("the source is as it was"), "{still:?}");
         assert!(Ran::alone(target.url(), &["import", "--finish"]).succeeded);
+    }
+}
+
+/// Panics unless a database is as a new import makes it.
+#[track_caller]
+fn assert_as_new(target: &Database, new: &Database) {
+    for table in TABLES {
+        assert_eq!(rows(target, table), rows(new, table), "{table}");
+    }
+    for table in HISTORIES {
+        assert!(versions(target, table) == versions(new, table), "{table}");
+    }
+    assert_eq!(seats(target), seats(new));
+}
+
+#[test]
+fn a_run_that_fails_half_way_says_so_and_the_next_one_goes_on() {
+    let mariadb = DjangoServer::new();
+    let source = mariadb.oddities("old", DjangoIds::Mixed);
+    for (target, new) in [(Database::sqlite(), Database::sqlite()), (Database::postgres(), Database::postgres())] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
+        let [refuse, allow] = match target.url().starts_with("sqlite:") {
+            true => [
+                "CREATE TRIGGER refuses BEFORE INSERT ON license_source BEGIN SELECT RAISE(ABORT, 'not here'); END",
+                "DROP TRIGGER refuses",
+            ],
+            false => [
+                "ALTER TABLE license_source ADD CONSTRAINT refuses CHECK (source_id = '')",
+                "ALTER TABLE license_source DROP CONSTRAINT refuses",
+            ],
+        };
+        target.execute(refuse);
+        let failed = import(&target, &source, &[]);
+        assert!(failed.code == Some(1) && failed.stderr.contains("a part was imported: license_source"), "{failed:?}");
+        assert_eq!((count(&target, "license"), count(&target, "users")), ("16".to_owned(), "0".to_owned()));
+        target.execute(allow);
+
+        let done = import(&target, &source, &["--output", "json"]);
+        assert!(done.succeeded, "{done:?}");
+        let changes = summary(&done)["changes"].clone();
+        let expected = json!({ "added": 0, "changed": 0, "deleted": 0, "kept": 0, "unchanged": 16 });
+        assert_eq!(changes["license"], expected, "{changes}");
+        assert_eq!(changes["license_source"]["added"], 3, "{changes}");
+        assert_equal_to_the_source(&target, &source);
+        assert!(import(&new, &source, &[]).succeeded);
+        assert_as_new(&target, &new);
     }
 }
 
