@@ -3,7 +3,7 @@
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{Store, StoreExt};
 use license_manager_domain::{
-    Actor, ChangeReason, Conflict, Error, License, LicenseCounts, LicenseId, LicenseState, LicenseStatus,
+    Actor, ChangeReason, Conflict, Email, Error, License, LicenseCounts, LicenseId, LicenseState, LicenseStatus,
 };
 
 use super::fixtures::*;
@@ -167,6 +167,26 @@ pub fn fewer_are_claimed_only_where_the_plan_has_fewer(db: &dyn Database) {
     let claim = |number| store.write(|unit| unit.licenses().claim_unassigned(plan_id(1), number)).unwrap();
     assert_eq!(numbers(&claim(3)), [1, 2, 3]);
     assert_eq!(numbers(&claim(100)), [1, 2, 3]);
+}
+
+/// Who has a license of the plan needs none, and each of the others gets one.
+pub fn licenses_are_claimed_for_those_who_have_none(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(&*store, &[assigned(1, 1, "amy@example.com"), assigned(5, 2, "bob@example.com")]);
+    put_unassigned(&*store, 1, 2..4);
+    let [amy, bob, cat, eve] = ["amy", "bob", "cat", "eve"].map(|name| email(&format!("{name}@example.com")));
+    let claim = |plan: u128, people: &[&Email]| {
+        let people: Vec<Email> = people.iter().map(|&email| email.clone()).collect();
+        let (holders, free) = store.write(|unit| unit.licenses().claim_for(plan_id(plan), &people)).unwrap();
+        (holders, numbers(&free))
+    };
+    assert_eq!(claim(1, &[&amy]), (vec![amy.clone()], vec![]));
+    assert_eq!(claim(1, &[&bob]), (vec![], vec![2]), "a license of another plan does not count");
+    assert_eq!(claim(1, &[&amy, &bob, &cat]), (vec![amy.clone()], vec![2, 3]));
+    assert_eq!(claim(1, &[&bob, &cat, &eve]), (vec![], vec![2, 3]), "there are no more");
+    assert_eq!(claim(2, &[&amy]), (vec![], vec![]), "there is none");
+    assert_eq!(claim(1, &[]), (vec![], vec![]));
 }
 
 /// It is known from which sale a license was assigned.

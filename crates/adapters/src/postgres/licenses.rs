@@ -10,7 +10,9 @@ use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Integer, Text};
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
+use license_manager_domain::ports::{
+    LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person, look_and_claim,
+};
 use license_manager_domain::{
     ActivationKey, AgreementId, CustomerId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
     PlanDetails, PlanId,
@@ -282,13 +284,19 @@ impl LicenseRepository for PostgresUnit<'_> {
                 self.write(|connection| query.load::<LicenseRow>(connection))?
             }
         };
-        if (rows.len() as i64) < number && !self.exhausted.contains(&plan) {
-            // The unit of work runs again and locks them first. Then it knows whether others have locked the rest, or
-            // there is none.
-            let error = Error::internal("other transactions hold licenses of the plan");
-            return Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }));
+        if (rows.len() as i64) < number {
+            self.fail_unless_exhausted(plan, number)?;
         }
         licenses(rows)
+    }
+
+    fn claim_for(&mut self, plan: PlanId, people: &[Email]) -> Result<(Vec<Email>, Vec<License>), Error> {
+        if let [person] = people
+            && let [address] = person.stored_forms().as_slice()
+        {
+            return self.claim_for_one(plan, address);
+        }
+        look_and_claim(self, plan, people)
     }
 
     fn lock_against_claims(&mut self, plan: PlanId) -> Result<(), Error> {
@@ -344,7 +352,43 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 }
 
+/// The license of the plan `$1` for the address `$2`, if that has a live one, and otherwise an unassigned one that nobody
+/// has locked, with the columns in place of `{}`.
+const CLAIM_UNLESS_HELD: &str = "
+    WITH held AS MATERIALIZED (
+             SELECT {} FROM license
+             WHERE subscription_plan_uuid = $1 AND user_email = $2 AND status IN ('assigned', 'activated')),
+         free AS MATERIALIZED (
+             SELECT {} FROM license
+             WHERE subscription_plan_uuid = $1 AND status = 'unassigned' AND NOT (SELECT EXISTS (SELECT FROM held))
+             ORDER BY uuid LIMIT 1
+             FOR NO KEY UPDATE SKIP LOCKED)
+    SELECT * FROM held UNION ALL SELECT * FROM free";
+
 impl PostgresUnit<'_> {
+    /// Looks for the license of an address, and claims one if there is none, with one statement.
+    fn claim_for_one(&mut self, plan: PlanId, address: &Email) -> Result<(Vec<Email>, Vec<License>), Error> {
+        let query = sql_query(CLAIM_UNLESS_HELD.replace("{}", &LICENSE.column_names()))
+            .bind::<SqlUuid, _>(plan.0)
+            .bind::<Text, _>(address.as_str());
+        let found = licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)?;
+        if found.is_empty() {
+            self.fail_unless_exhausted(plan, 1)?;
+        }
+        let (held, free): (Vec<License>, Vec<License>) = found.into_iter().partition(License::is_live);
+        Ok((held.iter().filter_map(License::holder_email).cloned().collect(), free))
+    }
+
+    /// Fails where too few licenses were claimed. The unit of work runs again then and locks them first, so that it knows
+    /// whether others have locked the rest, or there is none.
+    fn fail_unless_exhausted(&mut self, plan: PlanId, number: i64) -> Result<(), Error> {
+        if self.exhausted.contains(&plan) {
+            return Ok(());
+        }
+        let error = Error::internal("other transactions hold licenses of the plan");
+        Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }))
+    }
+
     /// Locks an unassigned license of the plan that nobody else has locked. The limit is no parameter: Postgres expects a
     /// tenth of all rows then, so it would plan the statement anew each time.
     fn claim_one(&mut self, plan: PlanId) -> Result<Vec<LicenseRow>, Error> {

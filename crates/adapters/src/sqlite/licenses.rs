@@ -10,7 +10,9 @@ use diesel::dsl::{sql, sum};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};
 use license_manager_domain::history::Change;
-use license_manager_domain::ports::{LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person};
+use license_manager_domain::ports::{
+    LicenseFilter, LicenseOrder, LicenseRepository, LimitOffset, Person, look_and_claim,
+};
 use license_manager_domain::{
     ActivationKey, AgreementId, CustomerId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
     PlanDetails, PlanId,
@@ -219,6 +221,10 @@ impl LicenseRepository for SqliteUnit<'_> {
             .limit(number)
             .select(LicenseRow::as_select());
         licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)
+    }
+
+    fn claim_for(&mut self, plan: PlanId, people: &[Email]) -> Result<(Vec<Email>, Vec<License>), Error> {
+        look_and_claim(self, plan, people)
     }
 
     // Only one unit of work writes at a time.

@@ -92,6 +92,10 @@ fn what_one_assignment_runs_is_not_planned_each_time() {
     assert_is_planned_once(&[("uuid", &plan)], |store| {
         assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 1)).unwrap().len(), 1);
     });
+    assert_is_planned_once(&[("uuid", &plan), ("text", &address)], |store| {
+        let (held, free) = store.write(|unit| unit.licenses().claim_for(PLAN, &[email(7)])).unwrap();
+        assert_eq!((held, free.len()), (vec![email(7)], 0));
+    });
     let types = "uuid uuid text text bigint uuid timestamptz timestamptz timestamptz timestamptz uuid boolean timestamptz \
                  timestamptz uuid timestamptz text text";
     let mut parameters: Vec<(&str, &str)> = types.split(' ').map(|name| (name, "NULL")).collect();
@@ -164,6 +168,11 @@ fn a_claim_reads_no_more_than_it_takes() {
             assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 1)).unwrap().len(), 1);
         });
         assert!(plan.contains("unassigned") && !plan.contains("Sort"), "{plan}");
+        let plan = query_plan(analyzed, &["uuid", "text"], |store| {
+            let (held, free) = store.write(|unit| unit.licenses().claim_for(PLAN, &[email(6_000)])).unwrap();
+            assert_eq!((held.len(), free.len()), (0, 1));
+        });
+        assert!(plan.contains("unassigned") && !plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
     }
 }
 

@@ -105,6 +105,7 @@ macro_rules! contract_suite_group {
             a_person_who_lost_a_license_can_get_another
             unassigned_licenses_are_claimed_in_the_order_of_their_ids
             fewer_are_claimed_only_where_the_plan_has_fewer
+            licenses_are_claimed_for_those_who_have_none
             sources_are_noted_and_replaced
             licenses_of_a_status_are_deleted_with_their_sources
             unassigned_licenses_are_deleted_by_their_ids

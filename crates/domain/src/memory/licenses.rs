@@ -9,7 +9,7 @@ use crate::model::ids::{ActivationKey, AgreementId, CustomerId, LicenseId, LmsUs
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails};
 use crate::ports::{
-    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person,
+    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person, look_and_claim,
 };
 
 pub(super) fn compare(order: &[LicenseOrder], left: &LicensePosition, right: &LicensePosition) -> Ordering {
@@ -212,6 +212,10 @@ impl LicenseRepository for MemoryUnit<'_> {
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
         let free = self.written()?.licenses_of(plan).filter(|license| license.status() == LicenseStatus::Unassigned);
         Ok(next(free, None, number))
+    }
+
+    fn claim_for(&mut self, plan: PlanId, people: &[Email]) -> Result<(Vec<Email>, Vec<License>), Error> {
+        look_and_claim(self, plan, people)
     }
 
     fn lock_against_claims(&mut self, _: PlanId) -> Result<(), Error> {

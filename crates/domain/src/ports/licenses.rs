@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
@@ -221,6 +221,13 @@ pub trait LicenseRepository {
         not_provided!("licenses.claim_unassigned", plan, number)
     }
 
+    /// Those of these people who have a live license of the plan, with any of the [`Email::stored_forms`] of their address
+    /// and as storage has it, and an unassigned license for each of the others, as
+    /// [`LicenseRepository::claim_unassigned`] claims them. Nobody is named twice. A store may do both with one statement.
+    fn claim_for(&mut self, plan: PlanId, people: &[Email]) -> Result<(Vec<Email>, Vec<License>), Error> {
+        look_and_claim(self, plan, people)
+    }
+
     /// Locks the plan's licenses that are not revoked, in one order, until the end of the transaction.
     ///
     /// MUST wait for transactions that have claimed some: what they assigned is seen by the next statement. Until the
@@ -279,6 +286,23 @@ pub trait LicenseRepository {
     fn remove_sources(&mut self, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {
         not_provided!("licenses.remove_sources", licenses, change)
     }
+}
+
+/// What [`LicenseRepository::claim_for`] does by [`LicenseRepository::live_emails`] and
+/// [`LicenseRepository::claim_unassigned`]: for stores that have no shorter way.
+///
+/// # Errors
+/// Those of both.
+pub fn look_and_claim(
+    licenses: &mut (impl LicenseRepository + ?Sized),
+    plan: PlanId,
+    people: &[Email],
+) -> Result<(Vec<Email>, Vec<License>), Error> {
+    let holders = licenses.live_emails(plan, &Email::all_stored_forms(people))?;
+    let held: HashSet<Email> = holders.iter().cloned().collect();
+    let newcomers = people.iter().filter(|email| !email.is_among(&held)).count();
+    let free = licenses.claim_unassigned(plan, newcomers as i64)?;
+    Ok((holders, free))
 }
 
 impl dyn LicenseRepository + '_ {

@@ -62,7 +62,9 @@ pub use enrollment_jobs::EnrollmentJobRepository;
 pub use history::{HistoryPart, HistoryRepository, SupersededVersions};
 pub use idempotency::IdempotencyRepository;
 pub use ids::{IdSource, RandomIds, SequentialIds};
-pub use licenses::{LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, Person};
+pub use licenses::{
+    LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, Person, look_and_claim,
+};
 pub use lookups::{LicenseSearch, LookupRepository};
 pub use not_configured::NotConfigured;
 pub use operations::OperationRepository;

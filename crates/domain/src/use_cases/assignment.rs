@@ -90,9 +90,8 @@ impl LicenseManager {
         }
         self.store.write(|unit| {
             let now = self.now();
-            let newcomers = newcomers(unit, plan, learners)?;
+            let (newcomers, free) = claim(unit, plan, learners)?;
             let already_associated = learners.len() - newcomers.len();
-            let free = unit.licenses().claim_unassigned(plan, newcomers.len() as i64)?;
             // Read after the licenses are locked; see `follow`.
             let details = find_plan(unit, plan)?;
             let plan = &details.plan;
@@ -129,10 +128,15 @@ impl LicenseManager {
     }
 }
 
-/// The learners without a live license of the plan. What is asked for them is in memory no longer than the question.
-fn newcomers<'a>(unit: &mut dyn UnitOfWork, plan: PlanId, learners: &'a Assignees) -> Result<Vec<&'a Email>, Error> {
+/// The learners without a live license of the plan, and an unassigned one for each, if there are as many. What is asked
+/// for them is in memory no longer than the question.
+fn claim<'a>(
+    unit: &mut dyn UnitOfWork,
+    plan: PlanId,
+    learners: &'a Assignees,
+) -> Result<(Vec<&'a Email>, Vec<License>), Error> {
     let everyone: Vec<Email> = learners.0.keys().cloned().collect();
-    let forms = Email::all_stored_forms(&everyone);
-    let holders: HashSet<Email> = unit.licenses().live_emails(plan, &forms)?.into_iter().collect();
-    Ok(learners.0.keys().filter(|email| !email.is_among(&holders)).collect())
+    let (holders, free) = unit.licenses().claim_for(plan, &everyone)?;
+    let holders: HashSet<Email> = holders.into_iter().collect();
+    Ok((learners.0.keys().filter(|email| !email.is_among(&holders)).collect(), free))
 }
