@@ -84,15 +84,15 @@ fn assert_is_planned_once(parameters: &[(&str, &str)], work: impl Fn(&PostgresSt
 
 #[test]
 fn what_one_assignment_runs_is_not_planned_each_time() {
-    let plan = format!("'{PLAN}'");
-    let address = format!("'{}'", email(7).as_str());
-    assert_is_planned_once(&[("uuid", &plan), ("text", &address)], |store| {
+    let (plan, address) = (format!("'{PLAN}'"), format!("'{}'", email(7).as_str()));
+    let (plan, address) = (plan.as_str(), address.as_str());
+    assert_is_planned_once(&[("uuid", plan), ("text", address)], |store| {
         assert_eq!(store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7)])), Ok(vec![email(7)]));
     });
-    assert_is_planned_once(&[("uuid", &plan)], |store| {
+    assert_is_planned_once(&[("uuid", plan)], |store| {
         assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 1)).unwrap().len(), 1);
     });
-    assert_is_planned_once(&[("uuid", &plan), ("text", &address)], |store| {
+    assert_is_planned_once(&[("uuid", plan), ("text", address)], |store| {
         let (held, free) = store.write(|unit| unit.licenses().claim_for(PLAN, &[email(7)])).unwrap();
         assert_eq!((held, free.len()), (vec![email(7)], 0));
     });
@@ -100,7 +100,7 @@ fn what_one_assignment_runs_is_not_planned_each_time() {
                  timestamptz uuid timestamptz text text";
     let mut parameters: Vec<(&str, &str)> = types.split(' ').map(|name| (name, "NULL")).collect();
     // The license. The other values are no conditions.
-    parameters[0].1 = &plan;
+    parameters[0].1 = plan;
     assert_is_planned_once(&parameters, |store| {
         let saved = store.write(|unit| {
             let claimed = unit.licenses().claim_unassigned(PLAN, 1)?;
