@@ -11,6 +11,7 @@ use license_manager_domain::Error;
 use license_manager_domain::outbox::{MailWords, Message, OutboxSelection, WaitingMessage};
 use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
 use license_manager_domain::queue::{Backlog, Queue};
+use serde::Serializer;
 use uuid::Uuid;
 
 use super::json::json;
@@ -95,8 +96,9 @@ impl SqliteUnit<'_> {
     }
 }
 
-/// The length of a message in JSON without its payload.
-const ROW_OVERHEAD: usize = 264;
+/// More than most messages take in JSON. A buffer that is too small grows by doubling, and copies all payloads. What is not
+/// written to of one that is too large takes no memory.
+const ROW_LENGTH: usize = 1_536;
 
 impl OutboxRepository for SqliteUnit<'_> {
     fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
@@ -104,27 +106,22 @@ impl OutboxRepository for SqliteUnit<'_> {
             return Ok(());
         }
         self.add_words(messages)?;
-        let rows: Vec<_> = messages
-            .iter()
-            .map(|message| {
-                (
-                    message.id,
-                    message.payload.topic().as_str(),
-                    message.license,
-                    message.plan,
-                    message.customer,
-                    message.payload.to_text(),
-                    message.created.timestamp_micros(),
-                    queue::lanes(message.payload.steps()),
-                    message.payload.words().map(|words| words.id),
-                )
-            })
-            .collect();
-        // A buffer of about the right size: it gets all payloads, and would otherwise grow by doubling.
-        let payloads: usize = rows.iter().map(|row| row.5.len() * 5 / 4 + ROW_OVERHEAD).sum();
-        let mut json_rows = Vec::with_capacity(payloads);
-        serde_json::to_writer(&mut json_rows, &rows).map_err(Error::internal)?;
-        drop(rows);
+        // One after another, so that no payload is in memory by itself for longer.
+        let rows = messages.iter().map(|message| {
+            (
+                message.id,
+                message.payload.topic().as_str(),
+                message.license,
+                message.plan,
+                message.customer,
+                message.payload.to_text(),
+                message.created.timestamp_micros(),
+                queue::lanes(message.payload.steps()),
+                message.payload.words().map(|words| words.id),
+            )
+        });
+        let mut json_rows = Vec::with_capacity(messages.len() * ROW_LENGTH);
+        serde_json::Serializer::new(&mut json_rows).collect_seq(rows).map_err(Error::internal)?;
         // json_each gives the rows in their order; sorting them would copy every payload.
         let statement = sql_query(
             "INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
