@@ -155,10 +155,13 @@ pub(crate) fn license_with_plan((license, plan, _): LicenseWithPlanRow) -> Resul
     Ok((license.try_into()?, plan_details(plan)?))
 }
 
-/// Licenses with their plans, and the agreement of the first one.
+/// Licenses, each with its plan.
+pub(crate) type LicensesWithPlans = Vec<(License, PlanDetails)>;
+
+/// The licenses of these rows, and the agreement of the first one.
 pub(crate) fn licenses_and_agreement(
     rows: Vec<LicenseWithPlanRow>,
-) -> Result<(Vec<(License, PlanDetails)>, Option<CustomerAgreement>), Error> {
+) -> Result<(LicensesWithPlans, Option<CustomerAgreement>), Error> {
     let mut found = Vec::with_capacity(rows.len());
     let mut of_first = None;
     for (license, plan, of_plan) in rows {
