@@ -14,7 +14,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use crate::backends::{Pg, Sqlite};
-use crate::rows::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
+use crate::rows::agreements::{AgreementRow, MessageRow, agreement};
 use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
 use crate::rows::renewals::{leading, renewed};
 use crate::rows::shared::{IdRow, SharedQuery};
@@ -104,8 +104,9 @@ pub(crate) struct EmailRow {
     pub email: String,
 }
 
-/// A license with its plan and the agreement.
-pub(crate) type LicenseWithPlanRow = (LicenseRow, PlanDetailsRow, AgreementWithMessage);
+/// A license with its plan, the agreement and the agreement's message. The plan comes last: diesel reads rows within rows
+/// only there.
+pub(crate) type LicenseWithPlanRow = (LicenseRow, AgreementRow, Option<MessageRow>, PlanDetailsRow);
 
 /// Licenses with their plans, as [`LicenseWithPlanRow`], in the order of their ids.
 #[auto_type(no_type_alias)]
@@ -140,6 +141,8 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
         .order(license::uuid)
         .select((
             license,
+            agreement,
+            message,
             (
                 plan,
                 customer_agreement::enterprise_customer_uuid,
@@ -147,11 +150,10 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
                 following.nullable(),
                 prior.nullable(),
             ),
-            (agreement, message),
         ))
 }
 
-pub(crate) fn license_with_plan((license, plan, _): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
+pub(crate) fn license_with_plan((license, _, _, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
     Ok((license.try_into()?, plan_details(plan)?))
 }
 
@@ -164,9 +166,9 @@ pub(crate) fn licenses_and_agreement(
 ) -> Result<(LicensesWithPlans, Option<CustomerAgreement>), Error> {
     let mut found = Vec::with_capacity(rows.len());
     let mut of_first = None;
-    for (license, plan, of_plan) in rows {
+    for (license, of_plan, message, plan) in rows {
         if of_first.is_none() {
-            of_first = Some(agreement(of_plan)?);
+            of_first = Some(agreement((of_plan, message))?);
         }
         found.push((License::try_from(license)?, plan_details(plan)?));
     }

@@ -13,7 +13,7 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use super::agreements::{AgreementRow, AgreementWithMessage, MessageRow, agreement};
+use super::agreements::{AgreementRow, MessageRow, agreement};
 use super::renewals::{leading, renewed};
 use super::shared::{NumberRow, for_both_databases};
 use crate::backends::{Pg, Sqlite};
@@ -108,8 +108,8 @@ impl From<PlanRow> for SubscriptionPlan {
 /// follows, as [`PriorRow`].
 pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String, Option<FollowingRow>, Option<PriorRow>);
 
-/// A plan with its agreement.
-pub(crate) type PlanWithAgreementRow = (PlanDetailsRow, AgreementWithMessage);
+/// A plan with its agreement and the agreement's message. The plan comes last: diesel reads rows within rows only there.
+pub(crate) type PlanWithAgreementRow = (AgreementRow, Option<MessageRow>, PlanDetailsRow);
 
 /// Id and start of the plan that follows, and which licenses it takes.
 pub(crate) type FollowingRow = (Uuid, DateTime<Utc>, String);
@@ -148,7 +148,7 @@ pub(crate) fn plans<DB: Backend>() -> _ {
         ))
 }
 
-/// Plans as [`plans`] has them, each with its agreement, as [`AgreementWithMessage`].
+/// Plans as [`plans`] has them, each with its agreement, as [`PlanWithAgreementRow`].
 #[auto_type(no_type_alias)]
 pub(crate) fn plans_with_agreements<DB: Backend>() -> _ {
     let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
@@ -175,6 +175,8 @@ pub(crate) fn plans_with_agreements<DB: Backend>() -> _ {
         .left_join(leading.on(leads_here))
         .left_join(expiration_message::table.on(of_agreement))
         .select((
+            agreement,
+            message,
             (
                 row,
                 customer_agreement::enterprise_customer_uuid,
@@ -182,7 +184,6 @@ pub(crate) fn plans_with_agreements<DB: Backend>() -> _ {
                 following.nullable(),
                 prior.nullable(),
             ),
-            (agreement, message),
         ))
 }
 
@@ -235,8 +236,8 @@ for_both_databases! {
         fn find(&mut self, id: PlanId) -> Result<Option<PlanDetails>, Error> {
             let query = plans_with_agreements().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
             let found = self.read(|connection| query.first::<PlanWithAgreementRow>(connection).optional())?;
-            let Some((plan, of_plan)) = found else { return Ok(None) };
-            self.keep_beside(Some(agreement(of_plan)?));
+            let Some((of_plan, message, plan)) = found else { return Ok(None) };
+            self.keep_beside(Some(agreement((of_plan, message))?));
             plan_details(plan).map(Some)
         }
 
