@@ -380,7 +380,7 @@ fn plans_of(watched: &Watched, work: impl FnOnce()) -> Vec<String> {
     let mut conn = stranger(&watched.store);
     statements
         .iter()
-        .filter(|sql| sql.starts_with("SELECT") || sql.starts_with("UPDATE") || sql.starts_with("INSERT"))
+        .filter(|sql| ["SELECT", "WITH", "UPDATE", "INSERT"].iter().any(|verb| sql.starts_with(verb)))
         .flat_map(|sql| {
             #[derive(QueryableByName)]
             struct Step {

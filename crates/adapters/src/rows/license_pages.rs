@@ -338,8 +338,9 @@ impl<'a> Part<'a> {
                 ") AS of_plan"
             }
             (true, Dialect::Sqlite) => {
-                statement.sql("SELECT uuid").sql(&columns).sql(" FROM lead CROSS JOIN license WHERE uuid IN (");
-                statement.sql("SELECT uuid");
+                // With statistics from when there were few licenses, SQLite would read all of them for each plan.
+                statement.sql("SELECT uuid").sql(&columns).sql(" FROM lead CROSS JOIN license ");
+                statement.sql("INDEXED BY sqlite_autoindex_license_1 WHERE uuid IN (SELECT uuid");
                 ")"
             }
             (false, _) => {
