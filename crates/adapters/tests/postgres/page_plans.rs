@@ -20,7 +20,8 @@ struct Line {
     text: String,
 }
 
-/// A plan of 6,000 licenses, of which 2,000 are unassigned, 2,000 assigned, 1,900 activated and 100 revoked.
+/// A plan of 6,000 licenses, of which 2,000 are unassigned, 2,000 assigned, 1,900 activated and 100 revoked. Each was
+/// reminded, and activated, at another moment: those that tie are read together.
 struct Observed {
     database: PostgresDatabase,
     store: PostgresStore,
@@ -39,10 +40,14 @@ impl Observed {
         store
             .write(|unit| {
                 let licenses = hand_out(unit, 0..4_000)?;
-                let changed = licenses[..2_000].iter().enumerate().map(|(number, license)| {
+                let changed = licenses.into_iter().enumerate().map(|(number, license)| {
                     let at = now() + chrono::Duration::seconds(number as i64);
-                    let activated = license.clone().activate(None, at)?;
-                    if number < 100 { activated.revoke(at) } else { Ok(activated) }
+                    let reminded = license.reminded(&email(number), at).expect("it is assigned to this learner");
+                    match number {
+                        0..100 => reminded.activate(None, at).and_then(|activated| activated.revoke(at)),
+                        100..2_000 => reminded.activate(None, at),
+                        _ => Ok(reminded),
+                    }
                 });
                 unit.licenses().save(&changed.collect::<Result<Vec<_>, _>>()?, &change())
             })
@@ -106,12 +111,18 @@ fn orders() -> Vec<Vec<LicenseOrder>> {
     keys.into_iter().flatten().collect()
 }
 
-/// No table is scanned, and nothing is read in vain.
+/// No table is scanned. Nothing is read in vain but the one live license of an address, which may have another state. No
+/// step reads all of a state: 100 are in the smallest one.
 fn assert_ranges(plan: &str, order: &[LicenseOrder], of_plan: bool) {
-    let in_vain = plan.lines().filter_map(|line| line.split_once("Rows Removed by Filter: "));
-    let in_vain = in_vain.map(|(_, number)| number.trim().parse::<u32>().unwrap()).max().unwrap_or(0);
+    let most = |label: &str| {
+        let numbers = plan.split(label).skip(1).filter_map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+        numbers.map(|number| number.parse::<u32>().unwrap()).max()
+    };
+    let in_vain = most("Rows Removed by Filter: ").unwrap_or(0);
+    let read = most("actual rows=").expect("the plan tells what was read");
     let scans = plan.contains("Seq Scan on license");
-    assert!(plan.contains("Index") && !scans && in_vain == 0, "{order:?}, of a plan: {of_plan}\n{plan}");
+    let ranges = plan.contains("Index") && !scans && in_vain <= 1 && read < 100;
+    assert!(ranges, "{order:?}, of a plan: {of_plan}\n{plan}");
 }
 
 #[test]
