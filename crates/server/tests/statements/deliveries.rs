@@ -92,14 +92,16 @@ fn everything(deliveries: &Deliveries) {
     while Queue::MESSAGES.into_iter().any(|queue| deliver(deliveries, queue) > 0) {}
 }
 
-/// Checks that one message and fifty messages of a queue take the same number of statements.
+/// Checks that one message and fifty messages of a queue take the same number of statements, of the same kinds. Their
+/// texts may differ: Postgres has one for a single license.
 fn assert_same_of_one_and_fifty(service: &Service, deliveries: &Deliveries, queue: Queue, promise: impl Fn(usize)) {
     let of = |number: usize| {
         promise(number);
         let (statements, delivered) = service.statements(|| deliver(deliveries, queue));
         assert_eq!(delivered, number);
         everything(&service.deliveries(service.manager.clone()));
-        statements
+        let kinds = statements.iter().map(|statement| statement.split_whitespace().next().map(str::to_owned));
+        kinds.collect::<Vec<_>>()
     };
     let (one, fifty) = (of(1), of(50));
     assert_eq!(one, fifty, "{queue:?}");
