@@ -155,8 +155,8 @@ pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &C
     )
 }
 
-/// As [`save`] for one license, with a parameter for each column. Postgres expects ten rows of an array, so it would take
-/// one license for cheaper than its plan for any number, and plan the statement with arrays anew each time.
+/// As [`save`] for one license, with a parameter for each column. For an array, Postgres expects ten rows. One row seems
+/// much cheaper to it, so it would plan the statement with arrays anew for each single license.
 fn save_one(unit: &mut PostgresUnit<'_>, license: &License, change: &Change) -> Result<(), Error> {
     let columns = license.columns();
     let statement = diesel::sql_query(
