@@ -1,7 +1,9 @@
 //! `license-manager export`: the way back to the Django service, from both databases.
 
+use std::time::Duration;
+
 use license_manager_tests::{
-    Client, Customer, Database, DjangoIds, DjangoServer, PROVISIONING, Person, Ran, Request, Server, text,
+    Client, Customer, Database, DjangoIds, DjangoServer, PROVISIONING, Person, Ran, Request, Server, poll, text,
 };
 use serde_json::{Value, json};
 
@@ -389,6 +391,12 @@ fn what_has_no_place_there_is_refused_with_the_list() {
                 Person::new(30, "a@example.com", username).role(format!("enterprise_admin:{}", customer.enterprise));
             server.client(&person).get(&plan.path("")).expect(200);
         }
+        // Whoever only reads is stored after the answer.
+        let are_stored = || {
+            let names = database.texts("SELECT username AS text FROM users WHERE username IN ('Amy', 'amy')");
+            (names.len() == 2).then_some(())
+        };
+        poll(Duration::from_secs(20), are_stored).expect("both are stored");
         drop(server);
         database.execute(
             "UPDATE license SET status = 'activated', user_email = 'x@example.com', lms_user_id = 3000000000,
