@@ -141,6 +141,36 @@ fn waiting_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
 }
 
 #[test]
+fn an_activation_that_waited_for_a_renewal_finds_the_renewed_license() {
+    let (store, database) = postgres_store();
+    provision(&store, 1);
+    let license = store.write(|unit| hand_out(unit, 0..1)).unwrap().remove(0);
+    let (key, other) = (license.columns().activation_key.unwrap(), another_plan(&store));
+    let holder = Person { email: license.holder_email().cloned(), lms_user_id: None };
+    let (copy, later) = (LicenseId(Uuid::from_u128(0xBB)), now() + chrono::Duration::seconds(1));
+    let manager = manager(store.clone());
+    let (holds, held) = mpsc::channel();
+    let activated = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let renewed: Result<(), Error> = store.write(|unit| {
+                let original = unit.licenses().find_by_ids(&[license.id])?.remove(0);
+                let (original, copy) = original.renew(License::unassigned(copy, other, later), later, later)?;
+                unit.licenses().add(&[copy], &change())?;
+                unit.licenses().save(&[original], &change())?;
+                holds.send(()).unwrap();
+                wait_for_a_blocked_session(&database);
+                Ok(())
+            });
+            renewed.unwrap();
+        });
+        held.recv().unwrap();
+        manager.activate(&Actor::user("learner"), key, &holder)
+    });
+    let activated = activated.map(|found| (found.license.id, found.license.status()));
+    assert_eq!(activated, Ok((copy, LicenseStatus::Activated)), "the one that was assigned last");
+}
+
+#[test]
 fn waiting_for_a_plan_finds_it_with_its_new_product() {
     let (store, database) = postgres_store();
     provision(&store, 1);

@@ -31,13 +31,16 @@ impl LicenseManager {
             let now = self.now();
             lock_person(unit, person)?;
             // One statement locks all licenses that are written here, in the usual order.
-            let held = unit.licenses().lock_all_by_person(person)?;
-            let is_locked = |license: &License| held.iter().any(|own| own.id == license.id);
-            let (license, details) = unit
-                .licenses()
-                .find_by_activation_key(key)?
+            let mut held = unit.licenses().lock_all_by_person(person)?;
+            let mut named = unit.licenses().find_by_activation_key(key)?;
+            if named.iter().any(|(license, _)| is_for(license, person) && !is_among(license, &held)) {
+                // The lock has waited for a renewal, and did not see the licenses that this added.
+                held = unit.licenses().lock_all_by_person(person)?;
+                named = unit.licenses().find_by_activation_key(key)?;
+            }
+            let (license, details) = named
                 .into_iter()
-                .filter(|(license, _)| is_for(license, person) && is_locked(license))
+                .filter(|(license, _)| is_for(license, person) && is_among(license, &held))
                 .filter(|(_, details)| details.plan.is_active && details.plan.is_current(now))
                 .min_by_key(|(license, _)| precedence(license))
                 .ok_or(Error::NotFound(Entity::License))?;
@@ -83,6 +86,10 @@ fn is_for(license: &License, person: &Person) -> bool {
         Some(email) => license.has_address(email),
         None => person.lms_user_id.is_some() && license.lms_user_id() == person.lms_user_id,
     }
+}
+
+fn is_among(license: &License, held: &[License]) -> bool {
+    held.iter().any(|own| own.id == license.id)
 }
 
 /// Renewed licenses share their key: an activated one comes first, then the latest assigned one.
