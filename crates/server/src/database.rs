@@ -1,6 +1,7 @@
 //! Opens the configured database.
 
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,14 @@ pub fn busy_timeout(config: &Config) -> Duration {
     config.database.statement_timeout().unwrap_or(WITHOUT_LIMIT)
 }
 
+/// What to say where there is no file of SQLite.
+pub fn no_database(path: &Path) -> String {
+    format!(
+        "there is no SQLite database {}: name the right one with DATABASE_URL, or the settings of the service with --config",
+        path.display()
+    )
+}
+
 /// The database.
 pub enum Database {
     /// SQLite, embedded.
@@ -56,6 +65,18 @@ impl Database {
     /// Opens the configured database. An unreachable Postgres is not an error yet.
     pub fn open(config: &Config) -> Result<Self, OpenError> {
         Self::open_observed(config, None)
+    }
+
+    /// Like [`Database::open`], for a command that works with what is there. Without its file, SQLite would begin an empty
+    /// database: in the wrong folder a command would then find nothing, and seem to have succeeded.
+    ///
+    /// # Errors
+    /// Also when there is no file of SQLite.
+    pub fn open_existing(config: &Config) -> Result<Self, OpenError> {
+        match config.database.url_or_default() {
+            DatabaseUrl::Sqlite(path) if !path.is_file() => Err(no_database(&path).into()),
+            _ => Self::open(config),
+        }
     }
 
     /// Like [`Database::open`], with an observer that counts statements.

@@ -122,7 +122,7 @@ fn do_once(config: &Config, command: Command) -> Result<bool, Box<dyn Error>> {
     let mut out = std::io::stdout();
     match command {
         Command::Outbox(command) => {
-            let database = Database::open(config).map_err(|error| error.to_string())?;
+            let database = Database::open_existing(config).map_err(|error| error.to_string())?;
             database.migrate()?;
             outbox::run(&database.manager(config), command, &mut out)?;
         }
@@ -144,7 +144,7 @@ fn do_once(config: &Config, command: Command) -> Result<bool, Box<dyn Error>> {
             }
         }
         Command::Superuser(arguments) => {
-            let database = Database::open(config).map_err(|error| error.to_string())?;
+            let database = Database::open_existing(config).map_err(|error| error.to_string())?;
             database.migrate()?;
             let manager = database.manager(config);
             let name = &arguments.username;

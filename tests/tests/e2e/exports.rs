@@ -430,6 +430,7 @@ fn what_has_no_place_there_is_refused_with_the_list() {
 fn what_cannot_be_written_is_refused_in_one_line_without_the_password() {
     let mariadb = DjangoServer::new();
     let database = Database::sqlite();
+    assert!(Ran::alone(database.url(), &["migrate"]).succeeded);
     let good = mariadb.fresh("good", DjangoIds::Native);
     let newer = mariadb.fresh("newer", DjangoIds::Native);
     mariadb.execute("newer", "ALTER TABLE subscriptions_license ADD COLUMN seat_kind varchar(8) NOT NULL");

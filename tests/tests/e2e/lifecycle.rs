@@ -148,10 +148,36 @@ fn servers_that_start_together_share_a_new_database(database: Database) {
 }
 
 fn a_new_database_can_be_asked_for_messages(database: Database) {
+    if let Some(path) = database.url().strip_prefix("sqlite:") {
+        // An empty file is a database without migrations.
+        std::fs::write(path, "").expect("a file is written");
+    }
     let ran = Ran::alone(database.url(), &["outbox", "list", "--output", "json"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "[]\n"), "{}", ran.stderr);
     let ran = Ran::alone(database.url(), &["outbox", "retry", "--all-parked"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), "0 messages to be tried again\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_command_begins_no_database_where_there_is_none() {
+    let database = Database::sqlite();
+    let plan = "27fe5134-4bc7-4025-a8d3-b46c22a58565";
+    for arguments in [
+        &["outbox", "list"][..],
+        &["superuser", "amy"],
+        &["check"],
+        &["process-renewals"],
+        &["provision", plan],
+        &["history", "plan", plan],
+        &["export", "--to", "mysql://me:secret@127.0.0.1:1/django"],
+    ] {
+        let ran = Ran::alone(database.url(), arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{arguments:?}: {ran:?}");
+        let told = ran.stderr.contains("there is no SQLite database") && ran.stderr.contains("--config");
+        assert!(told, "{arguments:?}: {ran:?}");
+    }
+    let path = database.url().strip_prefix("sqlite:").expect("it is a file");
+    assert!(!std::path::Path::new(path).exists(), "none has created it");
 }
 
 fn seeding_reports_what_exists(database: Database) {

@@ -60,6 +60,11 @@ impl OperationCommand {
             _ => false,
         }
     }
+
+    /// Whether it fills a database for development, which may be a new one.
+    pub(super) fn is_for_development(&self) -> bool {
+        matches!(self, Self::SeedDevelopmentData(_) | Self::SeedEnterpriseDevstackData(_) | Self::ManufactureData(_))
+    }
 }
 
 /// The format of the summary.

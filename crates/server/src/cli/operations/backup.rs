@@ -11,7 +11,7 @@ use license_manager_domain::words::counted;
 use super::error::CommandError;
 use crate::cli::runtime::command_runtime;
 use crate::config::{Config, DatabaseUrl};
-use crate::database::busy_timeout;
+use crate::database::{busy_timeout, no_database};
 use crate::system::SystemClock;
 use crate::upstreams::Upstreams;
 
@@ -26,8 +26,9 @@ pub struct BackupArguments {
 
 impl From<BackupError> for CommandError {
     fn from(error: BackupError) -> Self {
-        match error {
-            BackupError::Missing(_) | BackupError::Exists(_) => Self::Arguments(error.to_string()),
+        match &error {
+            BackupError::Missing(path) => Self::Arguments(no_database(path)),
+            BackupError::Exists(_) => Self::Arguments(error.to_string()),
             BackupError::Failed { .. } => Self::Failed(error.to_string()),
         }
     }

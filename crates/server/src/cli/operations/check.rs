@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::arguments::{ShowOptions, SummaryFormat};
 use super::error::CommandError;
-use crate::config::{Config, DatabaseUrl};
+use crate::config::Config;
 use crate::database::Database;
 use crate::telemetry::work_traces;
 
@@ -33,12 +33,7 @@ impl From<CheckError> for CommandError {
 /// # Errors
 /// See [`CommandError`].
 pub fn check(config: &Config, arguments: &CheckArguments, out: &mut impl Write) -> Result<bool, CommandError> {
-    if let DatabaseUrl::Sqlite(path) = config.database.url_or_default()
-        && !path.is_file()
-    {
-        return Err(CommandError::Failed(format!("there is no SQLite database {}", path.display())));
-    }
-    let findings = match Database::open(config)? {
+    let findings = match Database::open_existing(config)? {
         Database::Sqlite(store) => check_sqlite(&store, Limits::default())?,
         Database::Postgres(store) => check_postgres(&store, Limits::default())?,
     };

@@ -63,7 +63,7 @@ pub fn export(config: &Config, arguments: &ExportArguments, out: &mut impl Write
         return Err(CommandError::Arguments("--changes-since is in the future".to_owned()));
     }
     refuse_pooler(config)?;
-    let source = Database::open(config)?;
+    let source = Database::open_existing(config)?;
     source.migrate()?;
     let run = &arguments.run;
     let mut destination = DjangoExport::connect(&address, since.map(|moment| moment.timestamp_micros()), run.dry_run)?;

@@ -58,7 +58,10 @@ use crate::upstreams::Upstreams;
 /// # Errors
 /// See [`CommandError`].
 pub fn run(config: &Config, command: OperationCommand, out: &mut impl Write) -> Result<bool, CommandError> {
-    let database = Database::open(config)?;
+    let database = match command.is_for_development() {
+        true => Database::open(config)?,
+        false => Database::open_existing(config)?,
+    };
     database.migrate()?;
     let runtime = command_runtime()?;
     // Connections to a mail server are opened and closed in tasks.
