@@ -121,6 +121,67 @@ fn a_database_that_is_not_there_is_named() {
 }
 
 #[test]
+fn copies_that_are_not_made_are_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder is created");
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let copies = folder.path().display().to_string();
+    let doctor =
+        |settings: &[(&str, &str)]| findings(&Ran::alone_with(&url, &["doctor", "--output", "json"], settings));
+    let found = doctor(&[]);
+    assert_found(&found, "backup", "off", "LM_BACKUP__FOLDER");
+    assert_found(&found, "schedule", "off", "LM_SCHEDULE__ENABLED");
+
+    let missing = folder.path().join("missing").display().to_string();
+    assert_found(&doctor(&[("LM_BACKUP__FOLDER", &missing)]), "backup", "failed", "LM_BACKUP__FOLDER");
+    assert_found(&doctor(&[("LM_BACKUP__FOLDER", &copies)]), "backup", "warning", "LM_SCHEDULE__ENABLED=true");
+    let off =
+        [("LM_BACKUP__FOLDER", copies.as_str()), ("LM_SCHEDULE__ENABLED", "true"), ("LM_SCHEDULE__BACKUP", "off")];
+    assert_found(&doctor(&off), "backup", "warning", "LM_SCHEDULE__BACKUP");
+
+    let settings = [("LM_BACKUP__FOLDER", copies.as_str()), ("LM_SCHEDULE__ENABLED", "true")];
+    assert_found(&doctor(&settings), "backup", "warning", "has no copy yet");
+    assert_found(&doctor(&settings), "schedule", "ok", "");
+    std::fs::write(folder.path().join("license-manager-20200101T013000Z.db"), "old").expect("a file is written");
+    assert_found(
+        &doctor(&settings),
+        "backup",
+        "warning",
+        "is of 2020-01-01 01:30 UTC, and the next one was due at 2020-01-02",
+    );
+
+    let server = Server::start_with(&url, &settings);
+    assert!(server.command(&["backup"]).succeeded);
+    assert_found(&doctor(&settings), "backup", "ok", "the newest copy");
+}
+
+/// A service whose clock is wrong by decades.
+fn from_the_past() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("a listener has an address");
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines = BufReader::new(stream.try_clone().expect("a stream is shared")).lines();
+            let _ = lines.map_while(Result::ok).find(String::is_empty);
+            let head = "HTTP/1.1 200 OK\r\nDate: Tue, 15 Nov 1994 08:12:31 GMT\r\nContent-Length: 0\r\n\r\n";
+            let _ = stream.write_all(head.as_bytes());
+        }
+    });
+    address
+}
+
+#[test]
+fn a_clock_that_differs_from_that_of_a_service_is_named() {
+    let folder = tempfile::tempdir().expect("a temporary folder is created");
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let service = format!("http://{}", from_the_past());
+    let ran =
+        Ran::alone_with(&url, &["doctor", "--output", "json"], &[("LM_TELEMETRY__OTLP_ENDPOINT", service.as_str())]);
+    let found = findings(&ran);
+    assert_found(&found, "traces", "ok", "");
+    assert_found(&found, "clock", "warning", "that of traces differs by");
+}
+
+#[test]
 fn settings_that_cannot_be_read_are_a_finding() {
     let ran = Ran::alone("mysql://nowhere", &["doctor", "--output", "json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");

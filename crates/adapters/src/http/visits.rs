@@ -1,6 +1,7 @@
 //! Visits: requests without a credential, which only find out who answers at an address.
 
 use chrono::{DateTime, Utc};
+use reqwest::header::{AGE, DATE};
 use reqwest::tls::TlsInfo;
 
 use super::client::{Timeouts, chain, client_builder};
@@ -13,6 +14,8 @@ pub struct Visit {
     pub status: u16,
     /// When the server's certificate ends; `None` without encryption.
     pub certificate_ends: Option<DateTime<Utc>>,
+    /// What time it was there, in whole seconds; `None` if the answer does not say, or was kept by a cache.
+    pub date: Option<DateTime<Utc>>,
 }
 
 /// Visits addresses.
@@ -36,6 +39,12 @@ impl Visitor {
     pub async fn visit(&self, url: &str) -> Result<Visit, String> {
         let answer = self.0.get(url).send().await.map_err(|error| chain(&error.without_url()))?;
         let certificate = answer.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
-        Ok(Visit { status: answer.status().as_u16(), certificate_ends: certificate.and_then(end_of) })
+        let headers = answer.headers();
+        let date = headers.get(DATE).filter(|_| !headers.contains_key(AGE)).and_then(|date| date.to_str().ok());
+        Ok(Visit {
+            status: answer.status().as_u16(),
+            certificate_ends: certificate.and_then(end_of),
+            date: date.and_then(|date| Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())),
+        })
     }
 }

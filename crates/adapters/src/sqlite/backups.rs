@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use license_manager_domain::ports::{BackupMade, Backups};
 
 use super::backup::backup;
@@ -38,6 +38,14 @@ impl SqliteBackups {
         format!("{PREFIX}{}{SUFFIX}", at.format(TIME))
     }
 
+    /// When the newest copy in a folder was made; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn newest(folder: &Path) -> std::io::Result<Option<DateTime<Utc>>> {
+        Ok(copies_in(folder)?.iter().filter_map(|name| time_of(name)).max())
+    }
+
     async fn upload(&self, name: &str, copy: &Path) -> Result<(), String> {
         let Some(bucket) = &self.bucket else { return Ok(()) };
         bucket.put_backup(name, copy).await.map_err(|problem| format!("The bucket {problem}."))
@@ -46,11 +54,7 @@ impl SqliteBackups {
     /// Removes the oldest copies beyond those that are kept, and returns how many.
     fn remove_old(&self, folder: &Path) -> Result<usize, String> {
         let failed = |error: std::io::Error| format!("Old copies in {} cannot be removed: {error}.", folder.display());
-        let mut copies = Vec::new();
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            copies.extend(name.to_str().filter(|name| is_copy(name)).map(str::to_owned));
-        }
+        let mut copies = copies_in(folder).map_err(failed)?;
         copies.sort();
         let excess = copies.len().saturating_sub(self.keep);
         for name in &copies[..excess] {
@@ -60,10 +64,20 @@ impl SqliteBackups {
     }
 }
 
-/// Whether this is the name of a copy. Other files of the folder are left alone.
-fn is_copy(name: &str) -> bool {
-    let time = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
-    time.is_some_and(|time| chrono::NaiveDateTime::parse_from_str(time, TIME).is_ok())
+/// The names of the copies in a folder. Its other files are left alone.
+fn copies_in(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut copies = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        copies.extend(name.to_str().filter(|name| time_of(name).is_some()).map(str::to_owned));
+    }
+    Ok(copies)
+}
+
+/// The time in the name of a copy; `None` if this is not the name of one.
+fn time_of(name: &str) -> Option<DateTime<Utc>> {
+    let time = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    NaiveDateTime::parse_from_str(time, TIME).ok().map(|time| time.and_utc())
 }
 
 #[async_trait]
@@ -98,9 +112,9 @@ mod tests {
     fn a_copy_is_known_by_its_name() {
         let at = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
         assert_eq!(SqliteBackups::name(at), "license-manager-20300317T174640Z.db");
-        assert!(is_copy(&SqliteBackups::name(at)));
+        assert_eq!(time_of(&SqliteBackups::name(at)), Some(at));
         for other in ["license-manager.db", "license-manager-20300317T174640Z.db-wal", "license-manager-old.db", "x"] {
-            assert!(!is_copy(other), "{other}");
+            assert_eq!(time_of(other), None, "{other}");
         }
     }
 }

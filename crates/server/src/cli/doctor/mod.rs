@@ -5,10 +5,12 @@
 //! | `findings` | what a check found, and how it is printed |
 //! | `settings` | settings that do not fit each other |
 //! | `database` | the database, its migrations and its clock |
+//! | `backups` | the schedule, and copies of SQLite |
 //! | `services` | the upstream services, each really asked, and certificates |
 //!
 //! It changes nothing. Every question has a time limit, and they are asked at the same time.
 
+mod backups;
 mod database;
 mod findings;
 mod services;
@@ -65,7 +67,7 @@ fn examine(config: &Config) -> Result<Vec<Finding>, CommandError> {
         }
         let of_database = {
             let config = config.clone();
-            tokio::task::spawn_blocking(move || database::examine(&config))
+            tokio::task::spawn_blocking(move || [database::examine(&config), backups::examine(&config)].concat())
         };
         let of_database = async {
             match tokio::time::timeout(LIMIT, of_database).await {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{BoxFuture, FutureExt as _, join_all};
 use license_manager_adapters::http::{
     AccessTokens, Braze, Client, HttpUpstream, SignInError, Timeouts, Visit, Visitor, client,
@@ -26,6 +26,8 @@ const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), answer: D
 const MAIL_TIMEOUT: Duration = Duration::from_secs(15);
 /// A certificate that ends in fewer days is worth a warning.
 const CERTIFICATE_DAYS: i64 = 21;
+/// How far the clock of a service may be from that of this machine: its tokens and ours are valid by both.
+const CLOCK_WARNING: TimeDelta = TimeDelta::seconds(30);
 
 type Question<'a> = BoxFuture<'a, Vec<Finding>>;
 
@@ -194,8 +196,9 @@ fn visited(name: &'static str, url: String, visitor: Visitor) -> Question<'stati
         if !is_encrypted && is_asked_elsewhere {
             return Vec::new();
         }
+        let before = SystemClock.now();
         match visitor.visit(&url).await {
-            Ok(Visit { status, certificate_ends }) => {
+            Ok(Visit { status, certificate_ends, date }) => {
                 let mut findings = Vec::new();
                 if !is_asked_elsewhere {
                     findings.push(match (name, status) {
@@ -208,6 +211,7 @@ fn visited(name: &'static str, url: String, visitor: Visitor) -> Question<'stati
                     });
                 }
                 findings.extend(certificate_ends.map(|ends| certificate(name, ends)));
+                findings.extend(date.and_then(|date| clock(name, date, before, SystemClock.now())));
                 findings
             }
             // The service's own question tells the same.
@@ -216,6 +220,15 @@ fn visited(name: &'static str, url: String, visitor: Visitor) -> Question<'stati
         }
     }
     .boxed()
+}
+
+/// The clock of a service that told its time between two moments, if it is wrong, or this machine's is.
+fn clock(of: &str, told: DateTime<Utc>, before: DateTime<Utc>, after: DateTime<Utc>) -> Option<Finding> {
+    let apart = (before - told).max(told - after);
+    (apart >= CLOCK_WARNING).then(|| {
+        let seconds = counted(apart.num_seconds(), "second", "seconds");
+        Finding::warning("clock", format!("that of {of} differs by {seconds}: set both by NTP"))
+    })
 }
 
 fn certificate(of: &str, ends: DateTime<Utc>) -> Finding {
