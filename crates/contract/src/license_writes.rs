@@ -189,6 +189,27 @@ pub fn licenses_are_claimed_for_those_who_have_none(db: &dyn Database) {
     assert_eq!(claim(1, &[]), (vec![], vec![]));
 }
 
+/// Who has a license under an address as an older version stored it needs no other one.
+pub fn holders_are_found_by_every_stored_form_before_licenses_are_claimed(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let as_sent = Email::from_storage("amy@xn--mnchen-3ya.de".to_owned());
+    let license = assigned(1, 1, "amy@example.com");
+    let modified = license.modified;
+    put(&*store, &[license.with_email(as_sent.clone(), modified), assigned(2, 1, "bob@m\u{fc}nchen.de")]);
+    put_unassigned(&*store, 1, 3..5);
+    let [amy, bob, cat] = ["amy", "bob", "cat"].map(|name| email(&format!("{name}@m\u{fc}nchen.de")));
+    let claim = |people: &[Email]| {
+        let (holders, free) = store.write(|unit| unit.licenses().claim_for(plan_id(1), people)).unwrap();
+        (holders, numbers(&free))
+    };
+    assert_eq!(claim(std::slice::from_ref(&amy)), (vec![as_sent], vec![]));
+    assert_eq!(claim(std::slice::from_ref(&bob)), (vec![bob], vec![]));
+    assert_eq!(claim(std::slice::from_ref(&cat)), (vec![], vec![3]));
+    let (holders, free) = claim(&[amy, cat]);
+    assert_eq!((holders.len(), free), (1, vec![3]));
+}
+
 /// It is known from which sale a license was assigned.
 pub fn sources_are_noted_and_replaced(db: &dyn Database) {
     let store = db.store();

@@ -38,6 +38,28 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
 }
 
+/// A learner who is assigned alone is looked for and given a license at once. Twins wait for each other, and who finds all
+/// licenses taken waits until it is known whether they stay so.
+pub fn learners_who_are_assigned_alone_at_once_get_one_license_each(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    // As many as learners: a refusal would be due to concurrency only.
+    put_unassigned(&*store, 1, 0..8);
+    let manager = manager(&store);
+    let outcomes = at_once(16, |thread| {
+        let learners: Assignees = [email(&format!("learner{}@example.com", thread % 8))].into_iter().collect();
+        manager.assign(&Actor::user("admin"), plan_id(1), &learners, &AssignmentMail::default())
+    });
+    let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| outcome.expect("nobody is refused")).collect();
+    assert_eq!(outcomes.iter().map(|outcome| outcome.assigned.len()).sum::<usize>(), 8);
+    assert_eq!(outcomes.iter().map(|outcome| outcome.already_associated).sum::<usize>(), 8);
+    let counts = store.read(|unit| unit.licenses().counts(&[plan_id(1)])).unwrap()[&plan_id(1)];
+    assert_eq!((counts.assigned, counts.unassigned), (8, 0));
+    let late: Assignees = [email("late@example.com")].into_iter().collect();
+    let refused = manager.assign(&Actor::user("admin"), plan_id(1), &late, &AssignmentMail::default());
+    assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 1, available: 0 }.into()));
+}
+
 /// Plan 1, with this many auto-applied licenses.
 fn handing_out(db: &dyn Database, seats: u128) -> LicenseManager {
     let store = db.store();

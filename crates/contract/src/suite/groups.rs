@@ -106,6 +106,7 @@ macro_rules! contract_suite_group {
             unassigned_licenses_are_claimed_in_the_order_of_their_ids
             fewer_are_claimed_only_where_the_plan_has_fewer
             licenses_are_claimed_for_those_who_have_none
+            holders_are_found_by_every_stored_form_before_licenses_are_claimed
             sources_are_noted_and_replaced
             licenses_of_a_status_are_deleted_with_their_sources
             unassigned_licenses_are_deleted_by_their_ids
@@ -400,6 +401,7 @@ macro_rules! contract_suite_group {
             locked_agreements_and_products_are_changed_by_one_after_another
             a_license_is_taken_back_by_one_of_many
             a_learner_assigned_by_many_at_once_gets_one_license
+            learners_who_are_assigned_alone_at_once_get_one_license_each
             five_seats_go_to_five_of_twelve_who_come_at_once
             a_learner_who_comes_twelve_times_at_once_gets_one_license
             a_learner_who_comes_under_two_addresses_at_once_gets_one_license

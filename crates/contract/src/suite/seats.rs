@@ -57,6 +57,7 @@ macro_rules! contract_suite_seats {
                 a_locked_plan_is_changed_by_one_after_another
                 a_license_is_taken_back_by_one_of_many
                 a_learner_assigned_by_many_at_once_gets_one_license
+                learners_who_are_assigned_alone_at_once_get_one_license_each
             });
         }
     };
