@@ -204,6 +204,23 @@ fn doctor_looks_at_the_replica() {
 }
 
 #[test]
+fn a_database_that_only_reads_is_named() {
+    let primary = Cluster::new();
+    let standby = primary.standby();
+    assert!(Ran::alone(&primary.url(), &["migrate"]).succeeded);
+    let told = |url: &str| Ran::alone(url, &["doctor"]).stdout;
+    let found = told(&standby.url());
+    assert!(found.contains("  failed   database: Postgres ") && found.contains("target_session_attrs"), "{found}");
+    let several = format!("postgres://postgres@{},{}/postgres", primary.address(), standby.address());
+    assert!(told(&several).contains("  warning  database: connections may go to a standby"), "{}", told(&several));
+    let found = told(&format!("{several}?target_session_attrs=read-write"));
+    assert!(found.contains("  ok       database: ") && !found.contains("standby"), "{found}");
+    // The log of what writes says it too.
+    let ran = Ran::alone(&standby.url(), &["superuser", "amy"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("this Postgres only reads"), "{ran:?}");
+}
+
+#[test]
 fn sqlite_refuses_a_replica() {
     let folder = tempfile::tempdir().expect("a temporary folder is created");
     let url = format!("sqlite:{}", folder.path().join("test.db").display());

@@ -66,9 +66,16 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
         }
         DatabaseErrorKind::SerializationFailure => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
         // A server that only reads is a standby. A new connection finds the primary.
-        DatabaseErrorKind::ReadOnlyTransaction
-        | DatabaseErrorKind::ClosedConnection
-        | DatabaseErrorKind::UnableToSendCommand => Failure { error: Error::Unavailable, remedy: Remedy::Reconnect },
+        DatabaseErrorKind::ReadOnlyTransaction => {
+            tracing::warn!(
+                "this Postgres only reads: it is a standby, or was demoted. The database's URL needs the host of the \
+                 primary, or all hosts and target_session_attrs=read-write"
+            );
+            Failure { error: Error::Unavailable, remedy: Remedy::Reconnect }
+        }
+        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => {
+            Failure { error: Error::Unavailable, remedy: Remedy::Reconnect }
+        }
         _ => match information.message() {
             DEADLOCK | CONFLICT_ON_STANDBY => Failure { error: Error::Unavailable, remedy: Remedy::Repeat },
             message if message.starts_with(CANCELED) => Failure::permanent(Error::Unavailable),

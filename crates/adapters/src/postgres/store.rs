@@ -90,6 +90,7 @@ impl PostgresStore {
                     current_setting('server_version_num')::integer AS version_number,
                     current_setting('max_connections')::integer AS max_connections,
                     to_regclass('license_search') IS NOT NULL AS has_search,
+                    NOT current_setting('transaction_read_only')::boolean AS takes_writes,
                     clock_timestamp() AS now",
         )
         .get_result(&mut connection)
@@ -99,6 +100,7 @@ impl PostgresStore {
             is_supported: row.version_number >= LEAST_VERSION,
             max_connections: row.max_connections,
             has_search: row.has_search,
+            takes_writes: row.takes_writes,
             now: row.now,
         })
     }
@@ -279,6 +281,8 @@ pub struct Examination {
     pub max_connections: i32,
     /// Whether it has the index for searches in addresses.
     pub has_search: bool,
+    /// Whether it takes writes; a standby does not.
+    pub takes_writes: bool,
     /// The time by its clock.
     pub now: DateTime<Utc>,
 }
@@ -293,6 +297,8 @@ struct ExaminedRow {
     max_connections: i32,
     #[diesel(sql_type = Bool)]
     has_search: bool,
+    #[diesel(sql_type = Bool)]
+    takes_writes: bool,
     #[diesel(sql_type = Timestamptz)]
     now: DateTime<Utc>,
 }

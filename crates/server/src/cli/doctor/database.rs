@@ -18,6 +18,9 @@ const CLOCK_FAILURE: i64 = 30_000;
 /// How many bytes of the log a replica may lack before it is worth a warning: one file of it.
 const MUCH_BEHIND: i64 = 16 << 20;
 
+/// What a URL needs, so that connections go to the server that takes writes.
+const PRIMARY: &str = "DATABASE_URL needs the host of the primary, or all hosts and target_session_attrs=read-write";
+
 /// Asks the database. Blocks.
 pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let url = config.database.url_or_default();
@@ -42,7 +45,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
             Ok(()) => vec![Finding::ok("database", format!("{url} answers"))],
             Err(error) => return vec![Finding::failed("database", format!("{url}: {error}"))],
         },
-        Database::Postgres(store) => match of_postgres(store, config, start) {
+        Database::Postgres(store) => match of_postgres(store, config, &url, start) {
             Ok(findings) => findings,
             Err(problem) => return vec![Finding::failed("database", problem)],
         },
@@ -68,13 +71,26 @@ fn replica(database: &Database, config: &Config) -> Option<Finding> {
     })
 }
 
-fn of_postgres(store: &PostgresStore, config: &Config, start: Instant) -> Result<Vec<Finding>, String> {
+fn of_postgres(
+    store: &PostgresStore,
+    config: &Config,
+    url: &DatabaseUrl,
+    start: Instant,
+) -> Result<Vec<Finding>, String> {
     let (before, examined, after) = (SystemClock.now(), store.examine()?, SystemClock.now());
-    let Examination { version, is_supported, max_connections, has_search, now } = examined;
-    let mut findings = vec![match is_supported {
-        true => Finding::ok("database", format!("Postgres {version} answers, in {} ms", start.elapsed().as_millis())),
-        false => Finding::failed("database", format!("this is Postgres {version}: version 15 or later is needed")),
+    let Examination { version, is_supported, max_connections, has_search, takes_writes, now } = examined;
+    let mut findings = vec![match (is_supported, takes_writes) {
+        (false, _) => Finding::failed("database", format!("this is Postgres {version}: version 15 or later is needed")),
+        (true, false) => {
+            Finding::failed("database", format!("Postgres {version} only reads, as a standby does: {PRIMARY}"))
+        }
+        (true, true) => {
+            Finding::ok("database", format!("Postgres {version} answers, in {} ms", start.elapsed().as_millis()))
+        }
     }];
+    if may_reach_a_standby(url) {
+        findings.push(Finding::warning("database", format!("connections may go to a standby: {PRIMARY}")));
+    }
     if store.expects_sessions_of_a_pooler().map_err(|error| error.to_string())? {
         findings.push(Finding::failed("database", MigrationError::Pooler.to_string()));
     }
@@ -104,6 +120,23 @@ fn of_postgres(store: &PostgresStore, config: &Config, start: Instant) -> Result
     Ok(findings)
 }
 
+/// Whether a URL of Postgres names several hosts without saying that the one that takes writes is wanted.
+fn may_reach_a_standby(url: &DatabaseUrl) -> bool {
+    let DatabaseUrl::Postgres(url) = url else { return false };
+    let (before, parameters) = url.split_once('?').unwrap_or((url.as_str(), ""));
+    let authority = before.split_once("://").map_or(before, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let hosts = authority.rsplit('@').next().unwrap_or_default();
+    let parameters: Vec<(&str, &str)> =
+        parameters.split('&').filter_map(|parameter| parameter.split_once('=')).collect();
+    let is_list = |value: &str| value.contains(',') || value.to_ascii_uppercase().contains("%2C");
+    let names_several =
+        is_list(hosts) || parameters.iter().any(|(name, value)| ["host", "hostaddr"].contains(name) && is_list(value));
+    let wants_primary = parameters
+        .iter()
+        .any(|(name, value)| *name == "target_session_attrs" && ["read-write", "primary"].contains(value));
+    names_several && !wants_primary
+}
+
 fn migrations(database: &Database) -> Finding {
     match (database.pending_migrations(), database.unknown_migrations()) {
         (Ok(pending), Ok(unknown)) if pending.is_empty() && unknown.is_empty() => {
@@ -117,5 +150,30 @@ fn migrations(database: &Database) -> Finding {
             format!("{} are pending: `license-manager migrate`, or a start, runs them", pending.len()),
         ),
         (Err(error), _) | (_, Err(error)) => Finding::failed("migrations", error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_hosts_need_to_say_which_one_is_wanted() {
+        let may = |url: &str| may_reach_a_standby(&DatabaseUrl::try_from(url.to_owned()).expect("a URL"));
+        for url in [
+            "postgres://me:a,b@one/x",
+            "postgres://me@one,two:5433/x?sslmode=require&target_session_attrs=read-write",
+            "postgres:///x?host=one,two&target_session_attrs=primary",
+            "sqlite:one,two.db",
+        ] {
+            assert!(!may(url), "{url}");
+        }
+        for url in [
+            "postgres://me:secret@one,two/x",
+            "postgres://one:5432,two:5433/x?target_session_attrs=any",
+            "postgres:///x?host=one%2ctwo",
+        ] {
+            assert!(may(url), "{url}");
+        }
     }
 }
