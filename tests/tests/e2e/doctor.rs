@@ -182,6 +182,33 @@ fn a_clock_that_differs_from_that_of_a_service_is_named() {
 }
 
 #[test]
+fn a_service_that_never_answers_hides_no_other() {
+    let folder = tempfile::tempdir().expect("a temporary folder is created");
+    let url = format!("sqlite:{}", folder.path().join("test.db").display());
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let nothing = format!("http://{}", silent.local_addr().expect("a listener has an address"));
+    let (mail, traces) = (format!("smtp://{}", greeting()), format!("http://{}", from_the_past()));
+    let settings = [
+        ("LM_LMS__URL", nothing.as_str()),
+        ("LM_CATALOG__URL", nothing.as_str()),
+        ("LM_OAUTH__URL", nothing.as_str()),
+        ("LM_OAUTH__CLIENT_ID", "client"),
+        ("LM_OAUTH__CLIENT_SECRET", "secret"),
+        ("LM_AUTH__JWK_SET", nothing.as_str()),
+        ("LM_SMTP__URL", mail.as_str()),
+        ("LM_SMTP__FROM", "licenses@example.com"),
+        ("LM_TELEMETRY__OTLP_ENDPOINT", traces.as_str()),
+    ];
+    let found = findings(&Ran::alone_with(&url, &["doctor", "--output", "json"], &settings));
+    for check in ["oauth", "lms", "catalog", "keys"] {
+        assert_found(&found, check, "failed", "");
+    }
+    for check in ["smtp", "traces"] {
+        assert_found(&found, check, "ok", "");
+    }
+}
+
+#[test]
 fn settings_that_cannot_be_read_are_a_finding() {
     let ran = Ran::alone("mysql://nowhere", &["doctor", "--output", "json"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");

@@ -23,7 +23,10 @@ use crate::upstreams::{braze, bucket, oauth_client, smtp};
 /// How long a service may take to answer.
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(3), answer: Duration::from_secs(10) };
 /// The same for a mail server, which is asked several things.
-const MAIL_TIMEOUT: Duration = Duration::from_secs(15);
+const MAIL_TIMEOUT: Duration = Duration::from_secs(12);
+/// The most time for all that one question takes, such as an access token and then an answer. A service that hangs must not
+/// hide what the others said.
+const LIMIT: Duration = Duration::from_secs(15);
 /// A certificate that ends in fewer days is worth a warning.
 const CERTIFICATE_DAYS: i64 = 21;
 /// How far the clock of a service may be from that of this machine: its tokens and ours are valid by both.
@@ -39,18 +42,26 @@ pub(super) async fn examine(config: &Config) -> Vec<Finding> {
     };
     let tokens = oauth_client(&config.oauth).ok().flatten();
     let tokens = tokens.map(|(url, credentials)| Arc::new(AccessTokens::new(url, credentials, client.clone())));
-    let mut questions: Vec<Question<'_>> = vec![
-        oauth(tokens.clone()),
-        upstream("lms", Upstream::Lms, config.lms.url.as_deref(), &client, tokens.as_ref()),
-        upstream("catalog", Upstream::Catalog, config.catalog.url.as_deref(), &client, tokens.as_ref()),
-        of_braze(config, &client),
-        of_smtp(config),
-        of_bucket(config),
-        keys(config),
-        sign_in(config, &client),
+    let mut questions: Vec<(&'static str, Question<'_>)> = vec![
+        ("oauth", oauth(tokens.clone())),
+        ("lms", upstream("lms", Upstream::Lms, config.lms.url.as_deref(), &client, tokens.as_ref())),
+        ("catalog", upstream("catalog", Upstream::Catalog, config.catalog.url.as_deref(), &client, tokens.as_ref())),
+        ("braze", of_braze(config, &client)),
+        ("smtp", of_smtp(config)),
+        ("s3", of_bucket(config)),
+        ("keys", keys(config)),
+        ("sign-in", sign_in(config, &client)),
     ];
-    questions.extend(addresses(config).into_iter().map(|(name, url)| visited(name, url, visitor.clone())));
-    join_all(questions).await.into_iter().flatten().collect()
+    questions.extend(addresses(config).into_iter().map(|(name, url)| (name, visited(name, url, visitor.clone()))));
+    let answers = questions.into_iter().map(|(check, question)| async move {
+        match tokio::time::timeout(LIMIT, question).await {
+            Ok(findings) => findings,
+            Err(_) => {
+                vec![Finding::failed(check, format!("there was no answer within {} seconds", LIMIT.as_secs()))]
+            }
+        }
+    });
+    join_all(answers).await.into_iter().flatten().collect()
 }
 
 fn nothing_to_ask(check: &'static str) -> Question<'static> {
