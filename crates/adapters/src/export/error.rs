@@ -16,6 +16,12 @@ pub enum ExportError {
          --changes-since onto the one that was left"
     )]
     NotEmpty(String),
+    /// An import filled a part of the source.
+    #[error(
+        "an import was interrupted, and this database holds a part of the rows: nothing was exported. Start the import \
+         again first"
+    )]
+    Unfilled,
     /// Rows have no place there.
     #[error("nothing was exported: rows have no place in the database of the Django service")]
     Refused(Box<Exported>),

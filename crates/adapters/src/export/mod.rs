@@ -95,6 +95,10 @@ fn export<C: Readable>(
 ) -> Result<Exported, ExportError> {
     let since = options.since.map(C::moment);
     connection.as_of_now(|connection| {
+        // What is missing here would be removed there.
+        if connection.number("SELECT count(*) AS number FROM imported_versions WHERE NOT is_filled")? > 0 {
+            return Err(ExportError::Unfilled);
+        }
         let mut run = Run { report, supervisor, rules: BTreeMap::new() };
         let left = without_place(connection)?;
         supervisor.found(to_read(connection, since.as_deref())?);

@@ -310,6 +310,11 @@ fn a_run_that_fails_half_way_says_so_and_the_next_one_goes_on() {
         let failed = import(&target, &source, &[]);
         assert!(failed.code == Some(1) && failed.stderr.contains("a part was imported: license_source"), "{failed:?}");
         assert_eq!((count(&target, "license"), count(&target, "users")), ("16".to_owned(), "0".to_owned()));
+        // An export would remove there what is missing here, such as all users.
+        for since in [&["--changes-since", "2025-01-01"][..], &[]] {
+            let back = Ran::alone(target.url(), &[&["export", "--to", source.as_str()], since].concat());
+            assert!(back.code == Some(1) && back.stderr.contains("holds a part of the rows"), "{back:?}");
+        }
         target.execute(allow);
 
         let done = import(&target, &source, &["--output", "json"]);
