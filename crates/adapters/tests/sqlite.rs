@@ -20,6 +20,10 @@ use license_manager_domain::{
 };
 use tempfile::TempDir;
 
+#[path = "sqlite_only/imports.rs"]
+mod imports;
+#[path = "support/overtaking.rs"]
+mod overtaking;
 #[path = "sqlite_only/page_plans.rs"]
 mod page_plans;
 #[path = "sqlite_only/queue_plans.rs"]

@@ -188,12 +188,13 @@ impl Database for PgConnection {
                         ORDER BY indexrelid";
         let names = self.texts_of(&format!("SELECT indexrelid::regclass::text AS text {of_table}"), table)?;
         let definitions = self.texts_of(&format!("SELECT pg_get_indexdef(indexrelid) AS text {of_table}"), table)?;
+        let about = |error| ImportError::about(table, error);
         for name in names {
-            self.batch_execute(&format!("DROP INDEX {name}"))?;
+            self.batch_execute(&format!("DROP INDEX {name}")).map_err(about)?;
         }
         work(self)?;
         for definition in definitions {
-            self.batch_execute(&definition)?;
+            self.batch_execute(&definition).map_err(about)?;
         }
         Ok(())
     }
@@ -308,12 +309,13 @@ impl Database for SqliteConnection {
         let of_table = "FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY name";
         let names = self.texts_of(&format!("SELECT name AS text {of_table}"), table)?;
         let definitions = self.texts_of(&format!("SELECT sql AS text {of_table}"), table)?;
+        let about = |error| ImportError::about(table, error);
         for name in names {
-            self.batch_execute(&format!("DROP INDEX {name}"))?;
+            self.batch_execute(&format!("DROP INDEX {name}")).map_err(about)?;
         }
         work(self)?;
         for definition in definitions {
-            self.batch_execute(&definition)?;
+            self.batch_execute(&definition).map_err(about)?;
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use license_manager_domain::Error;
 
 use super::Imported;
 
-/// Why an import ended. Each message is one line. The database is unchanged, but for [`ImportError::Partly`].
+/// Why an import ended. Each message is one line. The database is unchanged, but for [`ImportError::Partly`] and
+/// [`ImportError::Overtaken`].
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The source cannot be read.
@@ -28,6 +29,9 @@ pub enum ImportError {
          Import into a new database"
     )]
     Moved,
+    /// Another run wrote the database meanwhile.
+    #[error("another import wrote this database at the same time, so this one ended. Start it again")]
+    Overtaken,
     /// The run was stopped.
     #[error("it was stopped: nothing was imported")]
     Stopped,

@@ -50,7 +50,7 @@ pub(super) fn fill<C: Database>(
         for table in SEEDED {
             connection.run(&format!("DELETE FROM {table}"))?;
         }
-        // Who writes here meanwhile gets numbers of our own too.
+        // Whoever writes here between two parts gets numbers beyond those that are still to be written.
         number_on(connection, own_versions_from)?;
         state::begin(connection, now, own_versions_from)
     })?;
@@ -103,7 +103,18 @@ fn fill_part<C: Database>(
     written: &mut Written<'_>,
 ) -> Result<(), ImportError> {
     let (table, names, key) = (shape.name, shape.columns.join(", "), shape.key());
-    let insert = format!("INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {key};");
+    // People who called a server since the import began are stored already. The source's flags replace theirs.
+    let replace = match table {
+        "users" => {
+            let others: Vec<String> =
+                shape.columns[1..].iter().map(|name| format!("{name} = excluded.{name}")).collect();
+            format!("ON CONFLICT ({key}) DO UPDATE SET {}", others.join(", "))
+        }
+        _ => String::new(),
+    };
+    let insert = format!(
+        "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {key} {replace};"
+    );
     let rows = connection.locked(|connection| {
         state::refuse_others(connection, state)?;
         let write = |connection: &mut C| -> Result<(), ImportError> {
@@ -126,7 +137,6 @@ fn fill_part<C: Database>(
 fn complete<C: Database>(connection: &mut C, state: &State, ranges: &[RangeChecksum]) -> Result<(), ImportError> {
     connection.locked(|connection| {
         state::refuse_others(connection, state)?;
-        number_on(connection, state.own_versions_from)?;
         state::keep_values(connection)?;
         state::remember_ranges(connection, ranges)?;
         seats::count_anew(connection, state)
@@ -138,31 +148,35 @@ pub(super) fn analyze<C: Database>(connection: &mut C) -> Result<(), ImportError
     if C::NEEDS_STATISTICS { Ok(connection.run("ANALYZE")?) } else { Ok(()) }
 }
 
-/// Lets numbers go on after all that were ever given, also to what the histories alone remember. Versions of our own
-/// have numbers that the source does not reach.
+/// Lets numbers go on after all that the temporary tables hold, also after what the histories alone remember. Versions of
+/// our own have numbers that the source does not reach.
 fn number_on<C: Database>(connection: &mut C, own_versions_from: i64) -> Result<(), ImportError> {
     for table in staging::TABLES {
         let columns = connection.columns(table)?;
         let has = |name: &str| columns.iter().any(|column| column.name == name);
         if has("history_id") {
-            let last = connection.number(&format!("SELECT coalesce(max(history_id), 0) AS number FROM {table}"))?;
-            connection.go_on_after(table, "history_id", last.max(own_versions_from - 1))?;
+            let highest = format!("SELECT coalesce(max(history_id), 0) AS number FROM staged_{table}");
+            let last = connection.number(&highest)?.max(own_versions_from - 1);
+            connection.go_on_after(table, "history_id", last)?;
         } else if has("id") && !SEEDED.contains(&table) {
-            let last = highest_id(connection, table)?;
+            let last = highest_id(connection, "staged_", table)?;
             connection.go_on_after(table, "id", last)?;
         }
     }
     Ok(())
 }
 
-/// The highest id that a table's rows or their histories have.
-fn highest_id<C: Database>(connection: &mut C, table: &str) -> Result<i64, ImportError> {
+/// The highest id that a table's rows or their histories have. `kind` stands before the names of the tables that are
+/// looked at.
+fn highest_id<C: Database>(connection: &mut C, kind: &str, table: &str) -> Result<i64, ImportError> {
     let history = format!("{table}_history");
-    let mut last = connection.number(&format!("SELECT coalesce(max(id), 0) AS number FROM {table}"))?;
-    if staging::TABLES.contains(&history.as_str()) {
-        last = last.max(connection.number(&format!("SELECT coalesce(max(id), 0) AS number FROM {history}"))?);
+    let mut highest =
+        |table: &str| connection.number(&format!("SELECT coalesce(max(id), 0) AS number FROM {kind}{table}"));
+    let last = highest(table)?;
+    match staging::TABLES.contains(&history.as_str()) {
+        true => Ok(last.max(highest(&history)?)),
+        false => Ok(last),
     }
-    Ok(last)
 }
 
 /// Lets numbers go on after those that were imported again. Numbers that were given here stay behind.
@@ -174,7 +188,7 @@ pub(super) fn number_on_again<C: Database>(connection: &mut C) -> Result<(), Imp
             let last = connection.number(&format!("SELECT coalesce(max(history_id), 0) AS number FROM {table}"))?;
             connection.go_on_at_least_after(table, "history_id", last)?;
         } else if has("id") {
-            let last = highest_id(connection, table)?;
+            let last = highest_id(connection, "", table)?;
             connection.go_on_at_least_after(table, "id", last)?;
         }
     }

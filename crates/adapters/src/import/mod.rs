@@ -200,10 +200,14 @@ fn without_limits(connection: &mut PgConnection) -> Result<(), ImportError> {
 /// Prepares a connection for large work: memory of the database server, and the forms of texts, which checksums are made
 /// of. Hides that a table to be dropped is not there.
 fn prepare(connection: &mut PgConnection) -> Result<(), ImportError> {
-    Ok(connection.batch_execute(
+    connection.batch_execute(
         "SET temp_buffers = '64MB'; SET work_mem = '64MB'; SET maintenance_work_mem = '256MB';
          SET TIME ZONE 'UTC'; SET DateStyle = 'ISO'; SET extra_float_digits = 1; SET client_min_messages = warning",
-    )?)
+    )?;
+    // A run that was killed would hold its locks until the statement ends, and keep the next run waiting. Some systems
+    // cannot tell a server that its client is gone; there it is as it was.
+    let _ = connection.batch_execute("SET client_connection_check_interval = '1s'");
+    Ok(())
 }
 
 /// A connection for large work. SQLite sorts in as much memory as the cache may have, and a statement may sort while the

@@ -62,8 +62,10 @@ fn compared_at<C: Database>(connection: &mut C) -> Result<i64, ImportError> {
 /// Fails if another import ran meanwhile.
 pub(super) fn refuse_others<C: Database>(connection: &mut C, state: &State) -> Result<(), ImportError> {
     match read(connection)? {
-        Some(now) if now.compared_at == state.compared_at && !now.is_finished => Ok(()),
-        _ => Err(ImportError::Failed("another import ran at the same time. Start this one again".to_owned())),
+        Some(now) if now.compared_at == state.compared_at && now.is_filled == state.is_filled && !now.is_finished => {
+            Ok(())
+        }
+        _ => Err(ImportError::Overtaken),
     }
 }
 

@@ -9,6 +9,9 @@ mod checks;
 mod claims;
 mod connections;
 mod copy;
+mod imports;
+#[path = "../support/overtaking.rs"]
+mod overtaking;
 mod page_plans;
 mod query_plans;
 mod queue_plans;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use license_manager_tests::{Database, DjangoIds, DjangoServer, PATIENCE, Person, Ran, Server, poll};
 use serde_json::{Value, json};
 
-use super::{count, import, summary};
+use super::{count, definitions, import, summary, uuid_of};
 
 /// What happens in the source after the first import: everything that a row can go through, in bulk and one by one, with
 /// and without a record.
@@ -215,15 +215,15 @@ fn wait_at_the_second_part(target: &Database) {
     });
 }
 
-/// Ends the wait. Postgres goes on with a statement whose client is gone, so its connections are closed.
+/// Ends the wait. Postgres notices that the client of a statement is gone, and lets go of its locks.
 fn wait_no_more(target: &Database) {
     if target.url().starts_with("sqlite:") {
         return target.execute("DROP TRIGGER waits");
     }
-    target.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
-    );
+    let others = "pg_stat_activity
+         WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
+    let ended = poll(PATIENCE, || (count(target, others) == "0").then_some(()));
+    assert!(ended.is_some(), "the statement of an import that was killed goes on");
     target.execute("DROP TRIGGER waits ON license_source_history; DROP FUNCTION waits()");
 }
 
@@ -326,6 +326,71 @@ fn a_run_that_fails_half_way_says_so_and_the_next_one_goes_on() {
         assert_equal_to_the_source(&target, &source);
         assert!(import(&new, &source, &[]).succeeded);
         assert_as_new(&target, &new);
+    }
+}
+
+#[test]
+fn an_index_that_cannot_be_built_leaves_all_indexes_as_they_were() {
+    let mariadb = DjangoServer::new();
+    let source = mariadb.oddities("old", DjangoIds::Native);
+    for target in [Database::sqlite(), Database::postgres()] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
+        target.execute("CREATE UNIQUE INDEX one_of_each ON license (status)");
+        let before = definitions(&target);
+        let failed = import(&target, &source, &[]);
+        assert!(failed.code == Some(1) && failed.stderr.contains("a part was imported: license: "), "{failed:?}");
+        assert_eq!((definitions(&target), count(&target, "license")), (before, "0".to_owned()));
+        target.execute("DROP INDEX one_of_each");
+        let done = import(&target, &source, &[]);
+        assert!(done.succeeded, "{done:?}");
+        assert_equal_to_the_source(&target, &source);
+    }
+}
+
+/// Lets somebody write while an import fills a database, when a license comes: a version of the license, and a user whom
+/// the source has too.
+fn write_beside(target: &Database, license: &str) {
+    let columns = "uuid, subscription_plan_uuid, status, user_email, lms_user_id, activation_key, assigned_date,
+                   activation_date, last_remind_date, revoked_date, renewed_to_uuid, auto_applied, created, modified,
+                   renewed_from_uuid";
+    let values: Vec<String> = columns.split(',').map(|column| format!("NEW.{}", column.trim())).collect();
+    let [no, yes] = match target.url().starts_with("sqlite:") {
+        true => ["0", "1"],
+        false => ["false", "true"],
+    };
+    let written = format!(
+        "INSERT INTO license_history (history_date, history_type, {columns}) VALUES (NEW.modified, '~', {});
+         INSERT INTO users (username, email, is_staff, is_superuser, created, modified)
+         VALUES ('amy', 'amy@example.com', {yes}, {no}, NEW.created, NEW.modified);",
+        values.join(", ")
+    );
+    target.execute(&match target.url().starts_with("sqlite:") {
+        true => {
+            format!("CREATE TRIGGER beside AFTER INSERT ON license WHEN NEW.uuid = '{license}' BEGIN {written} END")
+        }
+        false => format!(
+            "CREATE FUNCTION beside() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {written} RETURN NULL; END $$;
+             CREATE TRIGGER beside AFTER INSERT ON license
+             FOR EACH ROW WHEN (NEW.uuid = '{license}') EXECUTE FUNCTION beside()"
+        ),
+    });
+}
+
+#[test]
+fn who_writes_while_a_database_is_filled_is_in_nobodys_way() {
+    let mariadb = DjangoServer::new();
+    let source = mariadb.oddities("old", DjangoIds::Native);
+    for (target, new) in [(Database::sqlite(), Database::sqlite()), (Database::postgres(), Database::postgres())] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
+        write_beside(&target, &uuid_of("08"));
+        let done = import(&target, &source, &[]);
+        assert!(done.succeeded, "{done:?}");
+        assert_equal_to_the_source(&target, &source);
+        assert!(import(&new, &source, &[]).succeeded);
+        assert_eq!(rows(&target, "users"), rows(&new, "users"));
+        assert_eq!(seats(&target), seats(&new));
+        let [all, before] = [&target, &new].map(|database| versions(database, "license").len());
+        assert_eq!(all, before + 1, "the version that was recorded here stays");
     }
 }
 
