@@ -210,8 +210,15 @@ fn postgres_options(url: String, config: &Config, on_statement: Option<Statement
     }
 }
 
-/// Adds the initial products, unless they exist.
+/// Adds the initial products, unless they exist. A database that is imported again has the products of its source, which
+/// gives them the same numbers, so none are added until the import is finished.
+///
+/// # Errors
+/// The database cannot be read or written.
 pub fn seed_products(manager: &LicenseManager) -> Result<(), Error> {
     let change = Actor::service().change(SystemClock.now());
-    manager.store().write(|unit| unit.products().seed(&seeded_products(), &change))
+    manager.store().write(|unit| {
+        let is_importing = unit.schedule().is_importing()?;
+        if is_importing { Ok(()) } else { unit.products().seed(&seeded_products(), &change) }
+    })
 }

@@ -137,6 +137,11 @@ fn do_once(config: &Config, command: Command) -> Result<bool, Box<dyn Error>> {
             let database = Database::open(config).map_err(|error| error.to_string())?;
             database.migrate()?;
             let manager = database.manager(config);
+            if manager.is_importing()? {
+                let problem = "nothing was added: this database is still imported again from the Django service, which \
+                               has the products. `license-manager import --finish` ends that";
+                return Err(CommandError::Failed(problem.to_owned()).into());
+            }
             seed_products(&manager)?;
             match arguments.demo {
                 true => writeln!(out, "{}", demo::seed(&manager)?)?,

@@ -3,6 +3,7 @@
 mod again;
 mod conflicts;
 mod connection;
+mod interrupted;
 
 use std::collections::BTreeMap;
 use std::fs;
