@@ -9,7 +9,11 @@ use diesel::sql_types::Text;
 use super::{Finding, ImportError, RuleCount};
 use crate::copy::forms;
 use crate::plain_sql::{PlainSql, TextRow};
+use crate::postgres::DEADLOCK;
 use crate::rows::shared::NumberRow;
+
+/// How often the locks on all tables are taken again after a deadlock.
+const MOST_DEADLOCKS: usize = 20;
 
 /// A column of a table, with its type.
 #[derive(QueryableByName)]
@@ -156,11 +160,24 @@ impl Database for PgConnection {
     }
 
     fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
-        self.transaction(|connection| {
-            let tables = connection.tables()?;
-            connection.batch_execute(&format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", tables.join(", ")))?;
-            work(connection)
-        })
+        let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.tables()?.join(", "));
+        let (mut work, mut deadlocks) = (Some(work), 0);
+        loop {
+            let result = self.transaction(|connection| -> Result<T, ImportError> {
+                connection.batch_execute(&lock)?;
+                let work = work.take();
+                work.ok_or_else(|| ImportError::Failed("work would run twice".to_owned()))?(connection)
+            });
+            match result {
+                // Servers that write meanwhile take their locks in another order. Nothing is lost yet.
+                Err(ImportError::Failed(cause))
+                    if work.is_some() && cause == DEADLOCK && deadlocks < MOST_DEADLOCKS =>
+                {
+                    deadlocks += 1;
+                }
+                other => return other,
+            }
+        }
     }
 
     fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {

@@ -43,7 +43,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 use license_manager_domain::operations::Supervisor;
 
-use crate::postgres::PostgresStore;
+use crate::postgres::{PostgresStore, english};
 use crate::sqlite::SqliteStore;
 pub(crate) use database::Database;
 pub use decisions::Conflicts;
@@ -192,9 +192,10 @@ pub fn finish_sqlite(store: &SqliteStore, now: DateTime<Utc>) -> Result<(), Impo
 
 /// Lets work take long, but for waiting for others.
 fn without_limits(connection: &mut PgConnection) -> Result<(), ImportError> {
-    Ok(connection.batch_execute(
-        "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'",
-    )?)
+    Ok(connection.batch_execute(&format!(
+        "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '60s'; {}",
+        english(false)
+    ))?)
 }
 
 /// Prepares a connection for large work: memory of the database server, and the forms of texts, which checksums are made

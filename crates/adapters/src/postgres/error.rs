@@ -91,7 +91,7 @@ fn of_database(kind: DatabaseErrorKind, information: &dyn DatabaseErrorInformati
 }
 
 // Diesel does not give the error codes of these (40P01; 57014; 57P01 to 57P05). Connections set English messages.
-const DEADLOCK: &str = "deadlock detected";
+pub(crate) const DEADLOCK: &str = "deadlock detected";
 const CONFLICT_ON_STANDBY: &str = "canceling statement due to conflict with recovery";
 const CANCELED: &str = "canceling statement due to ";
 const SHUTDOWN: [&str; 2] = ["terminating connection due to ", "the database system is "];

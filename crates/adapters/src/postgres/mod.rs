@@ -37,6 +37,8 @@ pub(crate) mod unit;
 mod utilization;
 mod webhooks;
 
+pub(crate) use error::DEADLOCK;
 pub use options::{PostgresOptions, StatementListener};
+pub(crate) use pool::english;
 pub use replica::{Replica, ReplicaProblem, ReplicaUse};
 pub use store::{Examination, PostgresStore};

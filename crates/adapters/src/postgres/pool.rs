@@ -134,8 +134,8 @@ fn timeout(options: &PostgresOptions) -> u128 {
     options.statement_timeout.as_millis().min(i32::MAX as u128)
 }
 
-/// Sets English messages, which `error` reads. A role that may not set them keeps the server's language.
-fn english(for_transaction: bool) -> String {
+/// The statement that sets English messages, which `error` reads. A role that may not set them keeps the server's language.
+pub(crate) fn english(for_transaction: bool) -> String {
     format!(
         "SELECT set_config('lc_messages', 'C', {for_transaction}) WHERE has_parameter_privilege('lc_messages', 'SET')"
     )
