@@ -112,6 +112,11 @@ pub mod webhooks;
 #[doc(hidden)] // for the tests of this repository's own stores
 pub mod fixtures;
 
+/// The example of the README, to be compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};

@@ -87,9 +87,20 @@ impl Eq for Cause {}
 /// An upstream service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the service of that name
+#[non_exhaustive]
 pub enum Upstream {
     Catalog,
     Lms,
+}
+
+impl Upstream {
+    /// Its name in logs, metrics and traces: `catalog` or `lms`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Catalog => "catalog",
+            Self::Lms => "lms",
+        }
+    }
 }
 
 impl std::fmt::Display for Upstream {

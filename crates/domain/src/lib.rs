@@ -77,11 +77,12 @@
 //! Methods block their thread while the store works. Within an async runtime, call them on a thread for blocking work,
 //! such as that of `tokio::task::spawn_blocking`.
 //!
-//! A few methods are asynchronous, because they call upstreams: [`delivery::Deliveries::deliver`], which calls no store,
-//! and some operations, which do. Tell these where to call the store with [`LicenseManager::with_blocking`]:
-//! [`ports::Blocking`] has the code for tokio. Without it they call the store on the thread that polls them. That blocks
-//! the runtime, and a store that waits for an async library by `block_on` panics: "Cannot start a runtime from within a
-//! runtime".
+//! A few methods are asynchronous, because they call upstreams. Most of these call no store, such as
+//! [`delivery::Deliveries::deliver`], [`LicenseManager::catalog_owner`] and [`LicenseManager::first_covering`]. Some
+//! [`operations`] and [`LicenseManager::ping_webhook`] do. Tell these where to call the store with
+//! [`LicenseManager::with_blocking`]: [`ports::Blocking`] has the code for tokio. Without it they call the store on the
+//! thread that polls them. That blocks the runtime, and a store that waits for an async library by `block_on` panics:
+//! "Cannot start a runtime from within a runtime".
 //!
 //! # Features
 //!
@@ -142,6 +143,10 @@ pub mod permissions;
 pub mod ports;
 pub mod prelude;
 pub mod queue;
+/// The example of the README, to be compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 #[doc = include_str!("../RULES.md")]
 pub mod rules {}
 mod saturating_time;

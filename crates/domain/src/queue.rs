@@ -2,7 +2,7 @@
 //!
 //! A worker claims work that is due and gets a lease, which it prolongs while it works. Until the lease ends, nobody
 //! else can claim the work. The worker then settles the work: it is completed, due again later, or dead-lettered. If a
-//! worker dies, its lease ends and others claim the work. docs/adr/0015 gives the reasons.
+//! worker dies, its lease ends and others claim the work. `docs/adr/0015` of the repository gives the reasons.
 
 use chrono::{DateTime, Duration, Utc};
 use uuid::Uuid;

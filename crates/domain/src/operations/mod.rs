@@ -3,7 +3,7 @@
 //! Each works in batches, with one transaction per batch and no call to an upstream within one. Work with calls to an
 //! upstream is split into tasks, which one run holds at a time ([`crate::ports::QueueRepository::claim_task`]); other
 //! work locks its rows. Progress is stored with the work or right after a call, so the next run continues an
-//! interrupted one (docs/adr/0009). A dry run writes nothing.
+//! interrupted one (`docs/adr/0009` of the repository). A dry run writes nothing.
 //!
 //! Functions that are not asynchronous block their thread: run them on one for blocking work. The asynchronous ones call
 //! the store where [`crate::ports::Blocking`] says.

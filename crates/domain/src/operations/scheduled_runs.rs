@@ -2,7 +2,7 @@
 //!
 //! Storage keeps the next run of each operation. A server that finds an operation due claims it, sets the next run, and
 //! runs it. Runs that were missed while no server was up are made up for by one run. If a server dies, another one
-//! takes the run over when its lease ends (docs/adr/0010).
+//! takes the run over when its lease ends (`docs/adr/0010` of the repository).
 
 use std::sync::Arc;
 

@@ -114,7 +114,7 @@ pub trait RenewalRepository {
         not_provided!("renewals.save", renewal, change)
     }
 
-    /// Deletes an existing renewal; its plans stay.
+    /// Deletes an existing renewal; its plans stay. MUST fail if it does not exist.
     fn delete(&mut self, id: RenewalId, change: &Change) -> Result<(), Error> {
         not_provided!("renewals.delete", id, change)
     }

@@ -110,7 +110,8 @@ pub trait AgreementRepository {
         not_provided!("agreements.save", agreement, change)
     }
 
-    /// Deletes an existing agreement without plans and its expiration message, and records that.
+    /// Deletes an existing agreement without plans and its expiration message, and records that. MUST fail if it does not
+    /// exist.
     fn delete(&mut self, id: AgreementId, change: &Change) -> Result<(), Error> {
         not_provided!("agreements.delete", id, change)
     }
@@ -201,8 +202,8 @@ pub trait PlanRepository {
         not_provided!("plans.was_handed_out", id)
     }
 
-    /// Deletes an existing plan, and records that. MUST fail if something refers to it: a license, a renewal, a transfer
-    /// job, a notification or a job.
+    /// Deletes an existing plan, and records that. MUST fail if it does not exist, or if something refers to it: a license,
+    /// a renewal, a transfer job, a notification or a job.
     fn delete(&mut self, id: PlanId, change: &Change) -> Result<(), Error> {
         not_provided!("plans.delete", id, change)
     }
@@ -237,7 +238,8 @@ pub trait ProductRepository {
         not_provided!("products.add", product, change)
     }
 
-    /// Writes an existing product and its history. Conflicts like [`ProductRepository::add`].
+    /// Writes an existing product and its history. MUST fail if it does not exist. Conflicts like
+    /// [`ProductRepository::add`].
     fn save(&mut self, product: &Product, change: &Change) -> Result<(), Error> {
         not_provided!("products.save", product, change)
     }
@@ -247,7 +249,7 @@ pub trait ProductRepository {
         not_provided!("products.add_plan_type", plan_type)
     }
 
-    /// Writes an existing plan type.
+    /// Writes an existing plan type. MUST fail if it does not exist.
     fn save_plan_type(&mut self, plan_type: &PlanType) -> Result<(), Error> {
         not_provided!("products.save_plan_type", plan_type)
     }

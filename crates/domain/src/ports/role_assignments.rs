@@ -45,7 +45,8 @@ pub trait RoleAssignmentRepository {
         not_provided!("role_assignments.find", id)
     }
 
-    /// Assigns a role to an existing user, unless they have it. Returns the assignment, and whether it is new.
+    /// Assigns a role to an existing user, unless they have it. Returns the assignment, and whether it is new. MUST fail if
+    /// the user does not exist.
     fn add(
         &mut self,
         username: &str,

@@ -19,7 +19,7 @@ pub trait ScheduleRepository {
         not_provided!("schedule.is_importing")
     }
 
-    /// Writes a schedule that was locked before.
+    /// Writes a schedule that was locked before. MUST fail if [`ScheduleRepository::lock_or_add`] never added it.
     fn save(&mut self, schedule: &OperationSchedule) -> Result<(), Error> {
         not_provided!("schedule.save", schedule)
     }

@@ -49,12 +49,12 @@ pub trait TransferRepository {
         not_provided!("transfers.add", order, change)
     }
 
-    /// Writes an existing job.
+    /// Writes an existing job. MUST fail if it does not exist.
     fn save(&mut self, job: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
         not_provided!("transfers.save", job, change)
     }
 
-    /// Deletes an existing job.
+    /// Deletes an existing job. MUST fail if it does not exist, and MUST NOT give its id to another job.
     fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
         not_provided!("transfers.delete", id, change)
     }

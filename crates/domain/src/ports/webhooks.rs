@@ -15,7 +15,7 @@ pub trait WebhookRepository {
         not_provided!("webhooks.add", webhook)
     }
 
-    /// Writes an existing webhook, which the caller has locked. A requested pause ends.
+    /// Writes an existing webhook, which the caller has locked. A requested pause ends. MUST fail if it does not exist.
     fn save(&mut self, webhook: &Webhook) -> Result<(), Error> {
         not_provided!("webhooks.save", webhook)
     }

@@ -150,7 +150,9 @@ impl LicenseManager {
     ///
     /// Such a store runs the work in the open transaction, and commits nothing itself. It MUST undo what a failed use
     /// case has written, for example by a savepoint, unless the caller gives the transaction up on every error.
-    /// Asynchronous use cases and jobs run in several transactions: call them on a manager with a store of its own.
+    /// Asynchronous use cases and jobs run in several transactions: call them on a manager with a store of its own. The
+    /// stores of `license-manager-adapters` begin transactions on connections of their own pools, so they join none of
+    /// yours.
     pub fn over(&self, store: Arc<dyn Store>) -> Self {
         Self { store, ..self.clone() }
     }
