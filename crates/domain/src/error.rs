@@ -84,7 +84,17 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
-/// An upstream service.
+/// An upstream service. There may be more of them, so a `match` needs a last arm:
+///
+/// ```compile_fail
+/// # use license_manager_domain::Upstream;
+/// fn initial(upstream: Upstream) -> char {
+///     match upstream {
+///         Upstream::Catalog => 'c',
+///         Upstream::Lms => 'l',
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the service of that name
 #[non_exhaustive]
@@ -457,6 +467,7 @@ mod tests {
         assert_eq!(Error::from(Conflict::PlanTitle).code(), "conflict.plan_title");
         assert_eq!(Error::NotFound(Entity::Plan).code(), "not_found");
         assert_eq!(Error::NotProvided("licenses.list").code(), "not_provided");
+        assert_eq!([Upstream::Catalog, Upstream::Lms].map(Upstream::as_str), ["catalog", "lms"]);
     }
 
     #[test]

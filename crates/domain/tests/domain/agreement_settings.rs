@@ -140,6 +140,31 @@ impl EnterpriseDirectory for Directory {
     }
 }
 
+/// An LMS that nobody may ask.
+struct Unasked;
+
+#[async_trait]
+impl EnterpriseDirectory for Unasked {
+    async fn customer(&self, id: CustomerId) -> Result<EnterpriseCustomer, Error> {
+        panic!("{id} has a name")
+    }
+}
+
+#[test]
+fn the_lms_is_not_asked_for_a_customer_with_slug_and_name() {
+    let world = World::new();
+    assert!(!world.manager.knows_customers(), "there is no LMS");
+    let manager = world.manager.with_directory(Arc::new(Unasked));
+    assert!(manager.knows_customers());
+    let changes = AgreementChanges {
+        customer_slug: Edit::Set("named".to_owned()),
+        customer_name: Edit::Set("Named".to_owned()),
+        ..AgreementChanges::default()
+    };
+    let new = NewAgreement { customer: customer(), changes };
+    assert_eq!(at_once(manager.name_customer(new.clone())), new);
+}
+
 #[test]
 fn the_lms_names_a_customer_only_where_nobody_did() {
     let manager = World::new().manager.with_directory(Arc::new(Directory));

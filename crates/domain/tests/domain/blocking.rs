@@ -11,6 +11,8 @@ use license_manager_domain::operations::{
     CronExpression, Expiration, OperationSummary, RecurringOperation, Supervisor, Timetable,
 };
 use license_manager_domain::ports::{Blocking, Store, Work};
+use license_manager_domain::use_cases::WebhookChanges;
+use license_manager_domain::webhooks::WebhookSecret;
 use license_manager_domain::*;
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -146,6 +148,20 @@ fn a_store_that_bridges_works_on_every_runtime() {
         assert_eq!(summaries[0].counts["renewals"], 1, "{:?}", summaries[0]);
         assert_eq!(summaries[1].counts["plans"], 1, "{:?}", summaries[1]);
         assert!(store.transactions.load(Ordering::Relaxed) > 20);
+    }
+}
+
+#[test]
+fn a_ping_of_a_webhook_calls_a_store_that_bridges_where_the_port_says() {
+    for runtime in runtimes() {
+        let (town, manager, store) = bridged();
+        let (url, secret) = ("https://hooks.example.com/".to_owned(), WebhookSecret::of_key(&[7; 32]));
+        let webhook = town.world.manager.create_webhook(&admin(), url, secret, WebhookChanges::default()).unwrap().id;
+        let manager = manager.with_blocking(Arc::new(SpawnBlocking));
+        let ping = async move { manager.ping_webhook(&admin(), webhook).await };
+        let answer = runtime.block_on(async { tokio::spawn(ping).await.unwrap() }).unwrap();
+        assert!(answer.is_err(), "nothing posts to webhooks here: {answer:?}");
+        assert_eq!(store.transactions.load(Ordering::Relaxed), 1);
     }
 }
 

@@ -90,6 +90,19 @@ fn work_may_take_as_long_as_it_says_that_it_goes_on() {
 }
 
 #[test]
+fn a_claim_outlasts_three_renewals_that_are_missed() {
+    let pause = Duration::from_std(license_manager_domain::LicenseManager::CLAIM_RENEWAL).unwrap();
+    assert!(pause > Duration::zero());
+    let world = World::new();
+    let claim = world.claim("k");
+    world.clock.advance(pause * 3);
+    assert_eq!(world.begin("k"), Begun::Underway);
+    assert!(world.manager.renew_claim(&claim).unwrap());
+    world.clock.advance(pause * 3);
+    assert_eq!(world.begin("k"), Begun::Underway);
+}
+
+#[test]
 fn an_answer_is_kept_for_a_day() {
     let world = World::new();
     for name in ["asked again", "forgotten"] {

@@ -182,6 +182,19 @@ fn an_lms_user_gets_no_second_license_of_a_plan() {
 }
 
 #[test]
+fn a_license_of_another_plan_and_a_revoked_one_are_no_second_ones() {
+    let world = World::new();
+    let (plan, other) = (world.plan(3), world.plan(1));
+    world.activate(plan, "old@example.com", 9);
+    world.revoke(plan, &["old@example.com"]).unwrap();
+    world.activate(other, "old@example.com", 9);
+    world.assign(plan, &learners(["new@example.com"])).unwrap();
+    let user = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(9)), ..LicenseEdit::default() };
+    let edited = edit(&world, world.license_of(plan, "new@example.com").id, user).unwrap();
+    assert_eq!(edited.lms_user_id(), Some(LmsUserId(9)));
+}
+
+#[test]
 fn the_holder_of_a_copy_is_corrected_in_its_original() {
     let world = World::new();
     let plan = world.plan(1);
@@ -192,6 +205,9 @@ fn the_holder_of_a_copy_is_corrected_in_its_original() {
     for change in [holder("bob@example.com"), user] {
         assert_eq!(edit(&world, copy, change), Err(Refusal::HolderOfOriginal.into()));
     }
+    // Its own dates are its own.
+    let reminded = LicenseEdit { last_remind_date: Edit::Set(beginning()), ..LicenseEdit::default() };
+    assert_eq!(edit(&world, copy, reminded).unwrap().last_remind_date(), Some(beginning()));
     edit(&world, world.license_of(plan, "amy@example.com").id, holder("bob@example.com")).unwrap();
     assert_eq!(world.license_of(following, "bob@example.com").id, copy);
 

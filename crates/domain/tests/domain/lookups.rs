@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use chrono::Duration;
-use license_manager_domain::ports::{CustomerScope, LicenseFilter, LicenseSearch};
+use license_manager_domain::ports::{CustomerScope, LicenseFilter, LicensePosition, LicenseSearch};
 use license_manager_domain::*;
 use uuid::Uuid;
 
@@ -34,14 +34,19 @@ fn a_person_s_licenses_of_one_customer_can_be_looked_up() {
     assert_eq!(nobody.licenses, []);
 }
 
+/// A search for all licenses of the customer.
+fn of_customer() -> LicenseSearch {
+    let scope = CustomerScope::Only(vec![customer()]);
+    LicenseSearch { scope, customer: None, plan: None, filter: LicenseFilter::default() }
+}
+
 #[test]
 fn licenses_of_many_plans_are_paged() {
     let world = World::new();
     for seats in [3, 4] {
         world.plan(seats);
     }
-    let scope = CustomerScope::Only(vec![customer()]);
-    let search = LicenseSearch { scope, customer: None, plan: None, filter: LicenseFilter::default() };
+    let search = of_customer();
     let part = |total: i64| Ok::<_, Error>(ports::LimitOffset { offset: 5, limit: total });
     let page = world.manager.search_licenses(&search, &[], part).unwrap();
     assert_eq!((page.total, page.items.len()), (7, 2));
@@ -51,4 +56,65 @@ fn licenses_of_many_plans_are_paged() {
     let unknown = LicenseId(Uuid::from_u128(99));
     assert_eq!(world.manager.license(unknown), Err(Error::NotFound(Entity::License)));
     assert_eq!(world.manager.customer_of_license(unknown), Ok(None));
+}
+
+#[test]
+fn licenses_of_many_plans_are_read_on_from_a_position() {
+    let world = World::new();
+    for seats in [3, 4] {
+        world.plan(seats);
+    }
+    let search = of_customer();
+    let (first, more) = world.manager.licenses_after(&search, &[], None, 4).unwrap();
+    assert_eq!((first.total, first.items.len(), more), (7, 4, true));
+    let position = LicensePosition::from(&first.items[3]);
+    let (rest, more) = world.manager.licenses_after(&search, &[], Some(&position), 3).unwrap();
+    assert_eq!((rest.total, rest.items.len(), more), (7, 3, false), "as many as there are left");
+    let mut ids: Vec<LicenseId> = first.items.iter().chain(&rest.items).map(|license| license.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 7, "each once");
+}
+
+#[test]
+fn a_plan_tells_how_many_of_its_licenses_match_by_status() {
+    let world = World::new();
+    let plan = world.plan(5);
+    world.activate(plan, "amy@example.com", 7);
+    world.assign(plan, &learners(["amy@example.org", "bob@example.com"])).unwrap();
+    let counted = |filter: LicenseFilter| world.manager.license_overview(plan, &filter).unwrap();
+    let all = LicenseCounts { activated: 1, assigned: 2, unassigned: 2, revoked: 0 };
+    assert_eq!(counted(LicenseFilter::default()), all);
+    let assigned = LicenseFilter { statuses: Some(vec![LicenseStatus::Assigned]), ..LicenseFilter::default() };
+    assert_eq!(counted(assigned), LicenseCounts { assigned: 2, ..LicenseCounts::default() });
+    let amy = LicenseFilter { email_words: vec!["amy".to_owned()], ..LicenseFilter::default() };
+    assert_eq!(counted(amy), LicenseCounts { activated: 1, assigned: 1, ..LicenseCounts::default() });
+}
+
+#[test]
+fn whose_something_is_can_be_asked_to_check_permissions() {
+    let world = World::new();
+    world.rewrite_agreement(|agreement| agreement.customer_slug = Some("acme".to_owned()));
+    let plan = world.plan(2);
+    world.assign(plan, &learners(["amy@example.com"])).unwrap();
+    let license = world.license_of(plan, "amy@example.com");
+    let (manager, owner) = (&world.manager, Ok(Some(customer())));
+    assert_eq!(manager.customer_of_plan(plan), owner);
+    assert_eq!(manager.customer_of_license(license.id), owner);
+    assert_eq!(manager.customer_of_recorded_license(license.id), owner);
+    assert_eq!(manager.customer_of_activation_key(license.activation_key().unwrap()), owner);
+    assert_eq!(manager.customer_slug_of_plan(plan), Ok(Some("acme".to_owned())));
+    assert_eq!(manager.has_agreement(customer()), Ok(true));
+
+    let unknown = Uuid::from_u128(99);
+    assert_eq!(manager.customer_of_plan(PlanId(unknown)), Ok(None));
+    assert_eq!(manager.customer_of_recorded_license(LicenseId(unknown)), Ok(None));
+    assert_eq!(manager.customer_of_activation_key(ActivationKey(unknown)), Ok(None));
+    assert_eq!(manager.customer_slug_of_plan(PlanId(unknown)), Err(Error::NotFound(Entity::Plan)));
+    assert_eq!(manager.has_agreement(CustomerId(unknown)), Ok(false));
+
+    world.revoke(plan, &["amy@example.com"]).unwrap();
+    manager.delete_revoked(&admin(), plan).unwrap();
+    assert_eq!(manager.customer_of_license(license.id), Ok(None), "it is deleted");
+    assert_eq!(manager.customer_of_recorded_license(license.id), owner, "its history stays");
 }

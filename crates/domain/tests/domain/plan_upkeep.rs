@@ -107,6 +107,24 @@ fn of_deleted_licenses_those_are_told_of_that_belonged_to_somebody() {
     assert_eq!(people, ["amy@example.com", "bob@example.com"]);
 }
 
+#[test]
+fn of_many_deleted_licenses_each_is_told_of_once() {
+    for number in [2, 4, 5] {
+        let world = World::with(Settings { batch_size: batches_of(2), ..Settings::default() });
+        let plan = world.plan(5);
+        world.assign(plan, &crowd(number)).unwrap();
+        let emails = (0..number).map(|number| email(&format!("learner{number}@example.com"))).collect();
+        world.manager.revoke(&admin(), plan, &LicenseSelection::Emails(emails)).unwrap();
+        let owed = world.newly_owed(|| {
+            assert_eq!(world.manager.delete_revoked(&admin(), plan).unwrap().deleted, number as i64);
+        });
+        let mut told: Vec<LicenseId> = owed.iter().filter_map(|message| message.license).collect();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!((owed.len(), told.len()), (number, number));
+    }
+}
+
 /// Runs every job that is due.
 fn run_jobs(world: &World) {
     while world.manager.run_next_job().unwrap() {}

@@ -93,3 +93,15 @@ fn a_role_can_be_given_before_its_user_ever_called() {
         "what changed nothing is left out"
     );
 }
+
+#[test]
+fn a_superuser_is_made_before_they_ever_called_and_unmade() {
+    let world = World::new();
+    let superuser = || world.store.read(|unit| unit.users().find("amy")).unwrap().map(|amy| amy.is_superuser);
+    assert_eq!((world.manager.unmake_superuser("amy"), superuser()), (Ok(false), None), "nobody knows amy");
+    for _ in 0..2 {
+        world.manager.make_superuser("amy").unwrap();
+        assert_eq!(superuser(), Some(true));
+    }
+    assert_eq!((world.manager.unmake_superuser("amy"), superuser()), (Ok(true), Some(false)));
+}

@@ -1,8 +1,8 @@
 //! A person is forgotten.
 
 use crate::support::*;
-use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage};
-use license_manager_domain::ports::StoreExt;
+use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage, StaffActionKind};
+use license_manager_domain::ports::{StaffActionFilter, StoreExt};
 use license_manager_domain::use_cases::{LicenseEdit, Retirement};
 use license_manager_domain::*;
 
@@ -145,6 +145,24 @@ fn retiring_again_changes_nothing_more() {
     let before = world.footprint(plan);
     assert_eq!(retire(&world, 7, "amy"), Retirement { licenses: 0, user_was_known: false });
     assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn who_retired_somebody_is_recorded_without_the_person_if_there_was_something_to_forget() {
+    let world = World::new();
+    for plan in [world.plan(2), world.plan(3)] {
+        world.activate(plan, "amy@example.com", 7);
+    }
+    remember(&world, "bob", "bob@example.com");
+    assert_eq!(retire(&world, 7, "nobody"), Retirement { licenses: 2, user_was_known: false });
+    assert_eq!(retire(&world, 8, "bob"), Retirement { licenses: 0, user_was_known: true });
+    assert_eq!(retire(&world, 9, "eve"), Retirement { licenses: 0, user_was_known: false });
+    let actions = world.store.read(|unit| unit.staff_actions().list(&StaffActionFilter::default(), ALL)).unwrap();
+    assert!(actions.iter().all(|action| action.kind == StaffActionKind::PersonRetired));
+    let mut told: Vec<_> =
+        actions.iter().map(|action| (action.number, action.by.as_deref(), &action.subject, &action.user)).collect();
+    told.sort_unstable();
+    assert_eq!(told, [(0, Some(WORKER), &None, &None), (2, Some(WORKER), &None, &None)]);
 }
 
 #[test]
