@@ -61,6 +61,8 @@ fn without_an_address_that_we_accept_a_learner_is_known_by_lms_user_id() {
     let noted = LicenseEdit { lms_user_id: Edit::Set(LmsUserId(7)), ..LicenseEdit::default() };
     world.manager.edit_license(&admin(), license, noted).unwrap();
     assert_eq!(activate(8).err(), Some(Error::NotFound(Entity::License)));
+    let renamed = world.manager.activate(&Actor::user("amy"), key, &person("new@example.com", 7));
+    assert_eq!(renamed.err(), Some(Error::NotFound(Entity::License)), "a key is for the address that it was sent to");
     assert_eq!(activate(7).unwrap().license.status(), LicenseStatus::Activated);
     assert_eq!(activate(7).unwrap().license.status(), LicenseStatus::Activated, "again changes nothing");
 }

@@ -165,6 +165,7 @@ fn an_expiration_is_processed_again_only_for_a_new_end_that_is_yet_to_come() {
     assert!(is_processed(ending(365)), "the same end");
     world.clock.advance(Duration::days(400));
     assert!(is_processed(titled) && is_processed(ending(390)), "another end in the past");
+    assert!(is_processed(ending(400)), "an end that is now");
     assert!(!is_processed(ending(500)));
 }
 

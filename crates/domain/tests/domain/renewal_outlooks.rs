@@ -65,6 +65,12 @@ fn the_outlook_tells_every_refusal_of_processing() {
     let told = world.manager.renewal_outlooks(&[renewal]).unwrap().remove(0).1;
     assert_eq!(told.refusal, Some(Conflict::PlanTitle.into()));
     assert_eq!(world.renew(renewal), Err(Conflict::PlanTitle.into()));
+    // An edit that keeps the title may be saved, and a renewal that is in the way is told before the title is judged.
+    let edited = RenewalTerms { number_of_licenses: 7, ..titled };
+    let preview = world.manager.preview_renewal_terms(Some(renewal), &edited).unwrap();
+    assert_eq!((preview.in_the_way, preview.outlook.refusal), (None, Some(Conflict::PlanTitle.into())));
+    let another = world.manager.preview_renewal_terms(None, &edited).unwrap();
+    assert_eq!(another.in_the_way.map(|other| other.renewal.id), Some(renewal));
 }
 
 #[test]

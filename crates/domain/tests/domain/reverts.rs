@@ -153,6 +153,7 @@ fn the_future_cannot_be_set_back_to() {
     let plan = world.plan(1);
     let refused = revert(&world, plan, world.manager.now() + Duration::hours(1), true);
     assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+    assert_eq!(revert(&world, plan, world.manager.now(), true), Ok(Reverted::default()), "now is not the future");
 }
 
 #[test]

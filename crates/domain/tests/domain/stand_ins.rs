@@ -15,7 +15,7 @@ use license_manager_domain::use_cases::{LicenseEdit, RenewedBy};
 use license_manager_domain::*;
 use uuid::Uuid;
 
-use crate::support::{admin, beginning, customer};
+use crate::support::{admin, beginning, customer, email};
 
 /// Has one unit of work, which keeps what it was asked.
 struct OneUnit<U>(Mutex<U>);
@@ -43,7 +43,8 @@ impl<U: UnitOfWork + Send> Store for OneUnit<U> {
 /// A license manager over this unit of work, and the store that keeps it.
 fn over<U: UnitOfWork + Send + 'static>(unit: U) -> (Arc<OneUnit<U>>, LicenseManager) {
     let store = Arc::new(OneUnit(Mutex::new(unit)));
-    let manager = LicenseManager::new(store.clone(), Arc::new(SystemClock), Arc::new(RandomIds), Settings::default());
+    let clock = Arc::new(FixedClock::new(beginning()));
+    let manager = LicenseManager::new(store.clone(), clock, Arc::new(RandomIds), Settings::default());
     (store, manager)
 }
 
@@ -294,6 +295,49 @@ fn two_plans_are_locked_in_the_order_of_their_ids() {
         let outcome = manager.process_transfer_job(&admin(), id, None);
         assert_eq!(outcome, Err(Error::NotProvided("transfers.lock_licenses")), "once it has locked the plans");
         assert_eq!(store.unit().locked, [low, high]);
+    }
+}
+
+/// Finds a license by its key, and sees it among those of its person from a certain look on.
+struct Renewing {
+    license: License,
+    seen_from: usize,
+    looks: usize,
+}
+
+impl UnitOfWork for Renewing {
+    fn licenses(&mut self) -> &mut dyn LicenseRepository {
+        self
+    }
+}
+
+impl LicenseRepository for Renewing {
+    fn lock_all_by_person(&mut self, _: &Person) -> Result<Vec<License>, Error> {
+        self.looks += 1;
+        Ok(if self.looks >= self.seen_from { vec![self.license.clone()] } else { Vec::new() })
+    }
+
+    fn find_by_activation_key(&mut self, _: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+        let mut details = plan(self.license.plan);
+        details.plan.is_active = true;
+        Ok(vec![(self.license.clone(), details)])
+    }
+}
+
+#[test]
+fn an_activation_looks_again_where_its_license_was_added_while_it_waited() {
+    let (amy, eve, key) = (email("amy@example.com"), email("eve@example.com"), ActivationKey(Uuid::from_u128(9)));
+    let free = License::unassigned(LicenseId(Uuid::from_u128(5)), PlanId(Uuid::from_u128(3)), beginning());
+    let license = free.assign(amy.clone(), key, beginning()).unwrap();
+    // This store has no agreements, which are read once a license was found.
+    let (found, missing) = (Error::NotProvided("agreements.find"), Error::NotFound(Entity::License));
+    for (who, seen_from, looks, expected) in
+        [(&amy, 1, 1, &found), (&amy, 2, 2, &found), (&amy, 3, 2, &missing), (&eve, 3, 1, &missing)]
+    {
+        let (store, manager) = over(Renewing { license: license.clone(), seen_from, looks: 0 });
+        let person = Person { email: Some(who.clone()), lms_user_id: None };
+        let outcome = manager.activate(&admin(), key, &person).err();
+        assert_eq!((outcome.as_ref(), store.unit().looks), (Some(expected), looks));
     }
 }
 

@@ -235,6 +235,8 @@ fn a_job_is_edited_until_it_has_moved_its_licenses() {
     let some = TransferChanges { transfer_all: Some(false), licenses: Some(vec![named]), ..TransferChanges::default() };
     assert_eq!(edit(some).unwrap().order.licenses, TransferredLicenses::Named(vec![named]));
     assert_eq!(world.manager.transfer_job(id).unwrap().order.licenses, TransferredLicenses::Named(vec![named]));
+    let not_all = TransferChanges { transfer_all: Some(false), ..TransferChanges::default() };
+    assert_eq!(edit(not_all).unwrap().order.licenses, TransferredLicenses::Named(vec![named]), "they stay named");
 
     world.manager.process_transfer_job(&admin(), id, None).unwrap();
     let notes = TransferChanges { notes: Edit::Clear, ..TransferChanges::default() };
