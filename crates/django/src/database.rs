@@ -10,7 +10,7 @@ use license_manager_adapters::import::{ImportError, Page, RangeChecksum, Source,
 use crate::client::Client;
 use crate::layout::Layout;
 use crate::mapping::Mapped;
-use crate::tables::{Reading, TABLES};
+use crate::tables::{Reading, TABLES, refuse_missing};
 use crate::values::{Cells, Object};
 use crate::{DatabaseAddress, DjangoError};
 
@@ -72,6 +72,7 @@ impl DjangoDatabase {
         // What is changed between the two moments is read, and differs from its checksum the next time.
         let (beside, mut client) = (begin(address)?, begin(address)?);
         let layout = Arc::new(Layout::read(&mut client)?);
+        refuse_missing(&layout)?;
         Ok(Self { client, beside: Beside::Idle(beside), layout })
     }
 }

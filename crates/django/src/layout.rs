@@ -11,6 +11,8 @@ const OLDEST: u32 = 66;
 /// The tables of the database and their columns.
 #[derive(Debug)]
 pub(crate) struct Layout {
+    /// The number of the highest migration of the app `subscriptions`.
+    pub migration: u32,
     tables: HashMap<String, HashSet<String>>,
 }
 
@@ -24,7 +26,7 @@ impl Layout {
                 tables.entry(table.to_owned()).or_default().insert(column.to_owned());
             }
         }
-        let layout = Self { tables };
+        let mut layout = Self { migration: 0, tables };
         for needed in ["django_migrations", "subscriptions_license"] {
             if !layout.has(needed) {
                 return Err(DjangoError::Layout(format!(
@@ -35,8 +37,8 @@ impl Layout {
         }
         let newest = client.query("SELECT max(name) FROM django_migrations WHERE app = 'subscriptions'")?;
         let name = newest.first().and_then(|row| row.cells()[0].map(str::to_owned)).unwrap_or_default();
-        let number = name.split('_').next().and_then(|number| number.parse::<u32>().ok()).unwrap_or_default();
-        if number < OLDEST {
+        layout.migration = name.split('_').next().and_then(|number| number.parse().ok()).unwrap_or_default();
+        if layout.migration < OLDEST {
             return Err(DjangoError::Layout(format!(
                 "the layout is too old: its newest migration is subscriptions.{name}. \
                  Migrate the Django service to subscriptions.{OLDEST:04} or later first"

@@ -337,11 +337,18 @@ fn what_cannot_be_imported_is_refused_in_one_line_without_the_password() {
     mariadb.execute("other", "DROP TABLE subscriptions_license");
     let wild = mariadb.oddities("wild", DjangoIds::Native);
     mariadb.execute("wild", "UPDATE subscriptions_historicallicense SET status = 'wild' ORDER BY history_id LIMIT 1");
+    let few = mariadb.oddities("few", DjangoIds::Native).replace("lm:secret", "few:secret");
+    mariadb.execute(
+        "few",
+        "CREATE USER few@127.0.0.1 IDENTIFIED BY 'secret'; GRANT SELECT ON few.django_migrations TO few@127.0.0.1;
+         GRANT SELECT ON few.subscriptions_license TO few@127.0.0.1",
+    );
     let wrong = old.replace("secret", "hush-hush");
     let cases = [
         (old.as_str(), 1, "subscriptions.0065_older"),
         (&other, 1, "there is no table subscriptions_license"),
         (&wild, 1, "of its history"),
+        (&few, 1, "subscriptions_notification"),
         (&wrong, 1, "Access denied"),
         ("mysql://lm:hush-hush@127.0.0.1:1/x", 1, "cannot connect"),
         ("postgres://lm:hush-hush@127.0.0.1/x", 2, "mysql://USER:PASSWORD@HOST/NAME"),
@@ -357,6 +364,50 @@ fn what_cannot_be_imported_is_refused_in_one_line_without_the_password() {
     let none = Ran::alone(target.url(), &["import"]);
     assert!(none.code == Some(2) && none.stderr.contains("LM_IMPORT__URL"), "{none:?}");
     assert_eq!(count(&target, "license"), "0");
+}
+
+#[test]
+fn an_older_layout_goes_over_without_what_later_migrations_add() {
+    let mariadb = DjangoServer::new();
+    let source = mariadb.oddities("old", DjangoIds::Mixed);
+    let of_agreements = [
+        "has_custom_license_expiration_messaging",
+        "modal_header_text",
+        "expired_subscription_modal_messaging",
+        "button_label_in_modal",
+        "url_for_button_in_modal",
+        "enable_auto_applied_subscriptions_with_universal_link",
+        "enable_auto_scaling_of_current_plan",
+        "auto_scaling_max_licenses",
+        "auto_scaling_threshold_percentage",
+        "auto_scaling_increment_percentage",
+    ];
+    let dropped = of_agreements.map(|column| format!("DROP COLUMN {column}")).join(", ");
+    mariadb.execute(
+        "old",
+        &format!(
+            "UPDATE django_migrations SET name = '0066_older' WHERE app = 'subscriptions';
+             DROP TABLE subscriptions_licenseevent, subscriptions_customsubscriptionexpirationmessaging,
+                 subscriptions_historicalcustomsubscriptionexpirationmessaging;
+             ALTER TABLE subscriptions_customeragreement {dropped};
+             ALTER TABLE subscriptions_historicalcustomeragreement {dropped};
+             ALTER TABLE subscriptions_subscriptionplanrenewal DROP COLUMN exempt_from_batch_processing;
+             ALTER TABLE subscriptions_historicalsubscriptionplanrenewal DROP COLUMN exempt_from_batch_processing"
+        ),
+    );
+    for target in [Database::sqlite(), Database::postgres()] {
+        let done = import(&target, &source, &[]);
+        assert!(done.succeeded, "{done:?}");
+        let equal = import(&target, &source, &["--verify"]);
+        assert!(equal.succeeded, "{equal:?}");
+        target.assert_sound();
+        assert_eq!((count(&target, "license"), count(&target, "license_event")), ("16".to_owned(), "0".to_owned()));
+        assert_eq!(count(&target, "customer_agreement WHERE auto_scaling_max_licenses IS NULL"), "4");
+    }
+    // Without the migrations that say so, something is wrong.
+    mariadb.execute("old", "UPDATE django_migrations SET name = '0068_licenseevent' WHERE app = 'subscriptions'");
+    let refused = import(&Database::sqlite(), &source, &[]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("subscriptions_licenseevent"), "{refused:?}");
 }
 
 #[test]
