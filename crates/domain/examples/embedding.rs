@@ -67,17 +67,10 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(counts, LicenseCounts { activated: 1, assigned: 1, unassigned: 1, revoked: 1 });
 
     // The year ends. The plan is renewed, and who has a seat keeps it.
+    let second_year = beginning + year..beginning + year * 2;
     let terms = RenewalTerms {
-        prior_plan: plan,
-        renewed_plan: None,
-        salesforce_opportunity_id: None,
-        number_of_licenses: 3,
-        effective_date: beginning + year,
-        renewed_expiration_date: beginning + year * 2,
         renewed_plan_title: Some("Engineering, second year".to_owned()),
-        license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
-        disable_auto_apply_licenses: false,
-        exempt_from_batch_processing: false,
+        ..RenewalTerms::new(plan, 3, second_year)
     };
     let renewal = match manager.create_renewal(&admin, &terms)? {
         RenewalOutcome::Written(details) | RenewalOutcome::Existing(details) => details.renewal.id,
@@ -92,12 +85,8 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Everything moves to another plan of the agreement; a dry run tells first what would.
     let research = manager.create_plan(&admin, ChangeReason::New, seats("Research", 0))?.details.plan.id;
     let order = TransferOrder {
-        agreement,
-        old_plan: renewed,
-        new_plan: research,
-        notes: None,
         is_dry_run: true,
-        licenses: TransferredLicenses::All,
+        ..TransferOrder::new(agreement, renewed, research, TransferredLicenses::All)
     };
     let job = manager.create_transfer_job(&admin, &order)?.id;
     let preview = manager.process_transfer_job(&admin, job, None)?;

@@ -44,6 +44,18 @@ pub struct DeliverySettings {
 }
 
 impl DeliverySettings {
+    /// Settings for these portals, with leases of two minutes, a first retry after a minute, and no recipient of mails about
+    /// used-up revocation caps.
+    pub fn new(learner_portal: impl Into<String>, admin_portal: impl Into<String>) -> Self {
+        Self {
+            lease: Duration::seconds(120),
+            retry_base: Duration::seconds(60),
+            learner_portal: learner_portal.into(),
+            admin_portal: admin_portal.into(),
+            customer_success: None,
+        }
+    }
+
     pub(super) fn retries(&self, queue: Queue) -> RetrySchedule {
         match queue {
             Queue::Webhook(_) => RetrySchedule::of_webhooks(self.retry_base),

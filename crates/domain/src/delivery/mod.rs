@@ -46,13 +46,8 @@
 //! # use license_manager_domain::{memory::MemoryStore, ports::{RandomIds, SystemClock}, Settings};
 //! # let manager =
 //! #     LicenseManager::new(Arc::new(MemoryStore::default()), Arc::new(SystemClock), Arc::new(RandomIds), Settings::default());
-//! # let deliveries = Arc::new(manager.deliveries(DeliverySettings {
-//! #     lease: chrono::Duration::seconds(120),
-//! #     retry_base: chrono::Duration::seconds(60),
-//! #     learner_portal: "https://learn.example.com".to_owned(),
-//! #     admin_portal: "https://admin.example.com".to_owned(),
-//! #     customer_success: None,
-//! # }));
+//! # let settings = DeliverySettings::new("https://learn.example.com", "https://admin.example.com");
+//! # let deliveries = Arc::new(manager.deliveries(settings));
 //! # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 //! # assert_eq!(runtime.block_on(deliver_due(&deliveries)), Ok(0));
 //! ```

@@ -1,6 +1,7 @@
 //! Renewals of plans.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use chrono::{DateTime, Datelike, Duration, Utc};
 
@@ -41,6 +42,23 @@ pub struct RenewalTerms {
 impl RenewalTerms {
     /// The key of errors about several fields.
     const WHOLE: &'static str = "non_field_errors";
+
+    /// Terms for a plan of so many licenses that processing creates. It runs from the effective date to its expiration, and
+    /// takes over all live licenses of the prior plan.
+    pub fn new(prior_plan: PlanId, number_of_licenses: i32, runs: Range<DateTime<Utc>>) -> Self {
+        Self {
+            prior_plan,
+            renewed_plan: None,
+            salesforce_opportunity_id: None,
+            number_of_licenses,
+            effective_date: runs.start,
+            renewed_expiration_date: runs.end,
+            renewed_plan_title: None,
+            license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+            disable_auto_apply_licenses: false,
+            exempt_from_batch_processing: false,
+        }
+    }
 
     /// Checks all rules. `renewed` is the renewed plan if it exists.
     ///

@@ -25,6 +25,13 @@ pub struct TransferOrder {
     pub licenses: TransferredLicenses,
 }
 
+impl TransferOrder {
+    /// An order that moves the licenses when the job is run; a dry run can come first.
+    pub fn new(agreement: AgreementId, old_plan: PlanId, new_plan: PlanId, licenses: TransferredLicenses) -> Self {
+        Self { agreement, old_plan, new_plan, notes: None, is_dry_run: false, licenses }
+    }
+}
+
 /// The licenses of the old plan to move.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]

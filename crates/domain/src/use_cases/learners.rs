@@ -14,8 +14,8 @@ use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::PlanDetails;
 use crate::ports::{Person, StoreExt, UnitOfWork};
 
-/// A filter for a learner's licenses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A filter for a learner's licenses. The default is all live ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LearnerLicenseFilter {
     /// Also revoked ones.
     pub include_revoked: bool,

@@ -356,7 +356,7 @@ fn a_copy_ends_where_the_new_address_has_a_license_of_its_own() {
 fn a_learners_new_address_is_the_one_of_both() {
     let world = World::new();
     let plans = followed(&world, 5);
-    let wanted = LearnerLicenseFilter { include_revoked: false, active_plans_only: false, current_plans_only: false };
+    let wanted = LearnerLicenseFilter::default();
     let new = person("amy.new@example.com", 7);
     world.manager.learner_licenses(&Actor::user("amy"), customer(), &new, wanted).unwrap();
     assert_in_line(&world, plans, 5);

@@ -201,6 +201,13 @@ fn the_terms_of_a_renewal_have_limits() {
 }
 
 #[test]
+fn new_terms_take_all_live_licenses_over_into_a_plan_that_is_created() {
+    let plan = plan();
+    let runs = plan.expiration_date..plan.expiration_date + Duration::days(365);
+    assert_eq!(RenewalTerms::new(plan.id, 5, runs), terms());
+}
+
+#[test]
 fn the_licenses_of_a_renewal_fit_into_a_fresh_plan_of_its_size() {
     let room = |needed, present| terms().check_room(needed, &present);
     let fresh = |unassigned| LicenseCounts { unassigned, ..LicenseCounts::default() };

@@ -254,18 +254,8 @@ impl TransferRepository for Locking {
 fn two_plans_are_locked_in_the_order_of_their_ids() {
     let [low, high] = [3, 4].map(|number| PlanId(Uuid::from_u128(number)));
     for (from, to) in [(low, high), (high, low)] {
-        let terms = RenewalTerms {
-            prior_plan: from,
-            renewed_plan: Some(to),
-            salesforce_opportunity_id: None,
-            number_of_licenses: 5,
-            effective_date: beginning() + Duration::days(365),
-            renewed_expiration_date: beginning() + Duration::days(730),
-            renewed_plan_title: None,
-            license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
-            disable_auto_apply_licenses: false,
-            exempt_from_batch_processing: false,
-        };
+        let runs = beginning() + Duration::days(365)..beginning() + Duration::days(730);
+        let terms = RenewalTerms { renewed_plan: Some(to), ..RenewalTerms::new(from, 5, runs) };
         let (id, created, modified) = (RenewalId(1), beginning(), beginning());
         let renewal =
             SubscriptionPlanRenewal { id, terms, processed: false, processed_datetime: None, created, modified };
@@ -281,14 +271,7 @@ fn two_plans_are_locked_in_the_order_of_their_ids() {
         assert_eq!(outcome, Err(Error::NotProvided("licenses.lock_against_claims")), "once it has locked the plans");
         assert_eq!(store.unit().locked, [low, high]);
 
-        let order = TransferOrder {
-            agreement: AgreementId(Uuid::from_u128(1)),
-            old_plan: from,
-            new_plan: to,
-            notes: None,
-            is_dry_run: true,
-            licenses: TransferredLicenses::All,
-        };
+        let order = TransferOrder::new(AgreementId(Uuid::from_u128(1)), from, to, TransferredLicenses::All);
         let id = TransferJobId(1);
         let job = LicenseTransferJob { id, order, runs: Vec::new(), completed_at: None, created, modified };
         let (store, manager) = over(Locking { renewal: None, transfer: Some(job), locked: Vec::new() });

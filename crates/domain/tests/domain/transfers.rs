@@ -19,7 +19,7 @@ fn two_plans(world: &World) -> [PlanId; 2] {
 }
 
 fn order(world: &World, [old_plan, new_plan]: [PlanId; 2], licenses: TransferredLicenses) -> TransferOrder {
-    TransferOrder { agreement: world.agreement, old_plan, new_plan, notes: None, is_dry_run: false, licenses }
+    TransferOrder::new(world.agreement, old_plan, new_plan, licenses)
 }
 
 fn create(world: &World, order: &TransferOrder) -> TransferJobId {

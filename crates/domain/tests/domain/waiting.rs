@@ -212,7 +212,7 @@ fn who_waits_may_find_the_seat_of_somebody_with_a_new_address() {
     // Amy and cid are one person: her copy ends, because cid's seat is hers.
     edit(&world, prior, AMY, renamed(CID));
     assert_eq!((names(&world, following), waiting(&world, prior)), (vec![CID.to_owned(), DAN.to_owned()], 0));
-    let wanted = LearnerLicenseFilter { include_revoked: false, active_plans_only: false, current_plans_only: false };
+    let wanted = LearnerLicenseFilter::default();
     world.manager.learner_licenses(&Actor::user("amy"), customer(), &person(CID, 7), wanted).unwrap();
     assert_eq!(names(&world, following), [CID, DAN]);
 }

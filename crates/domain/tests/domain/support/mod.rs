@@ -152,18 +152,8 @@ impl World {
 
     /// The renewal of a plan for so many licenses, in a hundred days for a year.
     pub fn terms(&self, prior_plan: PlanId, number_of_licenses: i32) -> RenewalTerms {
-        RenewalTerms {
-            prior_plan,
-            renewed_plan: None,
-            salesforce_opportunity_id: None,
-            number_of_licenses,
-            effective_date: beginning() + Duration::days(100),
-            renewed_expiration_date: beginning() + Duration::days(465),
-            renewed_plan_title: None,
-            license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
-            disable_auto_apply_licenses: false,
-            exempt_from_batch_processing: false,
-        }
+        let runs = beginning() + Duration::days(100)..beginning() + Duration::days(465);
+        RenewalTerms::new(prior_plan, number_of_licenses, runs)
     }
 
     /// Schedules a renewal that nothing stands in the way of.
