@@ -218,6 +218,16 @@ fn who_waits_may_find_the_seat_of_somebody_with_a_new_address() {
 }
 
 #[test]
+fn staff_who_free_a_license_are_told_who_got_it() {
+    let world = World::new();
+    let (_, following) = full(&world);
+    let copy = world.license_of(following, BOB).id;
+    let edited = world.manager.edit_license(&admin(), copy, reset()).unwrap().license;
+    assert_eq!((edited.id, edited.holder_email()), (copy, Some(&email(CID))), "who waited");
+    assert_eq!(edited, world.license_of(following, CID));
+}
+
+#[test]
 fn every_plan_of_a_chain_gives_its_licenses_to_who_waits() {
     let world = World::new();
     let (prior, following) = full(&world);
