@@ -39,8 +39,9 @@ const PRODUCTS: &str = "
     FROM staged_product AS product JOIN staged_plan_type AS kind ON kind.id = product.plan_type_id
     GROUP BY kind.internal_use_only;
 
-    UPDATE staged_subscription_plan SET product_id = (
-        SELECT id FROM staged_default_product WHERE internal_use_only = for_internal_use_only)
+    UPDATE staged_subscription_plan SET product_id = coalesce(
+        (SELECT id FROM staged_default_product WHERE internal_use_only = for_internal_use_only),
+        (SELECT min(id) FROM staged_product))
     WHERE product_id IS NULL;
 
     UPDATE staged_subscription_plan_history SET product_id = coalesce(
@@ -185,7 +186,9 @@ const SIZES: &str = "
     HAVING plan.desired_num_licenses > count(license.uuid);
 
     INSERT INTO staged_finding
-    SELECT 'desired_licenses', 'mended', 'subscription_plan ' || CAST(uuid AS text) FROM staged_size;
+    SELECT 'desired_licenses', 'mended', mended.about
+    FROM (SELECT 'subscription_plan ' || CAST(uuid AS text) AS about FROM staged_size) AS mended
+    WHERE mended.about NOT IN (SELECT found.about FROM staged_finding AS found WHERE found.rule = 'desired_licenses');
 
     UPDATE staged_subscription_plan SET desired_num_licenses = (
         SELECT licenses FROM staged_size WHERE staged_size.uuid = staged_subscription_plan.uuid)

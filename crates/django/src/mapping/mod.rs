@@ -75,12 +75,19 @@ impl Mapped {
 
     /// Notes that a rule mends the row.
     fn mend(&mut self, rule: &'static str) {
-        self.notes.push((rule, "mended"));
+        self.note((rule, "mended"));
     }
 
     /// Notes that a rule leaves the row, or a part of it, behind.
     fn leave(&mut self, rule: &'static str) {
-        self.notes.push((rule, "left"));
+        self.note((rule, "left"));
+    }
+
+    /// Notes a rule once, also where it mends several values of the row: rows are counted.
+    fn note(&mut self, note: (&'static str, &'static str)) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// The rules that apply to the row: their name, and what they do.
