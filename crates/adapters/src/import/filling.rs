@@ -46,6 +46,9 @@ pub(super) fn fill<C: Database>(
 ) -> Result<(), ImportError> {
     let shapes = Shape::all(connection)?;
     let state = connection.locked(|connection| {
+        if state::read(connection)?.is_some() {
+            return Err(ImportError::Overtaken);
+        }
         refuse_unless_empty(connection)?;
         for table in SEEDED {
             connection.run(&format!("DELETE FROM {table}"))?;

@@ -12,6 +12,15 @@ use crate::overtaking::{COMPLETED, Overtaken, begun, ignore, options};
 use crate::support::postgres_store;
 
 #[test]
+fn an_import_ends_where_another_one_began_meanwhile() {
+    let (store, database) = postgres_store();
+    let mut other = database.connection();
+    let mut source = Overtaken(|| other.batch_execute(&begun("timestamptz 'epoch'", "postgres")).unwrap());
+    let result = import_postgres(&store, &mut source, options(), &mut ignore, &Unsupervised);
+    assert!(matches!(result, Err(ImportError::Overtaken)), "{result:?}");
+}
+
+#[test]
 fn an_import_ends_where_another_one_filled_the_database_meanwhile() {
     let (store, database) = postgres_store();
     let mut other = database.connection();

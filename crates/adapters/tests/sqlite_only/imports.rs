@@ -9,6 +9,16 @@ use crate::overtaking::{COMPLETED, Overtaken, begun, ignore, options};
 use crate::{migrated, stranger};
 
 #[test]
+fn an_import_ends_where_another_one_began_meanwhile() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    let mut other = stranger(&store);
+    let mut source = Overtaken(|| other.batch_execute(&begun("0", "sqlite")).unwrap());
+    let result = import_sqlite(&store, &mut source, options(), &mut ignore, &Unsupervised);
+    assert!(matches!(result, Err(ImportError::Overtaken)), "{result:?}");
+}
+
+#[test]
 fn an_import_ends_where_another_one_filled_the_database_meanwhile() {
     let directory = TempDir::new().unwrap();
     let store = migrated(&directory);
