@@ -76,6 +76,26 @@ impl Database {
         .unwrap_or_else(|error| panic!("{statement}: {error}"));
     }
 
+    /// The steps in which SQLite runs a statement. Its parameters do not matter, because the database has no statistics.
+    pub fn sqlite_steps(&self, statement: &str) -> Vec<String> {
+        let steps: Vec<Step> = sql_query(format!("EXPLAIN QUERY PLAN {statement}"))
+            .load(&mut connect_sqlite(&self.url))
+            .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        steps.into_iter().map(|step| step.detail).collect()
+    }
+
+    /// How often Postgres has read a table from its beginning. Ends all other sessions, because each counts for itself
+    /// until then.
+    pub fn postgres_scans(&self, table: &str) -> i64 {
+        self.texts(
+            "SELECT pg_terminate_backend(pid, 10000)::text AS text FROM pg_stat_activity
+             WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        );
+        let scans =
+            format!("SELECT coalesce(seq_scan, 0)::text AS text FROM pg_stat_user_tables WHERE relname = '{table}'");
+        self.texts(&scans).concat().parse().expect("there is one table of this name")
+    }
+
     /// Panics unless `license-manager check` finds nothing. Servers may be running.
     #[track_caller]
     pub fn assert_sound(&self) {
@@ -139,6 +159,13 @@ pub fn assert_sound(url: &str) {
 struct Row {
     #[diesel(sql_type = Nullable<Text>)]
     text: Option<String>,
+}
+
+/// A step of EXPLAIN QUERY PLAN.
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text)]
+    detail: String,
 }
 
 impl Drop for Database {

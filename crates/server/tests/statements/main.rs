@@ -1,8 +1,11 @@
-//! The same work runs the same number of SQL statements however many rows it touches.
+//! The same work runs the same number of SQL statements however many rows it touches, and none of a request scans the
+//! licenses.
 
 mod console;
 mod deliveries;
 mod operations;
 mod recorded;
 mod requests;
+mod scans;
 mod screens;
+mod service;

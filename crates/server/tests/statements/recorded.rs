@@ -42,8 +42,7 @@ impl Recorded {
         config.throttle.enabled = false;
         let statements = Arc::new(Mutex::new(Vec::new()));
         let log = statements.clone();
-        let observer: StatementObserver =
-            Arc::new(move |statement| log.lock().unwrap().push(statement.chars().take(160).collect()));
+        let observer: StatementObserver = Arc::new(move |statement| log.lock().unwrap().push(statement.to_owned()));
         let opened = database::Database::open_observed(&config, Some(observer)).unwrap();
         opened.migrate().unwrap();
         let manager = opened.manager(&config);
@@ -65,8 +64,13 @@ impl Recorded {
         self.statements.lock().unwrap().clear();
     }
 
-    /// The statements since then.
+    /// The beginnings of the statements since then, to be shown.
     pub fn statements(&self) -> Vec<String> {
+        beginnings(self.whole_statements())
+    }
+
+    /// The statements since then.
+    pub fn whole_statements(&self) -> Vec<String> {
         std::mem::take(&mut self.statements.lock().unwrap())
     }
 
@@ -120,6 +124,11 @@ impl Recorded {
         let RenewalOutcome::Written(details) = outcome else { panic!("not scheduled: {outcome:?}") };
         details.renewal.id
     }
+}
+
+/// As much of statements as tells what they are.
+pub fn beginnings(statements: Vec<String>) -> Vec<String> {
+    statements.into_iter().map(|statement| statement.chars().take(160).collect()).collect()
 }
 
 /// Runs a story of a service.

@@ -1,20 +1,15 @@
 //! A request runs the same number of SQL statements however many rows it touches.
 
 use actix_web::http::Method;
-use actix_web::{test, web};
-use license_manager::app::app;
-use license_manager::state::AppState;
-use license_manager::system::RandomIds;
 use license_manager_domain::model::{TransferOrder, TransferredLicenses};
-use license_manager_domain::ports::{IdSource, StoreExt};
+use license_manager_domain::ports::StoreExt;
 use license_manager_domain::use_cases::RenewedBy;
-use license_manager_domain::{
-    Actor, AgreementId, AssignmentMail, ChangeReason, Edit, LicenseId, LicenseManager, PlanChanges, PlanId,
-};
+use license_manager_domain::{Actor, ChangeReason, Edit, LicenseId, PlanChanges, PlanId};
 use license_manager_tests::{Database, Person, on_both_databases};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::recorded::{CUSTOMER, Recorded, assert_as_many, run};
+use super::recorded::{CUSTOMER, assert_as_many, run};
+use super::service::{Service, emails};
 
 on_both_databases!(
     assigning_one_license_and_activating_it,
@@ -38,80 +33,6 @@ on_both_databases!(
     transferring_two_licenses_and_a_hundred_thousand,
     reporting_on_two_licenses_and_five_thousand,
 );
-
-/// A service that records its statements.
-struct Service {
-    state: web::Data<AppState>,
-    agreement: AgreementId,
-    recorded: Recorded,
-}
-
-impl Service {
-    async fn new(database: Database) -> Self {
-        let recorded = Recorded::new(database);
-        let agreement = recorded.agreement(CUSTOMER, "customer");
-        // Who is known is not stored beside the statements that are counted.
-        let now = recorded.manager.now();
-        for (name, is_staff) in [("admin", false), ("staff", true)] {
-            let email = format!("{name}@example.com");
-            recorded.manager.store().write(|unit| unit.users().remember(name, Some(&email), is_staff, now)).unwrap();
-        }
-        let state = recorded.state().await;
-        Self { state, agreement, recorded }
-    }
-
-    fn manager(&self) -> &LicenseManager {
-        &self.recorded.manager
-    }
-
-    fn plan(&self, title: &str, licenses: i32) -> PlanId {
-        self.recorded.plan(self.agreement, title, licenses)
-    }
-
-    /// Adds any number of unassigned licenses.
-    fn fill(&self, plan: PlanId, number: usize) {
-        let mut ids: Vec<LicenseId> = (0..number).map(|_| LicenseId(RandomIds.next())).collect();
-        ids.sort_unstable();
-        let change = Actor::service().change(self.manager().now());
-        self.manager().store().write(|unit| unit.licenses().add_unassigned(plan, &ids, &change)).unwrap();
-    }
-
-    fn handed_out(&self, plan: PlanId) -> Vec<LicenseId> {
-        let licenses = self.manager().handed_out_licenses(plan, None, i64::MAX).unwrap();
-        licenses.iter().map(|license| license.id).collect()
-    }
-
-    fn assign(&self, plan: PlanId, emails: &[String]) {
-        let learners = emails.iter().map(|email| (email.parse().unwrap(), None)).collect();
-        self.manager().assign(&Actor::service(), plan, &learners, &AssignmentMail::default()).unwrap();
-    }
-
-    /// The statements of an admin's request, which must succeed.
-    async fn statements(&self, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
-        let admin = Person::new(1, "admin@example.com", "admin")
-            .role(format!("enterprise_admin:{CUSTOMER}"))
-            .role("enterprise_provisioning_admin:*");
-        self.statements_of(&admin, method, path, body).await
-    }
-
-    /// The statements of a request, which must succeed.
-    async fn statements_of(&self, person: &Person, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
-        let app = test::init_service(app(self.state.clone(), None)).await;
-        let mut request = test::TestRequest::default().method(method).uri(&format!("/api/v1{path}"));
-        request = request.insert_header(("Authorization", person.authorization()));
-        if let Some(body) = body {
-            request = request.set_json(body);
-        }
-        self.recorded.record();
-        let response = test::call_service(&app, request.to_request()).await;
-        assert!(response.status().is_success(), "{path}: {}", response.status());
-        self.recorded.statements()
-    }
-}
-
-fn emails(number: usize) -> Vec<String> {
-    (0..number).map(|index| format!("learner{index}@example.com")).collect()
-}
 
 /// Every statement of the smallest writes is a round trip on Postgres.
 fn assigning_one_license_and_activating_it(database: Database) {
