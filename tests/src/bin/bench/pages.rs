@@ -64,7 +64,7 @@ pub struct Line {
     pub limit: Option<Duration>,
 }
 
-/// Makes a plan of each size and measures lists of its licenses, and lists across all plans.
+/// Makes a plan of each size and measures lists of its licenses, of all that its customer has, and of everybody's.
 pub fn run(server: &Server, customer: &Customer, sql: &mut Sql, sizes: &[usize]) -> Vec<Line> {
     let mut lines = Vec::new();
     for &licenses in sizes {
@@ -87,8 +87,10 @@ pub fn run(server: &Server, customer: &Customer, sql: &mut Sql, sizes: &[usize])
         }
         let everybody = Person::new(8, "staff@example.com", "staff").role("enterprise_admin:*");
         let of_plan = Reader { server, person: customer.admin(), path: plan.path("licenses/") };
-        let of_all = Reader { server, person: everybody, path: "/api/v1/licenses/".to_owned() };
-        for (scope, reader) in [("plan", of_plan), ("all plans", of_all)] {
+        let across = |person: Person| Reader { server, person, path: "/api/v1/licenses/".to_owned() };
+        // The customer has the plans of the sizes before, too.
+        let of_customer = across(customer.admin());
+        for (scope, reader) in [("plan", of_plan), ("customer", of_customer), ("all plans", across(everybody))] {
             let mut add = |what: String, time: Duration, limit: Option<Duration>| {
                 lines.push(Line { licenses, what: format!("{scope}: {what}"), time, limit });
             };
