@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::one_of::one_of;
-use crate::prepared::prepared;
+use crate::prepared::{prepared, prepared_sql};
 use crate::rows::license_filters::Plans;
 use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{
@@ -184,10 +184,10 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn lock_person(&mut self, person: LmsUserId) -> Result<(), Error> {
-        let lock = sql_query("SELECT pg_advisory_xact_lock($1, hashint8($2))")
+        let lock = prepared_sql("SELECT pg_advisory_xact_lock($1, hashint8($2))")
             .bind::<Integer, _>(PERSON_LOCKS)
             .bind::<BigInt, _>(person.0);
-        self.write(|connection| prepared(lock).execute(connection)).map(drop)
+        self.write(|connection| lock.execute(connection)).map(drop)
     }
 
     fn lock_all_by_person(&mut self, person: &Person) -> Result<Vec<License>, Error> {

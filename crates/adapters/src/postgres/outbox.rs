@@ -17,7 +17,7 @@ use super::arrays::column;
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
-use crate::prepared::prepared;
+use crate::prepared::prepared_sql;
 use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
 use crate::rows::queue::{self, BacklogRow};
 use crate::rows::shared::sorted_uuids;
@@ -60,14 +60,14 @@ impl PostgresUnit<'_> {
         if words.is_empty() {
             return Ok(());
         }
-        let statement = sql_query(
+        let statement = prepared_sql(
             "INSERT INTO outbox_words (uuid, greeting, closing) SELECT * FROM unnest($1, $2, $3)
              ON CONFLICT (uuid) DO NOTHING",
         )
         .bind::<Array<SqlUuid>, _>(words.keys().copied().collect::<Vec<_>>())
         .bind::<Array<Text>, _>(words.values().map(|words| words.greeting.as_str()).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(words.values().map(|words| words.closing.as_str()).collect::<Vec<_>>());
-        self.write(|connection| prepared(statement).execute(connection))?;
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 }
@@ -81,7 +81,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         self.add_words(&words_of(messages))?;
         let lanes: Vec<String> = column(messages, |message| queue::lanes(message.payload.steps()));
         // The database numbers the positions in the order of the rows.
-        let statement = sql_query(
+        let statement = prepared_sql(
             "WITH message AS NOT MATERIALIZED (
                  SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $10, $11) WITH ORDINALITY
                      AS message (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
@@ -118,7 +118,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<Nullable<SqlUuid>>, _>(column(messages, |message| {
             message.payload.words().map(|words| words.id.0)
         }));
-        self.write_rows(messages.len(), "messages", |connection| prepared(statement).execute(connection))
+        self.write_rows(messages.len(), "messages", |connection| statement.execute(connection))
     }
 
     fn count(&mut self) -> Result<i64, Error> {

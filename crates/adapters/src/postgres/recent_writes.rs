@@ -7,7 +7,7 @@ use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use license_manager_domain::Error;
 
 use super::store::PostgresStore;
-use crate::prepared::prepared;
+use crate::prepared::{prepared, prepared_sql};
 
 // A note holds for a second longer, so that a user who writes all the time writes one note each second.
 const NOTE: &str = "
@@ -39,8 +39,8 @@ impl PostgresStore {
     /// [`Error::Unavailable`] if the database cannot be reached.
     pub fn note_write(&self, username: &str, max_lag: Duration) -> Result<(), Error> {
         let seconds = i64::try_from(max_lag.as_secs()).unwrap_or(i64::MAX);
-        let note = sql_query(NOTE).bind::<Text, _>(username).bind::<BigInt, _>(seconds);
-        self.on_connection(|connection| prepared(note).execute(connection)).map(drop)
+        let note = prepared_sql(NOTE).bind::<Text, _>(username).bind::<BigInt, _>(seconds);
+        self.on_connection(|connection| note.execute(connection)).map(drop)
     }
 
     /// Whether a replica may lack what the user wrote.

@@ -72,7 +72,8 @@ impl<S: QueryFragment<Pg>> QueryFragment<Pg> for ReturningRows<S> {
 
 /// A statement that returns the rows it changed, extended to write their history.
 ///
-/// Executing it counts the rows.
+/// Executing it counts the rows. It is kept prepared if the statement is; see `prepared_sql`. No row is returned, so a new column
+/// does not change what is.
 #[derive(Debug)]
 pub(super) struct WithHistory<'a, S> {
     statement: S,
@@ -156,11 +157,6 @@ impl<S: QueryFragment<Pg>> QueryFragment<Pg> for WithHistory<'_, S> {
         out.push_sql(&self.table.column_names());
         out.push_sql(" FROM changed");
         Ok(())
-    }
-
-    // There are few texts; see `Prepared`. No row is returned, so a new column does not change what is.
-    fn is_safe_to_cache_prepared(&self, _: &Pg) -> QueryResult<bool> {
-        Ok(true)
     }
 }
 

@@ -18,7 +18,7 @@ use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
-use crate::prepared::prepared;
+use crate::prepared::prepared_sql;
 use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
 use crate::rows::queue::{self, BacklogRow};
 use crate::schema::{outbox, outbox_words};
@@ -62,12 +62,12 @@ impl SqliteUnit<'_> {
         if words.is_empty() {
             return Ok(());
         }
-        let statement = sql_query(
+        let statement = prepared_sql(
             "INSERT OR IGNORE INTO outbox_words (uuid, greeting, closing)
              SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)",
         )
         .bind::<Text, _>(json(words)?);
-        self.write(|connection| prepared(statement).execute(connection))?;
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
@@ -78,7 +78,7 @@ impl SqliteUnit<'_> {
         if events.is_empty() {
             return Ok(());
         }
-        let statement = sql_query(
+        let statement = prepared_sql(
             "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, not_before, due_since, created,
                                            trace_parent)
              SELECT webhook.uuid, message.uuid, event.value ->> 1, license_uuid, payload, message.created, message.created,
@@ -91,7 +91,7 @@ impl SqliteUnit<'_> {
                      OR webhook.enterprise_customer_uuid = message.enterprise_customer_uuid)",
         )
         .bind::<Text, _>(json(events)?);
-        self.write(|connection| prepared(statement).execute(connection))?;
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 }
@@ -123,7 +123,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         let mut json_rows = Vec::with_capacity(messages.len() * ROW_LENGTH);
         serde_json::Serializer::new(&mut json_rows).collect_seq(rows).map_err(Error::internal)?;
         // json_each gives the rows in their order; sorting them would copy every payload.
-        let statement = sql_query(
+        let statement = prepared_sql(
             "INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
                                  created, not_before, lanes, lane, trace_parent, words_uuid)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
@@ -133,7 +133,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(String::from_utf8(json_rows).map_err(Error::internal)?)
         .bind::<Nullable<Text>, _>(traces::parent());
-        self.write(|connection| prepared(statement).execute(connection))?;
+        self.write(|connection| statement.execute(connection))?;
         self.add_events(messages)
     }
 

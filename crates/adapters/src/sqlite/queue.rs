@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::prepared::{prepared, prepared_sql};
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, LeasedTable, MessageRow, ProgressRow, QueueRow};
 use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -126,12 +127,12 @@ impl SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(claim.now)
         .bind::<Text, _>(&name)
         .bind::<BigInt, _>(claim.limit as i64);
-        let rows: Vec<R> = self.write(|connection| query.load(connection))?;
+        let rows: Vec<R> = self.write(|connection| prepared(query).load(connection))?;
         if rows.is_empty() {
             return Ok(rows);
         }
         let ids: Vec<Uuid> = rows.iter().map(R::id).collect();
-        let statement = sql_query(format!(
+        let statement = prepared_sql(format!(
             "UPDATE {table} SET {holder} = ?3, {due} = ?4
              WHERE {queue} = ?1 AND {id} IN (SELECT value FROM json_each(?2))"
         ))
@@ -160,7 +161,7 @@ impl QueueRepository for SqliteUnit<'_> {
              ORDER BY first, queue"
         ))
         .bind::<SqlTimestamp, _>(now);
-        let rows: Vec<QueueRow> = self.read(|connection| query.load(connection))?;
+        let rows: Vec<QueueRow> = self.read(|connection| prepared(query).load(connection))?;
         Ok(rows.iter().filter_map(|row| queue::named(kind, &row.queue)).collect())
     }
 
@@ -170,7 +171,7 @@ impl QueueRepository for SqliteUnit<'_> {
         let claimed: Vec<ClaimedMessage> = rows.into_iter().map(|row| row.claimed(&words)).collect();
         let plans = merged_plans(&claimed);
         if !plans.is_empty() {
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "DELETE FROM outbox
                  WHERE topic = '{}' AND parked_at IS NULL AND claimed_by IS NOT ?1
                    AND subscription_plan_uuid IN (SELECT value FROM json_each(?2))",
@@ -192,14 +193,14 @@ impl QueueRepository for SqliteUnit<'_> {
         let query = sql_query("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
             .bind::<Text, _>(task.operation)
             .bind::<SqlUuid, _>(task.key);
-        let held = self.write(|connection| query.get_result::<LeaseRow>(connection).optional())?;
+        let held = self.write(|connection| prepared(query).get_result::<LeaseRow>(connection).optional())?;
         if let Some(held) = &held
             && held.owner != claim.lease.id
             && held.until > claim.now
         {
             return Ok(TaskClaim::HeldUntil(held.until));
         }
-        let statement = sql_query(
+        let statement = prepared_sql(
             "INSERT INTO operation_lease (operation, key, owner, until) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until",
         )
@@ -214,7 +215,7 @@ impl QueueRepository for SqliteUnit<'_> {
     fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
         let (leased, name) = queue::leased(lease.queue);
         let (Leased { table, due, .. }, held) = (leased, held_sql(leased));
-        let statement = sql_query(format!("UPDATE {table} SET {due} = ?4 WHERE {held}"))
+        let statement = prepared_sql(format!("UPDATE {table} SET {due} = ?4 WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
             .bind::<Text, _>(json(work)?)
@@ -229,7 +230,7 @@ impl QueueRepository for SqliteUnit<'_> {
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
             .bind::<Text, _>(json(work)?);
-        let rows: Vec<IdRow> = self.write(|connection| query.load(connection))?;
+        let rows: Vec<IdRow> = self.write(|connection| prepared(query).load(connection))?;
         Ok(rows.into_iter().map(|row| row.uuid).collect())
     }
 
@@ -241,7 +242,7 @@ impl QueueRepository for SqliteUnit<'_> {
         let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
         if !gone.is_empty() {
             let gone: Vec<Uuid> = gone.iter().map(|settled| settled.id).collect();
-            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held_sql(leased)))
+            let statement = prepared_sql(format!("DELETE FROM {table} WHERE {}", held_sql(leased)))
                 .bind::<Text, _>(&name)
                 .bind::<SqlUuid, _>(lease.id)
                 .bind::<Text, _>(json(gone)?);
@@ -260,7 +261,7 @@ impl QueueRepository for SqliteUnit<'_> {
             let settled = rules(leased).settled;
             // With the ids a second time, as a list, SQLite looks the rows up by id. With the join alone it reads the
             // whole queue.
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "UPDATE {table}
                  SET attempts = input.value ->> 1, {due} = input.value ->> 2, last_error = input.value ->> 3,
                      {holder} = NULL{settled}

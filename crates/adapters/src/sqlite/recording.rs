@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::history::TableWithHistory;
-use crate::prepared::prepared;
+use crate::prepared::prepared_sql;
 use crate::sql_types::SqlTimestamp;
 
 impl SqliteUnit<'_> {
@@ -44,7 +44,7 @@ impl SqliteUnit<'_> {
     ) -> Result<(), Error> {
         let TableWithHistory { name, key, .. } = table;
         // CROSS JOIN makes SQLite look up each row by its key, in the order of the keys.
-        let statement = diesel::sql_query(format!(
+        let statement = prepared_sql(format!(
             "INSERT INTO {name}_history SELECT NULL, ?1, ?2, ?3, ?4, {name}.*
              FROM json_each(?5) AS input CROSS JOIN {name} ON {name}.{key} = input.value"
         ))
@@ -53,7 +53,7 @@ impl SqliteUnit<'_> {
         .bind::<Text, _>(kind.as_str())
         .bind::<Nullable<Text>, _>(change.reason.as_deref())
         .bind::<Text, _>(keys);
-        self.write(|connection| prepared(statement).execute(connection))?;
+        self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 }

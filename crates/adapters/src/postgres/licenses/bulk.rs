@@ -11,6 +11,7 @@ use crate::one_of::one_of;
 use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
 use crate::postgres::unit::PostgresUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::licenses::Doomed;
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -28,7 +29,7 @@ pub(super) fn add_unassigned(
     if ids.is_empty() {
         return Ok(());
     }
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
          SELECT uuid, $2, 'unassigned', $3, $3 FROM unnest($1) AS new (uuid)
          RETURNING license.*",
@@ -94,7 +95,7 @@ pub(super) fn unlink(unit: &mut PostgresUnit<'_>, copies: &[LicenseId], change: 
     if copies.is_empty() {
         return Ok(0);
     }
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "UPDATE license SET renewed_to_uuid = NULL, modified = $2
          FROM (SELECT uuid FROM license WHERE renewed_to_uuid = ANY ($1) AND renewed_to_uuid IS NOT NULL
                ORDER BY uuid FOR NO KEY UPDATE) AS locked
@@ -159,7 +160,7 @@ pub(super) fn save(unit: &mut PostgresUnit<'_>, licenses: &[License], change: &C
 /// much cheaper to it, so it would plan the statement with arrays anew for each single license.
 fn save_one(unit: &mut PostgresUnit<'_>, license: &License, change: &Change) -> Result<(), Error> {
     let columns = license.columns();
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "UPDATE license SET
              subscription_plan_uuid = $2,
              status = $3,
@@ -212,7 +213,7 @@ fn write(
     let mut rows: Vec<(&License, LicenseColumns)> =
         licenses.iter().map(|license| (license, license.columns())).collect();
     rows.sort_unstable_by_key(|(license, _)| license.id);
-    let statement = diesel::sql_query(statement)
+    let statement = prepared_sql(statement)
         .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.id.0))
         .bind::<Array<SqlUuid>, _>(column(&rows, |(license, _)| license.plan.0))
         .bind::<Array<Text>, _>(column(&rows, |(_, columns)| columns.status.as_str()))
@@ -243,7 +244,7 @@ pub(super) fn set_sources(
     }
     let mut sources: Vec<&(LicenseId, String)> = sources.iter().collect();
     sources.sort_unstable_by_key(|(license, _)| *license);
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "INSERT INTO license_source (license_uuid, source_id, source_type, created, modified)
          SELECT license_uuid, source_id, $3, $4, $4 FROM unnest($1, $2) AS input (license_uuid, source_id)
          ON CONFLICT (license_uuid) DO UPDATE SET

@@ -6,7 +6,7 @@ use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::one_of::one_of;
-use crate::prepared::prepared;
+use crate::prepared::{prepared, prepared_sql};
 use crate::rows::licenses::Doomed;
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -27,14 +27,14 @@ pub(super) fn add_unassigned(
         return Ok(());
     }
     let keys = json(ids)?;
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "INSERT INTO license (uuid, subscription_plan_uuid, status, created, modified)
          SELECT value, ?1, 'unassigned', ?2, ?2 FROM json_each(?3)",
     )
     .bind::<SqlUuid, _>(plan.0)
     .bind::<SqlTimestamp, _>(change.at)
     .bind::<Text, _>(&keys);
-    unit.write(|connection| prepared(statement).execute(connection))?;
+    unit.write(|connection| statement.execute(connection))?;
     unit.record(&LICENSE, &keys, ChangeKind::Added, change)
 }
 
@@ -84,13 +84,13 @@ pub(super) fn unlink(unit: &mut SqliteUnit<'_>, copies: &[LicenseId], change: &C
          WHERE renewed_to_uuid IN (SELECT value FROM json_each(?1))",
     )
     .bind::<Text, _>(json(copies)?);
-    let pointing: Keys = unit.write(|connection| query.get_result(connection))?;
+    let pointing: Keys = unit.write(|connection| prepared(query).get_result(connection))?;
     clear_links(unit, &pointing, change)
 }
 
 /// Removes the links of these licenses to their copies, and returns the number of the licenses.
 fn clear_links(unit: &mut SqliteUnit<'_>, pointing: &Keys, change: &Change) -> Result<i64, Error> {
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "UPDATE license SET renewed_to_uuid = NULL, modified = ?1
          WHERE uuid IN (SELECT value FROM json_each(?2))",
     )
@@ -177,8 +177,8 @@ fn write(
             )
         })
         .collect();
-    let statement = diesel::sql_query(statement).bind::<Text, _>(json(&rows)?);
-    unit.write_rows(licenses.len(), "licenses", |connection| prepared(statement).execute(connection))?;
+    let statement = prepared_sql(statement).bind::<Text, _>(json(&rows)?);
+    unit.write_rows(licenses.len(), "licenses", |connection| statement.execute(connection))?;
     let keys: Vec<LicenseId> = licenses.iter().map(|license| license.id).collect();
     let keys = json(keys)?;
     unit.record(&LICENSE, &keys, kind, change)
@@ -195,7 +195,7 @@ pub(super) fn set_sources(
     }
     let rows = json(sources)?;
     // The history comes first, while the old rows still show which sources are new.
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "INSERT INTO license_source_history
          SELECT NULL, ?1, ?2, iif(before.license_uuid IS NULL, '+', '~'), ?3,
                 input.value ->> 0, input.value ->> 1, ?4, coalesce(before.created, ?1), ?1
@@ -208,7 +208,7 @@ pub(super) fn set_sources(
     .bind::<Text, _>(SOURCE_TYPE)
     .bind::<Text, _>(&rows);
     unit.write(|connection| statement.execute(connection))?;
-    let statement = diesel::sql_query(
+    let statement = prepared_sql(
         "INSERT INTO license_source (license_uuid, source_id, source_type, created, modified)
          SELECT value ->> 0, value ->> 1, ?1, ?2, ?2 FROM json_each(?3) WHERE true
          ON CONFLICT (license_uuid) DO UPDATE
