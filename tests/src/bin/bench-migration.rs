@@ -1,6 +1,6 @@
-//! Measures an import from the Django service, and its verification: `bench-migration [LICENSES]`, by default a million,
-//! with three versions of each. The aim is three minutes for the import, 20 seconds for another one where nothing has changed,
-//! two minutes for the verification, and 128 MiB.
+//! Measures an import from the Django service, and its verification: `bench-migration [LICENSES [postgres|sqlite]]`, by
+//! default of a million, with three versions of each. The aim is three minutes for the import, 20 seconds for another one
+//! where nothing has changed, two minutes for the verification, and 128 MiB.
 
 // A benchmark runs outside of the service, with the real clock.
 #![allow(clippy::disallowed_methods)]
@@ -15,13 +15,20 @@ use license_manager_tests::{Database, DjangoIds, DjangoServer, binary};
 const MEMORY: u64 = 128 * 1024;
 
 fn main() -> ExitCode {
+    let usage = || {
+        eprintln!("usage: bench-migration [LICENSES [postgres|sqlite]], at least 1000");
+        ExitCode::from(2)
+    };
     let licenses = match std::env::args().nth(1).map(|text| text.parse::<u32>()) {
         None => 1_000_000,
         Some(Ok(licenses)) if licenses >= 1_000 => licenses,
-        Some(_) => {
-            eprintln!("usage: bench-migration [LICENSES], at least 1000");
-            return ExitCode::from(2);
-        }
+        Some(_) => return usage(),
+    };
+    let databases: &[(&str, fn() -> Database)] = match std::env::args().nth(2).as_deref() {
+        None => &[("Postgres", Database::postgres), ("SQLite", Database::sqlite)],
+        Some("postgres") => &[("Postgres", Database::postgres)],
+        Some("sqlite") => &[("SQLite", Database::sqlite)],
+        Some(_) => return usage(),
     };
     if cfg!(debug_assertions) {
         eprintln!(
@@ -33,7 +40,7 @@ fn main() -> ExitCode {
     let source = server.empty("many", DjangoIds::Text);
     server.execute("many", &include_str!("../../django/many.sql").replace(":LICENSES", &licenses.to_string()));
     let mut all_reached = true;
-    for (name, database) in [("Postgres", Database::postgres as fn() -> Database), ("SQLite", Database::sqlite)] {
+    for (name, database) in databases {
         let database = database();
         println!("{name}, {licenses} licenses with {} versions", u64::from(licenses) * 3);
         for (what, aim, arguments) in [("import", 180, &[][..]), ("again", 20, &[]), ("verify", 120, &["--verify"])] {

@@ -35,6 +35,10 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
     /// Whether plans of large statements are bad without statistics.
     const NEEDS_STATISTICS: bool;
 
+    /// The most versions that one transaction writes. Rows of other tables refer to each other, so each of these tables
+    /// is written in one.
+    const VERSIONS_AT_ONCE: i64;
+
     /// A moment as a literal.
     fn moment(moment: DateTime<Utc>) -> String;
 
@@ -122,6 +126,8 @@ impl Database for PgConnection {
     const CHECKSUMS: &'static str = "postgres";
 
     const NEEDS_STATISTICS: bool = true;
+
+    const VERSIONS_AT_ONCE: i64 = 50_000;
 
     fn moment(moment: DateTime<Utc>) -> String {
         format!("timestamptz '{}'", moment.format("%Y-%m-%d %H:%M:%S%.6f+00"))
@@ -275,6 +281,9 @@ impl Database for SqliteConnection {
     const CHECKSUMS: &'static str = "sqlite";
 
     const NEEDS_STATISTICS: bool = false;
+
+    // Each transaction writes to most pages of the indexes, which are larger than the cache: few large ones are faster.
+    const VERSIONS_AT_ONCE: i64 = 500_000;
 
     fn moment(moment: DateTime<Utc>) -> String {
         moment.timestamp_micros().to_string()

@@ -12,10 +12,6 @@ use super::staging::Shape;
 use super::state::State;
 use super::{ImportError, Written, seats, staging, state};
 
-/// The most versions that one transaction writes. Rows of other tables refer to each other, so each of these tables is
-/// written in one.
-const PART: i64 = 50_000;
-
 /// Tables that the migrations fill. Their rows are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
 
@@ -84,7 +80,8 @@ fn fill_tables<C: Database>(
             let last = connection.number(&format!(
                 "SELECT coalesce(max(history_id), {after}) AS number
                  FROM (SELECT history_id FROM {staged} WHERE history_id > {after}
-                       ORDER BY history_id LIMIT {PART}) AS part"
+                       ORDER BY history_id LIMIT {}) AS part",
+                C::VERSIONS_AT_ONCE
             ))?;
             if last == after {
                 break;
@@ -115,8 +112,10 @@ fn fill_part<C: Database>(
         }
         _ => String::new(),
     };
+    // The indexes of histories are about the rows, in whose order they are written page by page.
+    let order = if table == "license_history" { "uuid, history_id" } else { key };
     let insert = format!(
-        "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {key} {replace};"
+        "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {order} {replace};"
     );
     let rows = connection.locked(|connection| {
         state::refuse_others(connection, state)?;
