@@ -355,14 +355,15 @@ fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
             manager.plans::<Error>(&plans, |_| Ok(LimitOffset { offset: 0, limit })).unwrap();
         })
     };
-    assert_eq!(list(1), list(3));
+    // The plans of one agreement have a statement of their own.
+    assert_eq!(list(1).len(), list(3).len());
     let agreements = AgreementFilter { scope: CustomerScope::All, customer: None, agreement: None };
     let list = |limit| {
         watched.during(|| {
             manager.agreements::<Error>(&agreements, |_| Ok(LimitOffset { offset: 0, limit })).unwrap();
         })
     };
-    assert_eq!(list(1), list(2));
+    assert_eq!(list(1).len(), list(2).len());
 }
 
 #[test]
