@@ -66,14 +66,15 @@ pub(crate) async fn find(visitor: &Visitor, path: &str, action: Action) -> Resul
     let id = PlanId(Uuid::parse_str(path).map_err(|_| PageError::NotFound)?);
     let shown = visitor
         .read(move |console| {
+            // The jobs before what they change: a page that shows none any more shows all that they did.
+            let jobs = JobFilters { plans: Some(vec![id]), ..JobFilters::default() };
+            let jobs = console.store.job_rows(&jobs, console.manager.now(), Slice::new(0, ROWS))?.rows;
             let overview = console.manager.plan(id)?;
             let agreement = overview.details.plan.agreement;
             let agreement = console.manager.store().read(|unit| unit.agreements().find(agreement))?;
-            let jobs = JobFilters { plans: Some(vec![id]), ..JobFilters::default() };
-            let slice = Slice::new(0, ROWS);
             Ok(Shown {
                 renewal: overview.chains.renewal_of(id).map(|link| link.id),
-                jobs: console.store.job_rows(&jobs, overview.now, slice)?.rows,
+                jobs,
                 agreement: agreement.ok_or(Error::NotFound(Entity::Agreement))?,
                 plan: overview.details.plan,
                 counts: overview.counts,
