@@ -35,9 +35,8 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
     /// Whether plans of large statements are bad without statistics.
     const NEEDS_STATISTICS: bool;
 
-    /// The most versions that one transaction writes. Rows of other tables refer to each other, so each of these tables
-    /// is written in one.
-    const VERSIONS_AT_ONCE: i64;
+    /// The most versions of licenses that one transaction writes.
+    const LICENSE_VERSIONS_AT_ONCE: i64;
 
     /// A moment as a literal.
     fn moment(moment: DateTime<Utc>) -> String;
@@ -127,7 +126,7 @@ impl Database for PgConnection {
 
     const NEEDS_STATISTICS: bool = true;
 
-    const VERSIONS_AT_ONCE: i64 = 50_000;
+    const LICENSE_VERSIONS_AT_ONCE: i64 = 50_000;
 
     fn moment(moment: DateTime<Utc>) -> String {
         format!("timestamptz '{}'", moment.format("%Y-%m-%d %H:%M:%S%.6f+00"))
@@ -283,7 +282,7 @@ impl Database for SqliteConnection {
     const NEEDS_STATISTICS: bool = false;
 
     // Each transaction writes to most pages of the indexes, which are larger than the cache: few large ones are faster.
-    const VERSIONS_AT_ONCE: i64 = 500_000;
+    const LICENSE_VERSIONS_AT_ONCE: i64 = 500_000;
 
     fn moment(moment: DateTime<Utc>) -> String {
         moment.timestamp_micros().to_string()

@@ -12,6 +12,10 @@ use super::staging::Shape;
 use super::state::State;
 use super::{ImportError, Written, seats, staging, state};
 
+/// The most versions that one transaction writes. Rows of other tables refer to each other, so each of these tables is
+/// written in one.
+const PART: i64 = 50_000;
+
 /// Tables that the migrations fill. Their rows are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
 
@@ -73,6 +77,7 @@ fn fill_tables<C: Database>(
             fill_part(connection, shape, &staged, state, written)?;
             continue;
         }
+        let most = if shape.name == "license_history" { C::LICENSE_VERSIONS_AT_ONCE } else { PART };
         connection.run(&format!("CREATE INDEX {staged}_by_number ON {staged} (history_id);"))?;
         let first = format!("SELECT coalesce(min(history_id), 1) - 1 AS number FROM {staged}");
         let mut after = connection.number(&first)?;
@@ -80,8 +85,7 @@ fn fill_tables<C: Database>(
             let last = connection.number(&format!(
                 "SELECT coalesce(max(history_id), {after}) AS number
                  FROM (SELECT history_id FROM {staged} WHERE history_id > {after}
-                       ORDER BY history_id LIMIT {}) AS part",
-                C::VERSIONS_AT_ONCE
+                       ORDER BY history_id LIMIT {most}) AS part"
             ))?;
             if last == after {
                 break;
