@@ -6,6 +6,7 @@ use crate::support::upstreams::at_once;
 use crate::support::*;
 use async_trait::async_trait;
 use chrono::Duration;
+use license_manager_domain::model::ExpirationMessageChanges;
 use license_manager_domain::ports::{EnterpriseCustomer, EnterpriseDirectory, StoreExt};
 use license_manager_domain::use_cases::{AgreementSettings, AgreementSettingsChanges};
 use license_manager_domain::*;
@@ -65,6 +66,21 @@ fn personal_data_is_kept_for_whole_days_up_to_a_hundred_years() {
     for kept in [1, 36_500].map(Duration::days) {
         assert_eq!(keeping(kept).unwrap().agreement.license_duration_before_purge, kept);
     }
+}
+
+#[test]
+fn the_message_to_learners_is_stored_without_anything_dangerous() {
+    let world = World::new();
+    let expiration_message = ExpirationMessageChanges {
+        enabled: Some(true),
+        modal_header_text: Some("It is over".to_owned()),
+        modal_messaging: Some("<script>alert(1)</script>Ask <b>us</b>".to_owned()),
+        button_label: Some("Ask".to_owned()),
+        button_url: Some("https://example.com".to_owned()),
+    };
+    change(&world, AgreementSettingsChanges { expiration_message, ..Default::default() }).unwrap();
+    let stored = world.manager.agreement_settings(world.agreement).unwrap().agreement.expiration_message;
+    assert_eq!(stored.map(|message| message.modal_messaging), Some("Ask <b>us</b>".to_owned()));
 }
 
 #[test]

@@ -202,3 +202,10 @@ fn a_plan_that_does_not_exist_is_not_found() {
     let outcome = world.assign(PlanId(uuid::Uuid::nil()), &learners(["amy@example.com"]));
     assert_eq!(outcome, Err(Error::NotFound(Entity::Plan)));
 }
+
+#[test]
+fn learners_are_counted() {
+    assert!(Assignees::default().is_empty());
+    let amy = learners(["amy@example.com", "Amy@example.com"]);
+    assert_eq!((amy.is_empty(), amy.len()), (false, 1));
+}

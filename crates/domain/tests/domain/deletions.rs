@@ -2,10 +2,12 @@
 
 use crate::support::*;
 use chrono::Duration;
-use license_manager_domain::model::{Notification, NotificationKind, RenewalTerms, TransferOrder, TransferredLicenses};
+use license_manager_domain::model::{
+    LicenseMark, Notification, NotificationKind, RenewalTerms, TransferOrder, TransferredLicenses,
+};
 use license_manager_domain::operations::{OperationSummary, Unsupervised};
 use license_manager_domain::outbox::Topic;
-use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter, StoreExt};
+use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter, StoreExt, UnitOfWork};
 use license_manager_domain::use_cases::LicenseEdit;
 use license_manager_domain::*;
 
@@ -118,6 +120,7 @@ fn a_plan_with_a_renewal_or_a_job_stays() {
         assert_eq!(refused(check(plan)), Refusal::PlanHasJobs);
         assert_eq!(refused(delete(plan)), Refusal::PlanHasJobs);
     }
+    delete(world.plan(0)).expect("the jobs of others do not matter");
     world.manager.delete_renewal(&admin(), renewal).unwrap();
     world.manager.delete_transfer_job(&staff(), job).unwrap();
     for plan in [prior, next, old, new] {
@@ -145,6 +148,14 @@ fn a_transfer_job_is_deleted_until_it_has_moved_licenses() {
     assert!(next > done, "ids are not used again");
 }
 
+fn notification(world: &World, plan: PlanId, customer_user: i64, kind: NotificationKind) -> Notification {
+    Notification { customer: customer(), customer_user, plan, kind, last_sent: world.manager.now() }
+}
+
+fn save(world: &World, sent: &[Notification]) {
+    world.store.write(|unit| unit.notifications().save(sent, &admin().change(beginning()))).unwrap();
+}
+
 fn mail(world: &World) -> OperationSummary {
     world.manager.send_license_utilization_emails(false, &Unsupervised)
 }
@@ -158,14 +169,8 @@ fn without_the_last_notification_of_a_kind_the_mail_is_sent_again() {
     world.store.write(|unit| unit.plans().save(&applying, &admin().change(beginning()))).unwrap();
     world.clock.advance(Duration::days(8));
     mail(&world);
-    let sent = |customer_user| Notification {
-        customer: customer(),
-        customer_user,
-        plan,
-        kind: NotificationKind::PeriodicInformational,
-        last_sent: world.manager.now(),
-    };
-    world.store.write(|unit| unit.notifications().save(&[sent(5), sent(6)], &admin().change(beginning()))).unwrap();
+    let sent = [5, 6].map(|user| notification(&world, plan, user, NotificationKind::PeriodicInformational));
+    save(&world, &sent);
     let listed = world.store.read(|unit| unit.notifications().list(&NotificationFilter::default(), ALL)).unwrap();
     let mails = || world.owed(Topic::InitialUtilization).len();
     for ((id, _), expected) in listed.iter().zip([1, 2]) {
@@ -179,16 +184,38 @@ fn without_the_last_notification_of_a_kind_the_mail_is_sent_again() {
 }
 
 #[test]
+fn the_mail_is_sent_again_though_a_notification_of_another_kind_is_left() {
+    let world = World::new();
+    let plan = world.plan(1);
+    let kinds = [NotificationKind::PeriodicInformational, NotificationKind::NoAllocationsRemaining];
+    save(&world, &kinds.map(|kind| notification(&world, plan, 5, kind)));
+    let mark = || {
+        let mark =
+            |unit: &mut dyn UnitOfWork| unit.operations().mark_plans(&[plan], "initial_utilization", beginning());
+        world.store.write(mark).unwrap()
+    };
+    assert_eq!(mark(), [plan]);
+    let usual = NotificationFilter { kind: Some(kinds[0]), ..NotificationFilter::default() };
+    assert_eq!(world.manager.delete_notifications(&staff(), &usual, false), Ok(1));
+    assert_eq!(mark(), [plan], "it is not marked any more");
+}
+
+#[test]
+fn a_plan_goes_with_its_own_notifications() {
+    let world = World::new();
+    let (plan, other) = (world.plan(1), world.plan(2));
+    let sent = [plan, other].map(|plan| notification(&world, plan, 5, NotificationKind::PeriodicInformational));
+    save(&world, &sent);
+    world.manager.delete_plan(&staff(), plan).unwrap();
+    let left = world.store.read(|unit| unit.notifications().list(&NotificationFilter::default(), ALL)).unwrap();
+    assert_eq!(left.into_iter().map(|(_, sent)| sent.plan).collect::<Vec<_>>(), [other]);
+}
+
+#[test]
 fn many_notifications_are_counted_then_deleted() {
     let world = World::new();
     let plans = [world.plan(1), world.plan(2), world.plan(3)];
-    let sent = |plan, customer_user, kind| Notification {
-        customer: customer(),
-        customer_user,
-        plan,
-        kind,
-        last_sent: world.manager.now(),
-    };
+    let sent = |plan, customer_user, kind| notification(&world, plan, customer_user, kind);
     let (usual, full) = (NotificationKind::PeriodicInformational, NotificationKind::NoAllocationsRemaining);
     let all: Vec<Notification> =
         plans.into_iter().flat_map(|plan| [sent(plan, 5, usual), sent(plan, 6, usual), sent(plan, 5, full)]).collect();
@@ -239,11 +266,14 @@ fn many_license_events_are_counted_then_deleted() {
 fn a_license_event_is_deleted() {
     let world = World::new();
     let license = world.licenses(world.plan(1))[0].id;
-    world.store.write(|unit| unit.license_events().add(&[license], "unlinked", beginning())).unwrap();
+    for name in ["unlinked", "old"] {
+        world.store.write(|unit| unit.license_events().add(&[license], name, beginning())).unwrap();
+    }
     let listed = || world.store.read(|unit| unit.license_events().list(&LicenseEventFilter::default(), ALL)).unwrap();
-    let id = listed()[0].id;
+    let [marked, other] = <[LicenseMark; 2]>::try_from(listed()).unwrap();
+    let id = marked.id;
     world.manager.delete_license_event(&staff(), id).unwrap();
     assert_eq!(last(&world), ("license_event", '-', Some("a mistake".to_owned())));
-    assert_eq!(listed(), []);
+    assert_eq!(listed(), [other], "the other one stays");
     assert_eq!(world.manager.delete_license_event(&staff(), id), Err(Error::NotFound(Entity::LicenseEvent)));
 }

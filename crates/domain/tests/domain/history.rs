@@ -3,6 +3,7 @@
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::history::{ChangeKind, EntityRef, Value};
+use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::HistoricChange;
 use license_manager_domain::*;
@@ -80,4 +81,20 @@ fn how_it_was_is_known_for_every_moment_since_it_exists() {
     assert_eq!(status(made), Ok(Value::from("unassigned")));
     assert_eq!(status(world.manager.now()), Ok(Value::from("assigned")));
     assert_eq!(world.manager.as_of(EntityRef::Plan(plan), before), Err(Error::NotFound(Entity::Plan)));
+}
+
+#[test]
+fn renewals_and_transfer_jobs_have_a_history_of_their_own() {
+    let world = World::new();
+    let (old, new) = (world.plan(1), world.plan(2));
+    let renewal = world.schedule(&world.terms(old, 1));
+    let order = TransferOrder::new(world.agreement, old, new, TransferredLicenses::All);
+    let job = world.manager.create_transfer_job(&admin(), &order).unwrap().id;
+    let row = |of| world.manager.as_of(of, world.manager.now()).unwrap().row;
+    let (renewal, job) = (row(EntityRef::Renewal(renewal)), row(EntityRef::TransferJob(job)));
+    assert_eq!(renewal.uuid("prior_subscription_plan_uuid"), Some(old.0));
+    assert_eq!((renewal.number("number_of_licenses"), renewal.flag("processed")), (Some(1), Some(false)));
+    let plans = ["old", "new"].map(|which| job.uuid(&format!("{which}_subscription_plan_uuid")));
+    assert_eq!(plans, [Some(old.0), Some(new.0)]);
+    assert_eq!(job.flag("is_dry_run"), Some(false));
 }

@@ -16,6 +16,7 @@ enum Step {
     Revoke,
     Reset,
     Rename(u8),
+    Identify(Option<i64>),
     Remind(u8),
     Renew,
     Purge,
@@ -29,6 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Revoke),
         1 => Just(Step::Reset),
         1 => (0..3_u8).prop_map(Step::Rename),
+        1 => option::of(1..5_i64).prop_map(Step::Identify),
         1 => (0..3_u8).prop_map(Step::Remind),
         1 => Just(Step::Renew),
         1 => Just(Step::Purge),
@@ -72,6 +74,7 @@ fn take(license: License, step: &Step, number: usize) -> Result<License, Impossi
         Step::Revoke => license.revoke(now),
         Step::Reset => license.reset(now),
         Step::Rename(person) => Ok(license.with_email(address(*person), now)),
+        Step::Identify(user) => Ok(license.with_lms_user_id(user.map(LmsUserId), now)),
         Step::Remind(person) => {
             license.reminded(&address(*person), now).ok_or(ImpossibleTransition { from, step: "reminded" })
         }
@@ -89,7 +92,7 @@ fn documented(from: &License, step: &Step) -> Option<LicenseStatus> {
         (Assigned | Activated, Step::Activate(_)) => Some(Activated),
         (Assigned | Activated, Step::Revoke) => Some(Revoked),
         (Assigned | Activated, Step::Reset) => Some(Unassigned),
-        (status, Step::Rename(_)) => Some(status),
+        (status, Step::Rename(_) | Step::Identify(_)) => Some(status),
         (Assigned, Step::Remind(person)) if from.holder_email() == Some(&address(*person)) => Some(Assigned),
         (Assigned, Step::Renew) => Some(Assigned),
         (Activated, Step::Renew) => Some(Activated),
@@ -122,6 +125,9 @@ fn check_data(license: &License) -> Result<(), TestCaseError> {
             prop_assert!(columns.revoked_date >= columns.assigned_date.max(columns.activation_date));
         }
     }
+    prop_assert_eq!(license.assigned_date(), columns.assigned_date);
+    prop_assert_eq!(license.activation_date(), columns.activation_date);
+    prop_assert_eq!(license.last_remind_date(), columns.last_remind_date);
     prop_assert_eq!(license.is_live(), LicenseStatus::LIVE.contains(&license.status()));
     Ok(())
 }
@@ -129,11 +135,16 @@ fn check_data(license: &License) -> Result<(), TestCaseError> {
 /// Checks that a step changes what it is for, and nothing else.
 fn check_step(before: &License, step: &Step, after: &License, number: usize) -> Result<(), TestCaseError> {
     let (now, columns) = (moment(number), before.columns());
+    let unwritten = License { modified: before.modified, ..after.clone() };
+    prop_assert!(unwritten == *before || after.modified == now, "{:?} changes it and does not say when", step);
     let expected = match step {
         Step::Revoke => LicenseColumns { status: LicenseStatus::Revoked, revoked_date: Some(now), ..columns },
         Step::Remind(_) => LicenseColumns { last_remind_date: Some(now), ..columns },
         Step::Rename(person) if before.status() != LicenseStatus::Unassigned => {
             LicenseColumns { user_email: Some(address(*person)), ..columns }
+        }
+        Step::Identify(user) if before.status() != LicenseStatus::Unassigned => {
+            LicenseColumns { lms_user_id: user.map(LmsUserId), ..columns }
         }
         Step::Renew => {
             prop_assert_eq!(after.renewed_to, Some(next(number).id));

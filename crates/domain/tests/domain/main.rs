@@ -14,6 +14,7 @@ mod deliveries_of_enrollments;
 mod deliveries_of_plans;
 mod directory;
 mod documented;
+mod edits;
 mod enrollment;
 mod enrollment_files;
 mod enrollment_of_everybody;

@@ -52,6 +52,16 @@ fn a_plan_lasts_to_the_end_of_its_renewals() {
 }
 
 #[test]
+fn the_renewal_of_a_plan_is_the_one_that_leads_from_it() {
+    let world = World::new();
+    let [first, second] = [(0, 100), (100, 200)].map(|(from, to)| plan(&world, &format!("From {from}"), from, to));
+    let leads_on = link(&first, Some(&second), 0);
+    let chains = RenewalChains::new(vec![leads_on.clone()]);
+    assert_eq!((chains.is_renewed(first.id), chains.renewal_of(first.id)), (true, Some(&leads_on)));
+    assert_eq!((chains.is_renewed(second.id), chains.renewal_of(second.id)), (false, None));
+}
+
+#[test]
 fn a_plan_without_renewals_lasts_to_its_own_end() {
     let world = World::new();
     let plan = plan(&world, "Alone", 0, 10);

@@ -1,5 +1,7 @@
 //! Licenses move from one plan of an agreement to another.
 
+use std::collections::HashMap;
+
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
@@ -245,4 +247,17 @@ fn a_job_is_edited_until_it_has_moved_its_licenses() {
     assert_eq!(invalid(edit(more)), ["is_dry_run", "old_subscription_plan"]);
     let unknown = world.manager.update_transfer_job(&admin(), TransferJobId(99), &TransferChanges::default());
     assert_eq!(unknown, Err(Error::NotFound(Entity::TransferJob)));
+}
+
+#[test]
+fn a_list_tells_of_each_job_whether_all_licenses_move() {
+    let world = World::new();
+    let plans = two_plans(&world);
+    let [all, named] = [TransferredLicenses::All, live(&world, plans[0])].map(|licenses| {
+        let order = TransferOrder { notes: Some("Ours".to_owned()), ..order(&world, plans, licenses) };
+        create(&world, &order)
+    });
+    let jobs = world.manager.transfer_jobs(&TransferFilter::default(), |_| Ok::<_, Error>(ALL)).unwrap();
+    let told: HashMap<_, _> = jobs.items.into_iter().map(|job| (job.id, job.transfer_all)).collect();
+    assert_eq!(told, HashMap::from([(all, true), (named, false)]));
 }
