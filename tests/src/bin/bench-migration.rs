@@ -14,6 +14,9 @@ use license_manager_tests::{Database, DjangoIds, DjangoServer, binary};
 /// The most memory, in KiB.
 const MEMORY: u64 = 128 * 1024;
 
+/// A database to import into, and how a new one is made.
+type Target = (&'static str, fn() -> Database);
+
 fn main() -> ExitCode {
     let usage = || {
         eprintln!("usage: bench-migration [LICENSES [postgres|sqlite]], at least 1000");
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
         Some(Ok(licenses)) if licenses >= 1_000 => licenses,
         Some(_) => return usage(),
     };
-    let databases: &[(&str, fn() -> Database)] = match std::env::args().nth(2).as_deref() {
+    let targets: &[Target] = match std::env::args().nth(2).as_deref() {
         None => &[("Postgres", Database::postgres), ("SQLite", Database::sqlite)],
         Some("postgres") => &[("Postgres", Database::postgres)],
         Some("sqlite") => &[("SQLite", Database::sqlite)],
@@ -40,7 +43,7 @@ fn main() -> ExitCode {
     let source = server.empty("many", DjangoIds::Text);
     server.execute("many", &include_str!("../../django/many.sql").replace(":LICENSES", &licenses.to_string()));
     let mut all_reached = true;
-    for (name, database) in databases {
+    for (name, database) in targets {
         let database = database();
         println!("{name}, {licenses} licenses with {} versions", u64::from(licenses) * 3);
         for (what, aim, arguments) in [("import", 180, &[][..]), ("again", 20, &[]), ("verify", 120, &["--verify"])] {
