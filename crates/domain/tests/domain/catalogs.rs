@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::support::*;
 use async_trait::async_trait;
+use license_manager_domain::history::EntityRef;
 use license_manager_domain::ports::ContentCatalog;
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -166,4 +167,19 @@ fn nobody_is_asked_where_owners_are_not_checked() {
     manager.update_agreement(&admin(), world.agreement, changes.clone()).unwrap();
     let customer = CustomerId(Uuid::from_u128(5));
     manager.create_agreement(&admin(), NewAgreement { customer, changes }).unwrap();
+}
+
+#[test]
+fn a_restored_agreement_is_asked_about_if_its_catalog_is_another_one() {
+    let world = world(true);
+    let manager = &world.manager;
+    let of = EntityRef::Agreement(world.agreement);
+    let first = manager.latest_changes(of, 1).unwrap().remove(0).version.number;
+    manager.restore_agreement(&admin(), world.agreement, first).expect("the catalog stays");
+    let other = of_agreement(Some(OTHER));
+    asking(manager, |manager| manager.update_agreement(&admin(), world.agreement, other.clone())).unwrap();
+    let restored = manager.restore_agreement(&admin(), world.agreement, first);
+    assert_eq!(restored, Err(Error::UnknownCatalogOwner(catalog())));
+    let restored = asking(manager, |manager| manager.restore_agreement(&admin(), world.agreement, first));
+    assert_eq!(restored.unwrap().default_catalog, Some(catalog()));
 }

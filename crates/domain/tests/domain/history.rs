@@ -3,7 +3,7 @@
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::history::{ChangeKind, EntityRef, Value};
-use license_manager_domain::model::{TransferOrder, TransferredLicenses};
+use license_manager_domain::model::{RenewalTerms, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::HistoricChange;
 use license_manager_domain::*;
@@ -97,4 +97,18 @@ fn renewals_and_transfer_jobs_have_a_history_of_their_own() {
     let plans = ["old", "new"].map(|which| job.uuid(&format!("{which}_subscription_plan_uuid")));
     assert_eq!(plans, [Some(old.0), Some(new.0)]);
     assert_eq!(job.flag("is_dry_run"), Some(false));
+}
+
+#[test]
+fn a_plan_that_a_renewal_makes_is_written_once_and_tells_why() {
+    for disable_auto_apply_licenses in [false, true] {
+        let world = World::new();
+        let prior = world.plan(1);
+        world.rewrite_plan(prior, |plan| plan.should_auto_apply_licenses = Some(true));
+        let terms = RenewalTerms { disable_auto_apply_licenses, ..world.terms(prior, 1) };
+        let renewed = world.renew(world.schedule(&terms)).unwrap();
+        let told = history(&world, EntityRef::Plan(renewed));
+        let reasons: Vec<_> = told.iter().map(|change| change.version.reason.as_deref()).collect();
+        assert_eq!(reasons, [Some("new")]);
+    }
 }

@@ -1,9 +1,12 @@
 //! Staff correct a license.
 
+use crate::following::{AMY, followed};
+use crate::operations::world::Watch;
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::model::HeldTwice;
 use license_manager_domain::outbox::Topic;
+use license_manager_domain::ports::StoreExt;
 use license_manager_domain::use_cases::LicenseEdit;
 use license_manager_domain::*;
 
@@ -333,4 +336,29 @@ fn staff_add_a_license_to_a_plan() {
     let unknown = world.manager.add_license(&Actor::user("staff"), nowhere, LicenseEdit::default());
     assert_eq!(unknown, Err(Error::UnknownReference { field: "subscription_plan", entity: Entity::Plan }));
     assert_eq!(world.footprint(plan), before);
+}
+
+#[test]
+fn the_holder_of_a_copy_whose_original_is_long_over_is_corrected_in_the_copy() {
+    let world = World::new();
+    let (prior, following) = followed(&world, 5);
+    world.rewrite_plan(prior, |plan| plan.expiration_date = plan.start_date + Duration::days(3));
+    world.rewrite_agreement(|agreement| agreement.license_duration_before_purge = Duration::days(1));
+    world.clock.advance(Duration::days(5));
+    world.manager.retire_old_licenses(false, &Watch::patient(&world));
+    let copy = world.license_of(following, AMY).id;
+    assert_eq!(edit(&world, copy, holder("eve@example.com")).unwrap().holder_email(), Some(&email("eve@example.com")));
+}
+
+#[test]
+fn who_has_two_licenses_already_stands_in_the_way_of_no_other_edit() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.activate(plan, "amy@example.com", 7);
+    world.assign(plan, &learners(["new@example.com"])).unwrap();
+    let second = world.license_of(plan, "new@example.com").with_lms_user_id(Some(LmsUserId(7)), beginning());
+    let save = std::slice::from_ref(&second);
+    world.store.write(|unit| unit.licenses().save(save, &admin().change(beginning()))).unwrap();
+    let reminded = LicenseEdit { last_remind_date: Edit::Set(beginning()), ..LicenseEdit::default() };
+    assert_eq!(edit(&world, second.id, reminded).unwrap().last_remind_date(), Some(beginning()));
 }

@@ -296,3 +296,9 @@ proptest! {
         prop_assert_eq!(uncapped.revocations_remaining(&counts), None);
     }
 }
+
+#[test]
+fn the_settings_are_those_that_were_given() {
+    let world = World::with(Settings { inline_limit: 5, ..Settings::default() });
+    assert_eq!(world.manager.settings().inline_limit, 5);
+}

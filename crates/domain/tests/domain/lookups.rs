@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use chrono::Duration;
-use license_manager_domain::ports::{CustomerScope, LicenseFilter, LicensePosition, LicenseSearch};
+use license_manager_domain::ports::{CustomerScope, LicenseFilter, LicensePosition, LicenseSearch, PlanFilter};
 use license_manager_domain::*;
 use uuid::Uuid;
 
@@ -117,4 +117,29 @@ fn whose_something_is_can_be_asked_to_check_permissions() {
     manager.delete_revoked(&admin(), plan).unwrap();
     assert_eq!(manager.customer_of_license(license.id), Ok(None), "it is deleted");
     assert_eq!(manager.customer_of_recorded_license(license.id), owner, "its history stays");
+}
+
+#[test]
+fn the_licenses_that_a_plan_handed_out_are_read_on_from_an_id() {
+    let world = World::new();
+    let plan = world.plan(4);
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    world.revoke(plan, &["bob@example.com"]).unwrap();
+    let read = |after, limit| world.manager.handed_out_licenses(plan, after, limit).unwrap();
+    let all = read(None, 10);
+    let mut statuses: Vec<LicenseStatus> = all.iter().map(License::status).collect();
+    statuses.sort();
+    assert_eq!(statuses, [LicenseStatus::Assigned, LicenseStatus::Revoked]);
+    assert_eq!((read(None, 1), read(Some(all[0].id), 10)), (all[..1].to_vec(), all[1..].to_vec()));
+}
+
+#[test]
+fn plans_are_listed_with_their_licenses() {
+    let world = World::new();
+    let plans = [1, 2].map(|seats| world.plan(seats));
+    let all = PlanFilter { scope: CustomerScope::All, customer: None, active_only: false, current_at: None };
+    let page = world.manager.plans(&all, |_| Ok::<_, Error>(ALL)).unwrap();
+    let mut told: Vec<_> = page.items.iter().map(|plan| (plan.details.plan.id, plan.counts.total())).collect();
+    told.sort();
+    assert_eq!((page.total, told), (2, vec![(plans[0], 1), (plans[1], 2)]));
 }

@@ -105,3 +105,15 @@ fn a_superuser_is_made_before_they_ever_called_and_unmade() {
     }
     assert_eq!((world.manager.unmake_superuser("amy"), superuser()), (Ok(true), Some(false)));
 }
+
+#[test]
+fn every_plan_type_is_listed() {
+    let world = World::new();
+    let types = world.manager.plan_types().unwrap();
+    for product in world.store.read(|unit| unit.products().list()).unwrap() {
+        assert!(types.iter().any(|kind| kind.id == product.plan_type.id), "{}", product.name);
+    }
+    for kind in types {
+        assert_eq!(world.manager.plan_type(kind.id), Ok(kind));
+    }
+}

@@ -105,6 +105,7 @@ fn an_agreement_gets_the_fields_of_an_earlier_version() {
     world.manager.update_agreement(&admin(), world.agreement, named).unwrap();
     let settings = AgreementSettingsChanges {
         license_duration_before_purge: Some(Duration::days(7)),
+        disable_onboarding_notifications: Some(true),
         auto_scaling_enabled: Some(true),
         auto_scaling_max_licenses: Edit::Set(10),
         auto_scaling_threshold_percentage: Edit::Set(80),
@@ -116,7 +117,7 @@ fn an_agreement_gets_the_fields_of_an_earlier_version() {
     let numbers = versions(&world, EntityRef::Agreement(world.agreement));
 
     let earlier = world.manager.earlier_agreement(world.agreement, numbers[0]).unwrap();
-    assert_eq!(earlier.changes.len(), 8, "{:?}", earlier.changes);
+    assert_eq!(earlier.changes.len(), 9, "{:?}", earlier.changes);
     let why = admin().because(Some("a mistake".to_owned()));
     let restored = world.manager.restore_agreement(&why, world.agreement, numbers[0]).unwrap();
     assert_eq!(restored, CustomerAgreement { modified: world.manager.now(), ..first });

@@ -43,6 +43,7 @@ fn what_was_done_by_mistake_is_set_back() {
     let replacements: Vec<_> = dry.left_alone.iter().map(|(_, why)| *why).collect();
     assert_eq!(replacements, [LeftAlone::DidNotExist; 2], "revocation had added two");
 
+    later(&world);
     assert_eq!(revert(&world, plan, good, false), Ok(dry));
     assert_eq!(world.counts(plan), LicenseCounts { activated: 1, assigned: 1, unassigned: 1, ..Default::default() });
     let back = world.license_of(plan, "amy@example.com");
@@ -256,6 +257,51 @@ fn two_people_who_swapped_their_licenses_get_them_back() {
     let back = names.map(|name| world.license_of(plan, name));
     let now = world.manager.now();
     assert_eq!(back, then.map(|license| License { modified: now, ..license }));
+    for license in back {
+        let told = history(&world, EntityRef::License(license.id));
+        // A database refuses two licenses of one holder, also within a transaction.
+        assert_eq!(told[1].version.row.text("status"), Some("unassigned"), "it is nobody's in between");
+    }
+}
+
+#[test]
+fn everybody_who_would_have_two_licenses_is_named() {
+    let world = World::new();
+    let plan = world.plan(2);
+    let names = ["amy@example.com", "bob@example.com"];
+    world.assign(plan, &learners(names)).unwrap();
+    let twice = names.map(|name| HeldTwice { license: world.license_of(plan, name).id, email: email(name) });
+    let good = world.manager.now();
+    later(&world);
+    world.revoke(plan, &names).unwrap();
+    world.assign(plan, &learners(names)).unwrap();
+    assert_eq!(revert(&world, plan, good, false), Err(Conflict::LiveLicense(twice.into()).into()));
+}
+
+#[test]
+fn it_is_set_back_too_whether_a_license_was_auto_applied_and_renewed() {
+    let world = World::new();
+    let plan = world.plan(2);
+    world.rewrite_plan(plan, |plan| plan.should_auto_apply_licenses = Some(true));
+    let unused = world.manager.now();
+    later(&world);
+    world.manager.auto_apply(&Actor::user("amy"), world.agreement, &person("amy@example.com", 7)).unwrap();
+    let amy = world.license_of(plan, "amy@example.com");
+    let used = later(&world);
+    later(&world);
+    world.manager.edit_license(&admin(), amy.id, reset()).unwrap();
+    later(&world);
+    revert(&world, plan, used, false).unwrap();
+    let back = world.license_of(plan, "amy@example.com");
+    assert_eq!(back, License { modified: world.manager.now(), ..amy });
+
+    later(&world);
+    world.renew(world.schedule(&world.terms(plan, 2))).unwrap();
+    assert!(world.license_of(plan, "amy@example.com").renewed_to.is_some());
+    later(&world);
+    revert(&world, plan, unused, false).unwrap();
+    let free = world.manager.license(back.id).unwrap();
+    assert_eq!((free.status(), free.auto_applied, free.renewed_to), (LicenseStatus::Unassigned, None, None));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::following::{BOB, followed, wait_until};
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::model::{HeldTwice, TransferOrder, TransferRun, TransferredLicenses};
-use license_manager_domain::ports::TransferFilter;
+use license_manager_domain::ports::{StoreExt, TransferFilter};
 use license_manager_domain::use_cases::TransferChanges;
 use license_manager_domain::*;
 
@@ -260,4 +261,36 @@ fn a_list_tells_of_each_job_whether_all_licenses_move() {
     let jobs = world.manager.transfer_jobs(&TransferFilter::default(), |_| Ok::<_, Error>(ALL)).unwrap();
     let told: HashMap<_, _> = jobs.items.into_iter().map(|job| (job.id, job.transfer_all)).collect();
     assert_eq!(told, HashMap::from([(all, true), (named, false)]));
+}
+
+/// The holders that stand in the way of moving this person's license to the plan that renews theirs.
+fn in_the_way(world: &World, plans: [PlanId; 2], address: &str) -> Vec<String> {
+    let named = TransferredLicenses::Named(vec![world.license_of(plans[0], address).id]);
+    match run(world, create(world, &order(world, plans, named))) {
+        Err(Error::Conflict(Conflict::LiveLicense(held))) => {
+            held.into_iter().map(|held| held.email.as_str().to_owned()).collect()
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_copy_is_in_the_way_once_its_plan_has_started() {
+    let world = World::new();
+    let (prior, renewed) = followed(&world, 5);
+    wait_until(&world, world.details(renewed).start_date);
+    assert_eq!(in_the_way(&world, [prior, renewed], BOB), [BOB]);
+}
+
+#[test]
+fn a_copy_that_somebody_else_holds_makes_no_way() {
+    let world = World::new();
+    let (prior, following) = followed(&world, 5);
+    let elses = world.license_of(following, BOB).with_email(email("eve@example.com"), world.manager.now());
+    world
+        .store
+        .write(|unit| unit.licenses().save(std::slice::from_ref(&elses), &admin().change(world.manager.now())))
+        .unwrap();
+    world.assign(following, &learners([BOB])).unwrap();
+    assert_eq!(in_the_way(&world, [prior, following], BOB), [BOB]);
 }

@@ -281,6 +281,48 @@ fn a_plan_that_follows_again_makes_up_for_what_it_missed() {
 }
 
 #[test]
+fn a_start_that_stays_in_the_past_copies_nobody() {
+    let world = World::new();
+    let (prior, following) = followed(&world, 5);
+    wait_until(&world, world.details(following).start_date + Duration::days(2));
+    world.assign(prior, &learners([CID])).unwrap();
+    move_start(&world, following, Duration::days(1));
+    assert_eq!(names(&world, following), [AMY, BOB]);
+}
+
+#[test]
+fn who_lost_the_license_of_a_copy_that_was_reset_waits_like_the_others() {
+    let world = World::new();
+    let (prior, following) = followed(&world, 2);
+    for address in [AMY, BOB] {
+        edit(&world, following, address, reset());
+    }
+    assert_eq!((names(&world, following).len(), waiting(&world, prior)), (0, 0), "they are not made again");
+    world.assign(prior, &learners([CID])).unwrap();
+    let holders = names(&world, following);
+    assert!(holders.len() == 2 && holders.contains(&CID.to_owned()), "{holders:?}");
+    assert_eq!((world.counts(following).unassigned, waiting(&world, prior)), (0, 1));
+}
+
+#[test]
+fn a_license_that_was_given_to_somebody_else_while_nothing_followed_has_a_new_copy() {
+    let world = World::new();
+    let (prior, following) = followed(&world, 5);
+    wait_until(&world, world.details(following).start_date);
+    let bob = world.license_of(prior, BOB).id;
+    edit(&world, prior, BOB, reset());
+    let given =
+        LicenseEdit { status: Some(LicenseStatus::Assigned), user_email: Some(email(CID)), ..LicenseEdit::default() };
+    world.manager.edit_license(&admin(), bob, given).unwrap();
+    assert_eq!(names(&world, following), [AMY, BOB], "it has started");
+    let start_date = Some(world.manager.now() + Duration::days(1));
+    world.change(following, PlanChanges { start_date, ..PlanChanges::default() }).unwrap();
+    let copy = world.license_of(following, CID).id;
+    assert_eq!(names(&world, following), [AMY, CID]);
+    assert_eq!(world.license_of(prior, CID).renewed_to, Some(copy));
+}
+
+#[test]
 fn who_is_auto_applied_is_told_that_they_are_not_carried_over() {
     let world = World::new();
     let (prior, following) = followed(&world, 3);
