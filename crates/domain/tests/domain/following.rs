@@ -298,8 +298,12 @@ fn what_staff_correct_is_corrected_in_both_plans() {
     let plans @ (prior, following) = followed(&world, 5);
     let new = "bob.new@example.com";
     let id = Edit::Set(LmsUserId(80));
+    let copy = world.license_of(following, BOB).id.to_string();
+    let written = || world.store.history().iter().filter(|entry| entry.id == copy).count();
+    let before = written();
     edit(&world, prior, BOB, LicenseEdit { user_email: Some(email(new)), lms_user_id: id, ..LicenseEdit::default() });
     assert_in_line(&world, plans, 5);
+    assert_eq!(written(), before + 1, "it is not freed first: nobody else gets the address");
     assert_eq!(names(&world, following), [AMY, new]);
 
     edit(&world, prior, new, LicenseEdit { status: Some(LicenseStatus::Unassigned), ..LicenseEdit::default() });

@@ -2,9 +2,9 @@
 
 use crate::support::*;
 use chrono::Duration;
-use license_manager_domain::Settings;
 use license_manager_domain::model::{AnswerQuota, IdempotencyKey, StoredAnswer, StoredBody};
 use license_manager_domain::use_cases::{Begun, Claim};
+use license_manager_domain::{LicenseManager, Settings};
 
 fn key(key: &str) -> IdempotencyKey {
     IdempotencyKey { username: "amy".to_owned(), key: key.to_owned(), operation: "POST /a/".to_owned() }
@@ -60,6 +60,16 @@ fn a_request_that_came_to_nothing_may_be_sent_again() {
     let claim = world.claim("k");
     world.manager.release_claim(&claim).unwrap();
     world.claim("k");
+}
+
+#[test]
+fn a_claim_outlasts_a_renewal_that_failed() {
+    let world = World::new();
+    let renewal = Duration::from_std(LicenseManager::CLAIM_RENEWAL).unwrap();
+    assert!(renewal > Duration::zero());
+    world.claim("k");
+    world.clock.advance(renewal * 2);
+    assert_eq!(world.begin("k"), Begun::Underway);
 }
 
 #[test]
