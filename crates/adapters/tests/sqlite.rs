@@ -349,7 +349,7 @@ fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
     assert_eq!(revoke(1, 1), revoke(2, 500));
     let add = |numbers: std::ops::Range<u128>| watched.during(|| put_unassigned(&watched.store, 1, numbers));
     assert_eq!(add(10_000..10_001), add(20_000..23_000));
-    let plans = PlanFilter { scope: CustomerScope::All, customer: None, active_only: false, current_at: None };
+    let plans = PlanFilter::new(CustomerScope::All);
     let list = |limit| {
         watched.during(|| {
             manager.plans::<Error>(&plans, |_| Ok(LimitOffset { offset: 0, limit })).unwrap();

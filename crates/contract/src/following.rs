@@ -111,7 +111,7 @@ impl Plans {
         }
         self.assert_held_by(&["cid"], 0);
         self.next_day();
-        let revert = RevertRequest { plan: plan_id(1), licenses: None, as_of: before, dry_run: false };
+        let revert = RevertRequest::new(plan_id(1), before);
         self.manager.revert(&admin(), &revert).unwrap();
         self.assert_held_by(&["bob", "cid"], 0);
 

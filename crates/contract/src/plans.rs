@@ -8,8 +8,7 @@ use license_manager_domain::{ChangeReason, Conflict, Error, PlanDetails, Product
 use super::Database;
 use super::fixtures::*;
 
-const EVERY: PlanFilter =
-    PlanFilter { scope: CustomerScope::All, customer: None, active_only: false, current_at: None };
+const EVERY: PlanFilter = PlanFilter::new(CustomerScope::All);
 
 /// Plan 1 of agreement 1, with every field changed that can be.
 fn elaborate() -> SubscriptionPlan {
@@ -143,7 +142,12 @@ pub fn plans_are_filtered(db: &dyn Database) {
         (PlanFilter { customer: Some(customer(1)), active_only: true, ..EVERY }, vec![5, 1, 2]),
         (PlanFilter { current_at: Some(day(50)), ..EVERY }, vec![1, 2, 3, 4]),
         (
-            PlanFilter { scope: only(&[1]), customer: Some(customer(1)), active_only: true, current_at: Some(day(50)) },
+            PlanFilter {
+                customer: Some(customer(1)),
+                active_only: true,
+                current_at: Some(day(50)),
+                ..PlanFilter::new(only(&[1]))
+            },
             vec![1, 2],
         ),
     ];

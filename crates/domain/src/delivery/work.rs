@@ -114,8 +114,12 @@ fn usable_plans(
     named: Option<PlanId>,
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<PlanId, PlanDetails>, Error> {
-    let filter =
-        PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: Some(now) };
+    let filter = PlanFilter {
+        customer: Some(customer),
+        active_only: true,
+        current_at: Some(now),
+        ..PlanFilter::new(CustomerScope::All)
+    };
     let plans = unit.plans().list(&filter, ALL)?.into_iter();
     Ok(plans
         .filter(|details| named.is_none_or(|plan| plan == details.plan.id))

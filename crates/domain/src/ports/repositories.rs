@@ -130,6 +130,14 @@ pub struct PlanFilter {
     pub current_at: Option<DateTime<Utc>>,
 }
 
+impl PlanFilter {
+    /// All plans that the reader may see.
+    #[must_use]
+    pub const fn new(scope: CustomerScope) -> Self {
+        Self { scope, customer: None, active_only: false, current_at: None }
+    }
+}
+
 /// Subscription plans.
 pub trait PlanRepository {
     /// The plan with this id, with related data.

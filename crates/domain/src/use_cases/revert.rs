@@ -29,6 +29,14 @@ pub struct RevertRequest {
     pub dry_run: bool,
 }
 
+impl RevertRequest {
+    /// Restores all licenses of the plan.
+    #[must_use]
+    pub fn new(plan: PlanId, as_of: DateTime<Utc>) -> Self {
+        Self { plan, licenses: None, as_of, dry_run: false }
+    }
+}
+
 /// The result of a revert.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -137,7 +137,7 @@ fn the_licenses_that_a_plan_handed_out_are_read_on_from_an_id() {
 fn plans_are_listed_with_their_licenses() {
     let world = World::new();
     let plans = [1, 2].map(|seats| world.plan(seats));
-    let all = PlanFilter { scope: CustomerScope::All, customer: None, active_only: false, current_at: None };
+    let all = PlanFilter::new(CustomerScope::All);
     let page = world.manager.plans(&all, |_| Ok::<_, Error>(ALL)).unwrap();
     let mut told: Vec<_> = page.items.iter().map(|plan| (plan.details.plan.id, plan.counts.total())).collect();
     told.sort();

@@ -21,6 +21,7 @@ mod enrollment_of_everybody;
 mod example;
 mod failed_deliveries;
 mod following;
+mod following_chains;
 mod history;
 mod idempotency;
 mod jobs;

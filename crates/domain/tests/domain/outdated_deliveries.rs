@@ -193,7 +193,7 @@ fn enrollments_stay_if_the_revocation_was_undone() {
     let before = town.world.manager.now();
     town.world.clock.advance(Duration::hours(1));
     town.world.revoke(plan, &[AMY]).unwrap();
-    let revert = RevertRequest { plan, licenses: None, as_of: before, dry_run: false };
+    let revert = RevertRequest::new(plan, before);
     town.world.manager.revert(&admin(), &revert).unwrap();
     assert_eq!(calls(&town), [""; 0]);
 }

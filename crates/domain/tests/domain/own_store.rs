@@ -131,7 +131,7 @@ const USE_CASES: &[(&str, UseCase)] = &[
     }),
     ("`plan`, `plans`", |manager, _, plan| {
         manager.plan(plan).unwrap();
-        let filter = PlanFilter { scope: CustomerScope::All, customer: None, active_only: true, current_at: None };
+        let filter = PlanFilter { active_only: true, ..PlanFilter::new(CustomerScope::All) };
         manager.plans(&filter, everything).unwrap();
     }),
     ("`licenses`, `handed_out_licenses`", |manager, _, plan| {
@@ -243,7 +243,7 @@ const USE_CASES: &[(&str, UseCase)] = &[
         let as_of = world.manager.now();
         world.clock.advance(Duration::days(1));
         world.revoke(plan, &["bob@example.com"]).unwrap();
-        manager.revert(&admin(), &RevertRequest { plan, licenses: None, as_of, dry_run: false }).unwrap();
+        manager.revert(&admin(), &RevertRequest::new(plan, as_of)).unwrap();
     }),
     ("`products`, `plan_types`", |manager, _, _| {
         manager.products().unwrap();

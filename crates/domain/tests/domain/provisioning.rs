@@ -201,7 +201,7 @@ fn a_plan_that_breaks_rules_is_refused_with_every_one_of_them() {
             "title"
         ]
     );
-    let plans = PlanFilter { scope: CustomerScope::All, customer: None, active_only: false, current_at: None };
+    let plans = PlanFilter::new(CustomerScope::All);
     assert_eq!(world.store.read(|unit| unit.plans().count(&plans)), Ok(0));
 }
 
@@ -325,8 +325,7 @@ fn the_reason_of_a_change_is_kept() {
 #[test]
 fn of_several_current_plans_the_one_created_last_is_the_current_one() {
     let world = World::new();
-    let filter =
-        PlanFilter { scope: CustomerScope::All, customer: Some(customer()), active_only: true, current_at: None };
+    let filter = PlanFilter { customer: Some(customer()), active_only: true, ..PlanFilter::new(CustomerScope::All) };
     assert_eq!(world.manager.current_plan(&filter).unwrap(), None);
     let mut new = world.new_plan("Over", 0);
     new.start_date -= Duration::days(500);

@@ -111,7 +111,7 @@ impl Plans {
             Step::Transfer(from, to, whose) => self.transfer(self.id(from), self.id(to), whose)?,
             Step::Revert(plan, hours) => {
                 let as_of = manager.now() - Duration::hours(hours);
-                let request = |dry_run| RevertRequest { plan: self.id(plan), licenses: None, as_of, dry_run };
+                let request = |dry_run| RevertRequest { dry_run, ..RevertRequest::new(self.id(plan), as_of) };
                 let preview = manager.revert(&admin(), &request(true));
                 assert_eq!(manager.revert(&admin(), &request(false)), preview, "a dry run tells what will be done");
                 preview?;

@@ -108,7 +108,7 @@ fn who_activates_again_after_a_revert_is_counted_once() {
     on(&world, 1);
     world.revoke(plan, &["amy@example.com"]).unwrap();
     on(&world, 2);
-    let request = RevertRequest { plan, licenses: None, as_of: good, dry_run: false };
+    let request = RevertRequest::new(plan, good);
     world.manager.revert(&admin(), &request).unwrap();
     assert_eq!(told(&world, plan), [[1, 0, 1, 0, 1], [2, 0, 0, 1, 0], [1, 0, 1, 0, 0]]);
 }

@@ -32,7 +32,7 @@ use crate::state::State;
 pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
     let query = Query::of(&request);
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
-    let filter = PlanFilter { scope: access.scope, customer, active_only: customer.is_some(), current_at: None };
+    let filter = PlanFilter { customer, active_only: customer.is_some(), ..PlanFilter::new(access.scope) };
     answer(filter, request, query, lists.manager).await
 }
 
@@ -51,7 +51,7 @@ pub async fn list_for_learner(access: Listing<OfferReader>, request: HttpRequest
     let query = Query::of(&request);
     let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
     let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
-    answer(PlanFilter { scope, customer, active_only: true, current_at: None }, request, query, state.manager.clone())
+    answer(PlanFilter { customer, active_only: true, ..PlanFilter::new(scope) }, request, query, state.manager.clone())
         .await
 }
 

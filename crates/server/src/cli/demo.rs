@@ -80,8 +80,7 @@ pub fn seed(manager: &LicenseManager) -> Result<Demo, Error> {
     if manager.agreements(&filter, all)?.total == 0 {
         make(manager, customer)?;
     }
-    let filter =
-        PlanFilter { scope: CustomerScope::All, customer: Some(customer), active_only: true, current_at: None };
+    let filter = PlanFilter { customer: Some(customer), active_only: true, ..PlanFilter::new(CustomerScope::All) };
     let page = manager.plans(&filter, all)?;
     let plan = |title: &str| -> Result<&SubscriptionPlan, Error> {
         let plan = page.items.iter().map(|overview| &overview.details.plan).find(|plan| plan.title == title);

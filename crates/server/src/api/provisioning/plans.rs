@@ -179,10 +179,8 @@ choices!(
 pub async fn list(_: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let query = Query::of(&request);
     let filter = PlanFilter {
-        scope: CustomerScope::All,
         customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
-        active_only: false,
-        current_at: None,
+        ..PlanFilter::new(CustomerScope::All)
     };
     let renewal_lock = state.renewal_lock();
     let view = move |plan| PlanWithCountsBody::of(&plan, renewal_lock);
