@@ -4,7 +4,6 @@ mod bulk;
 
 use std::collections::HashMap;
 
-use diesel::dsl::sum;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_query;
@@ -25,12 +24,9 @@ use crate::one_of::one_of;
 use crate::prepared::{prepared, prepared_sql};
 use crate::rows::license_filters::Plans;
 use crate::rows::license_pages::LicensePages;
-use crate::rows::licenses::{
-    CountedRow, Doomed, EmailRow, LicenseRow, LicenseWithPlanRow, counted, held_by, licenses, licenses_and_agreement,
-    licenses_with_plans,
-};
+use crate::rows::licenses::{Doomed, EmailRow, LicenseReads, LicenseRow, held_by, licenses};
 use crate::rows::shared::following;
-use crate::schema::{LICENSE, customer_agreement, license, license_source, seat_change, subscription_plan};
+use crate::schema::{LICENSE, license};
 use crate::sql_types::SqlUuid;
 
 // Literals instead of parameters: Postgres uses a partial index only if the statement has the index's condition.
@@ -82,21 +78,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
-        if plans.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let query = seat_change::table
-            .filter(one_of(seat_change::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
-            .group_by(seat_change::subscription_plan_uuid)
-            .select((
-                seat_change::subscription_plan_uuid,
-                sum(seat_change::unassigned),
-                sum(seat_change::assigned),
-                sum(seat_change::activated),
-                sum(seat_change::revoked),
-            ));
-        let rows: Vec<CountedRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(counted).collect())
+        self.seat_counts(plans)
     }
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
@@ -111,18 +93,11 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn find_by_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
-        // The agreement is not a condition of the query: Postgres could start from all licenses of the agreement.
-        let query = license::table
-            .inner_join(subscription_plan::table)
-            .filter(held_by(person))
-            .order(license::uuid)
-            .select((LicenseRow::as_select(), subscription_plan::customer_agreement_uuid));
-        let rows = self.read(|connection| query.load::<(LicenseRow, Uuid)>(connection))?;
-        licenses(rows.into_iter().filter(|(_, of)| *of == agreement.0).map(|(license, _)| license))
+        self.of_person(agreement, person)
     }
 
     fn find_by_email(&mut self, plan: PlanId, email: &Email) -> Result<Vec<License>, Error> {
-        // The plan is not a condition of the query, for the same reason.
+        // The plan is not a condition of the query: Postgres could start from all licenses of the plan.
         let query = license::table
             .select(LicenseRow::as_select())
             .filter(license::user_email.eq(email.as_str()))
@@ -133,21 +108,11 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let query = licenses_with_plans().filter(license::activation_key.eq(SqlUuid(key.0)));
-        let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
-        let (found, agreement) = licenses_and_agreement(rows)?;
-        self.keep_beside(agreement);
-        Ok(found)
+        self.of_activation_key(key)
     }
 
     fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
-        let query = license::table
-            .inner_join(subscription_plan::table.inner_join(customer_agreement::table))
-            .filter(license::activation_key.eq(SqlUuid(key.0)))
-            .order(license::uuid)
-            .select(customer_agreement::enterprise_customer_uuid);
-        let customer = self.read(|connection| query.first::<Uuid>(connection).optional())?;
-        Ok(customer.map(CustomerId))
+        self.customer_of_key(key)
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {
@@ -340,11 +305,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn sources(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error> {
-        let query = license_source::table
-            .filter(one_of(license_source::license_uuid, licenses.iter().map(|license| license.0)))
-            .select((license_source::license_uuid, license_source::source_id));
-        let rows: Vec<(Uuid, String)> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().map(|(license, source)| (LicenseId(license), source)).collect())
+        self.sources_of(licenses)
     }
 
     fn remove_sources(&mut self, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {

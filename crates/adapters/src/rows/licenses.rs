@@ -1,26 +1,29 @@
 //! Licenses.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
-use diesel::dsl::{AsSelect, auto_type};
+use diesel::dsl::{AsSelect, auto_type, sum};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::ports::{DeletedLicense, Person};
 use license_manager_domain::{
-    ActivationKey, CustomerAgreement, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId, LicenseStatus,
-    LmsUserId, PlanDetails, PlanId,
+    ActivationKey, AgreementId, CustomerId, Email, Error, License, LicenseColumns, LicenseCounts, LicenseId,
+    LicenseStatus, LmsUserId, PlanDetails, PlanId,
 };
 use uuid::Uuid;
 
 use crate::backends::{Pg, Sqlite};
+use crate::one_of::one_of;
 use crate::rows::agreements::{AgreementRow, MessageRow, agreement};
-use crate::rows::plans::{PlanDetailsRow, PlanRow, plan_details};
-use crate::rows::renewals::{leading, renewed};
-use crate::rows::shared::{IdRow, SharedQuery};
+use crate::rows::plans::{PlanDetailsRow, is_of_agreement, plan_columns, plan_details};
+use crate::rows::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewed};
+use crate::rows::shared::{IdRow, SharedQuery, for_both_databases};
 use crate::schema::{
-    customer_agreement, expiration_message, license, plan_type, product, subscription_plan,
-    subscription_plan_renewal as renewal,
+    customer_agreement, expiration_message, license, license_source, plan_type, product, seat_change,
+    subscription_plan, subscription_plan_renewal as renewal,
 };
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -112,67 +115,25 @@ pub(crate) type LicenseWithPlanRow = (LicenseRow, AgreementRow, Option<MessageRo
 #[auto_type(no_type_alias)]
 pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
     let license: AsSelect<LicenseRow, DB> = LicenseRow::as_select();
-    let plan: AsSelect<PlanRow, DB> = PlanRow::as_select();
     let agreement: AsSelect<AgreementRow, DB> = AgreementRow::as_select();
     let message: AsSelect<Option<MessageRow>, DB> = Option::<MessageRow>::as_select();
-    let processed = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed);
-    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
-    let following = (
-        renewed.field(subscription_plan::uuid),
-        renewed.field(subscription_plan::start_date),
-        renewal::license_types_to_copy,
-    );
-    let leads_here = leading
-        .field(renewal::renewed_subscription_plan_uuid)
-        .eq(subscription_plan::uuid.nullable())
-        .and(leading.field(renewal::processed));
-    let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
-    let of_agreement = expiration_message::customer_agreement_uuid.eq(customer_agreement::uuid);
+    let plan: plan_columns<DB> = plan_columns();
     license::table
         .inner_join(
             subscription_plan::table
                 .inner_join(customer_agreement::table)
                 .inner_join(product::table.inner_join(plan_type::table)),
         )
-        .left_join(renewal::table.on(processed))
-        .left_join(renewed.on(renewed_plan))
-        .left_join(leading.on(leads_here))
-        .left_join(expiration_message::table.on(of_agreement))
+        .left_join(renewal::table.on(leads_from_plan()))
+        .left_join(renewed.on(is_renewed()))
+        .left_join(leading.on(leads_to_plan()))
+        .left_join(expiration_message::table.on(is_of_agreement()))
         .order(license::uuid)
-        .select((
-            license,
-            agreement,
-            message,
-            (
-                plan,
-                customer_agreement::enterprise_customer_uuid,
-                plan_type::label,
-                following.nullable(),
-                prior.nullable(),
-            ),
-        ))
+        .select((license, agreement, message, plan))
 }
 
 pub(crate) fn license_with_plan((license, _, _, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
     Ok((license.try_into()?, plan_details(plan)?))
-}
-
-/// Licenses, each with its plan.
-pub(crate) type LicensesWithPlans = Vec<(License, PlanDetails)>;
-
-/// The licenses of these rows, and the agreement of the first one.
-pub(crate) fn licenses_and_agreement(
-    rows: Vec<LicenseWithPlanRow>,
-) -> Result<(LicensesWithPlans, Option<CustomerAgreement>), Error> {
-    let mut found = Vec::with_capacity(rows.len());
-    let mut of_first = None;
-    for (license, of_plan, message, plan) in rows {
-        if of_first.is_none() {
-            of_first = Some(agreement((of_plan, message))?);
-        }
-        found.push((License::try_from(license)?, plan_details(plan)?));
-    }
-    Ok((found, of_first))
 }
 
 /// The licenses of a person. An unknown address or LMS user id is NULL, which equals nothing.
@@ -212,15 +173,6 @@ impl From<CountsRow> for LicenseCounts {
     }
 }
 
-/// The seats of a plan by state, as the triggers counted them.
-pub(crate) type CountedRow = (Uuid, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
-
-pub(crate) fn counted((plan, unassigned, assigned, activated, revoked): CountedRow) -> (PlanId, LicenseCounts) {
-    let [unassigned, assigned, activated, revoked] =
-        [unassigned, assigned, activated, revoked].map(Option::unwrap_or_default);
-    (PlanId(plan), LicenseCounts { unassigned, assigned, activated, revoked })
-}
-
 /// The licenses of a plan that have history after a moment.
 pub(crate) fn licenses_written_after(plan: PlanId, at: DateTime<Utc>) -> impl SharedQuery<IdRow> {
     sql_query(
@@ -231,4 +183,98 @@ pub(crate) fn licenses_written_after(plan: PlanId, at: DateTime<Utc>) -> impl Sh
     )
     .bind::<SqlUuid, _>(plan.0)
     .bind::<SqlTimestamp, _>(at)
+}
+
+/// The seats of a plan by state, as the triggers counted them.
+type CountedRow = (Uuid, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
+
+fn counted((plan, unassigned, assigned, activated, revoked): CountedRow) -> (PlanId, LicenseCounts) {
+    let [unassigned, assigned, activated, revoked] =
+        [unassigned, assigned, activated, revoked].map(Option::unwrap_or_default);
+    (PlanId(plan), LicenseCounts { unassigned, assigned, activated, revoked })
+}
+
+/// The methods of [`LicenseRepository`](license_manager_domain::ports::LicenseRepository) whose statements are the same in
+/// both databases.
+pub(crate) trait LicenseReads {
+    /// `counts`.
+    fn seat_counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error>;
+
+    /// `find_by_person`.
+    fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error>;
+
+    /// `find_by_activation_key`.
+    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error>;
+
+    /// `customer_of_activation_key`.
+    fn customer_of_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error>;
+
+    /// `sources`.
+    fn sources_of(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error>;
+}
+
+for_both_databases! {
+    impl LicenseReads for Unit {
+        fn seat_counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
+            if plans.is_empty() {
+                return Ok(HashMap::new());
+            }
+            let query = seat_change::table
+                .filter(one_of(seat_change::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
+                .group_by(seat_change::subscription_plan_uuid)
+                .select((
+                    seat_change::subscription_plan_uuid,
+                    sum(seat_change::unassigned),
+                    sum(seat_change::assigned),
+                    sum(seat_change::activated),
+                    sum(seat_change::revoked),
+                ));
+            let rows: Vec<CountedRow> = self.read(|connection| query.load(connection))?;
+            Ok(rows.into_iter().map(counted).collect())
+        }
+
+        fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error> {
+            // The agreement is not a condition of the query: the database could start from all licenses of the agreement.
+            let query = license::table
+                .inner_join(subscription_plan::table)
+                .filter(held_by(person))
+                .order(license::uuid)
+                .select((LicenseRow::as_select(), subscription_plan::customer_agreement_uuid));
+            let rows = self.read(|connection| query.load::<(LicenseRow, Uuid)>(connection))?;
+            licenses(rows.into_iter().filter(|(_, of)| *of == agreement.0).map(|(license, _)| license))
+        }
+
+        fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
+            let query = licenses_with_plans().filter(license::activation_key.eq(SqlUuid(key.0)));
+            let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
+            let mut found = Vec::with_capacity(rows.len());
+            let mut of_first = None;
+            for (license, of_plan, message, plan) in rows {
+                if of_first.is_none() {
+                    of_first = Some(agreement((of_plan, message))?);
+                }
+                found.push((License::try_from(license)?, plan_details(plan)?));
+            }
+            self.keep_beside(of_first);
+            Ok(found)
+        }
+
+        fn customer_of_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
+            let query = license::table
+                .inner_join(subscription_plan::table.inner_join(customer_agreement::table))
+                .filter(license::activation_key.eq(SqlUuid(key.0)))
+                .order(license::uuid)
+                .select(customer_agreement::enterprise_customer_uuid);
+            let customer = self.read(|connection| query.first::<Uuid>(connection).optional())?;
+            Ok(customer.map(CustomerId))
+        }
+
+        fn sources_of(&mut self, licenses: &[LicenseId]) -> Result<HashMap<LicenseId, String>, Error> {
+            let query = license_source::table
+                .filter(one_of(license_source::license_uuid, licenses.iter().map(|license| license.0)))
+                .select((license_source::license_uuid, license_source::source_id));
+            let rows: Vec<(Uuid, String)> = self.read(|connection| query.load(connection))?;
+            Ok(rows.into_iter().map(|(license, source)| (LicenseId(license), source)).collect())
+        }
+    }
 }

@@ -14,7 +14,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::agreements::{AgreementRow, MessageRow, agreement};
-use super::renewals::{leading, renewed};
+use super::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewed};
 use super::shared::{NumberRow, for_both_databases};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
@@ -117,74 +117,50 @@ pub(crate) type FollowingRow = (Uuid, DateTime<Utc>, String);
 /// Id of the prior plan, and which of its licenses are carried over.
 pub(crate) type PriorRow = (Uuid, String);
 
-/// Plans with their customers and plan types, as [`PlanDetailsRow`].
-#[auto_type(no_type_alias)]
-pub(crate) fn plans<DB: Backend>() -> _ {
+/// The columns of [`PlanDetailsRow`].
+#[auto_type]
+pub(crate) fn plan_columns<DB: Backend>() -> _ {
     let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
-    let processed = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed);
-    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
     let following = (
         renewed.field(subscription_plan::uuid),
         renewed.field(subscription_plan::start_date),
         renewal::license_types_to_copy,
     );
-    let leads_here = leading
-        .field(renewal::renewed_subscription_plan_uuid)
-        .eq(subscription_plan::uuid.nullable())
-        .and(leading.field(renewal::processed));
     let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
+    (row, customer_agreement::enterprise_customer_uuid, plan_type::label, following.nullable(), prior.nullable())
+}
+
+/// The condition of the message of an agreement.
+#[auto_type]
+pub(crate) fn is_of_agreement() -> _ {
+    expiration_message::customer_agreement_uuid.eq(customer_agreement::uuid)
+}
+
+/// Plans with the tables that [`plan_columns()`] are of.
+#[auto_type]
+fn joined() -> _ {
     subscription_plan::table
         .inner_join(customer_agreement::table)
         .inner_join(product::table.inner_join(plan_type::table))
-        .left_join(renewal::table.on(processed))
-        .left_join(renewed.on(renewed_plan))
-        .left_join(leading.on(leads_here))
-        .select((
-            row,
-            customer_agreement::enterprise_customer_uuid,
-            plan_type::label,
-            following.nullable(),
-            prior.nullable(),
-        ))
+        .left_join(renewal::table.on(leads_from_plan()))
+        .left_join(renewed.on(is_renewed()))
+        .left_join(leading.on(leads_to_plan()))
+}
+
+/// Plans with their customers and plan types, as [`PlanDetailsRow`].
+#[auto_type(no_type_alias)]
+pub(crate) fn plans<DB: Backend>() -> _ {
+    let columns: plan_columns<DB> = plan_columns();
+    joined().select(columns)
 }
 
 /// Plans as [`plans`] has them, each with its agreement, as [`PlanWithAgreementRow`].
 #[auto_type(no_type_alias)]
 pub(crate) fn plans_with_agreements<DB: Backend>() -> _ {
-    let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
     let agreement: AsSelect<AgreementRow, DB> = AgreementRow::as_select();
     let message: AsSelect<Option<MessageRow>, DB> = Option::<MessageRow>::as_select();
-    let processed = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed);
-    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
-    let following = (
-        renewed.field(subscription_plan::uuid),
-        renewed.field(subscription_plan::start_date),
-        renewal::license_types_to_copy,
-    );
-    let leads_here = leading
-        .field(renewal::renewed_subscription_plan_uuid)
-        .eq(subscription_plan::uuid.nullable())
-        .and(leading.field(renewal::processed));
-    let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
-    let of_agreement = expiration_message::customer_agreement_uuid.eq(customer_agreement::uuid);
-    subscription_plan::table
-        .inner_join(customer_agreement::table)
-        .inner_join(product::table.inner_join(plan_type::table))
-        .left_join(renewal::table.on(processed))
-        .left_join(renewed.on(renewed_plan))
-        .left_join(leading.on(leads_here))
-        .left_join(expiration_message::table.on(of_agreement))
-        .select((
-            agreement,
-            message,
-            (
-                row,
-                customer_agreement::enterprise_customer_uuid,
-                plan_type::label,
-                following.nullable(),
-                prior.nullable(),
-            ),
-        ))
+    let columns: plan_columns<DB> = plan_columns();
+    joined().left_join(expiration_message::table.on(is_of_agreement())).select((agreement, message, columns))
 }
 
 pub(crate) fn plan_details((row, customer, plan_type, following, prior): PlanDetailsRow) -> Result<PlanDetails, Error> {

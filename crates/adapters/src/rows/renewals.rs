@@ -27,15 +27,35 @@ diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: 
 // The renewal that leads to a plan, where `renewal` is the one that leads from it.
 diesel::alias!(subscription_plan_renewal as leading: Leading);
 
+/// The condition of `renewed`: the plan that a renewal leads to.
+#[auto_type]
+pub(crate) fn is_renewed() -> _ {
+    renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid)
+}
+
+/// The condition of the processed renewal that leads from a plan.
+#[auto_type]
+pub(crate) fn leads_from_plan() -> _ {
+    renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid).and(renewal::processed)
+}
+
+/// The condition of `leading`: the processed renewal that leads to a plan.
+#[auto_type]
+pub(crate) fn leads_to_plan() -> _ {
+    leading
+        .field(renewal::renewed_subscription_plan_uuid)
+        .eq(subscription_plan::uuid.nullable())
+        .and(leading.field(renewal::processed))
+}
+
 /// Renewals with both plans and the agreement.
 #[auto_type]
 pub(crate) fn with_plans() -> _ {
     let prior_plan = prior.field(subscription_plan::uuid).eq(renewal::prior_subscription_plan_uuid);
-    let renewed_plan = renewed.field(subscription_plan::uuid).nullable().eq(renewal::renewed_subscription_plan_uuid);
     let agreement = customer_agreement::uuid.eq(prior.field(subscription_plan::customer_agreement_uuid));
     renewal::table
         .inner_join(prior.on(prior_plan))
-        .left_join(renewed.on(renewed_plan))
+        .left_join(renewed.on(is_renewed()))
         .inner_join(customer_agreement::table.on(agreement))
 }
 
