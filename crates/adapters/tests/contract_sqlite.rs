@@ -8,9 +8,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::sqlite::{OnStatement, SqliteOptions, SqliteStore, Synchronous};
-use license_manager_contract::{Database, HistoryEntry, Told, Waiting, contract_suite};
+use license_manager_contract::contract_suite;
 use license_manager_domain::ports::Store;
-use license_manager_domain::{CustomerId, LicenseId};
 use tempfile::TempDir;
 
 #[path = "support/traces.rs"]
@@ -18,11 +17,11 @@ mod traces;
 #[path = "support/written.rs"]
 mod written;
 
-use written::{Outside, Row};
+use written::{Outside, Row, Written};
 
 contract_suite!(in_a_file);
 
-fn in_a_file() -> InAFile {
+fn in_a_file() -> Written<InAFile> {
     let directory = TempDir::new().unwrap();
     let statements: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let noted = statements.clone();
@@ -39,7 +38,7 @@ fn in_a_file() -> InAFile {
     })
     .unwrap();
     store.migrate().unwrap();
-    InAFile { store, statements, _directory: directory }
+    Written(InAFile { store, statements, _directory: directory })
 }
 
 struct InAFile {
@@ -87,6 +86,10 @@ impl Outside for InAFile {
     const MICROS: &'static str = "history_date";
     const NOW: &'static str = "0";
 
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.store.clone())
+    }
+
     fn rows<R: Row>(&self, query: &str) -> Vec<R> {
         diesel::sql_query(query).load(&mut self.connection()).unwrap()
     }
@@ -96,48 +99,14 @@ impl Outside for InAFile {
     }
 }
 
-impl Database for InAFile {
-    fn store(&self) -> Arc<dyn Store> {
-        Arc::new(self.store.clone())
-    }
-
-    fn history(&self, table: &str, id: &str) -> Vec<HistoryEntry> {
-        written::history(self, table, id)
-    }
-
-    fn told_of(&self, license: LicenseId) -> Vec<Told> {
-        written::told_of(self, license)
-    }
-
-    fn outbox(&self) -> Vec<Waiting> {
-        written::outbox(self)
-    }
-
-    fn words(&self) -> i64 {
-        written::words(self)
-    }
-
-    fn source(&self, license: LicenseId) -> Option<String> {
-        written::source(self, license)
-    }
-
-    fn within_a_trace(&self, work: &mut dyn FnMut()) -> Option<String> {
-        Some(traces::within_a_trace(work))
-    }
-
-    fn add_role(&self, username: &str, role: &str, customer: Option<CustomerId>) {
-        written::add_role(self, username, role, customer);
-    }
-}
-
 #[test]
 fn the_migration_knows_which_licenses_were_renewed() {
     const UP: &str = include_str!("../../../migrations/sqlite/2026-11-29-000028_renewed_from/up.sql");
     const DOWN: &str = include_str!("../../../migrations/sqlite/2026-11-29-000028_renewed_from/down.sql");
     let database = in_a_file();
     license_manager_contract::following::free_licenses_go_to_who_waits(&database);
-    let links = written::links(&database);
+    let links = written::links(&database.0);
     assert!(links.len() > 20, "{links:#?}");
-    database.execute(&format!("BEGIN; {DOWN} {UP} COMMIT"));
-    assert_eq!(written::links(&database), links);
+    database.0.execute(&format!("BEGIN; {DOWN} {UP} COMMIT"));
+    assert_eq!(written::links(&database.0), links);
 }

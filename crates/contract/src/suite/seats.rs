@@ -8,15 +8,7 @@ macro_rules! contract_suite_seats {
         mod seats {
             use super::*;
 
-            $crate::contract_suite!(@named $make; units_of_work {
-                work_that_returns_ok_is_committed
-                work_that_returns_an_error_leaves_nothing_behind
-                work_that_panics_leaves_nothing_behind_and_the_store_usable
-                a_transaction_sees_its_own_writes
-                a_unit_that_reads_refuses_every_write
-                a_unit_that_reads_refuses_locks
-                a_store_that_works_answers_a_ping
-            });
+            $crate::contract_suite_group!($make; units_of_work);
             $crate::contract_suite!(@named $make; agreements {
                 an_agreement_comes_back_as_it_was_written
             });
