@@ -39,16 +39,17 @@ pub(crate) struct Preview<'a> {
     pub(crate) refused: Option<String>,
 }
 
-/// Whether the form was confirmed, with a reason if one is required. `Err` has the errors to show.
-pub(crate) fn confirmed(fields: &Fields, why: Why) -> Result<bool, FieldErrors> {
+/// Fails unless the form was confirmed, with a reason if one is required. The error has what to show beside its fields,
+/// which is nothing the first time.
+pub(crate) fn confirmed(fields: &Fields, why: Why) -> Result<(), FieldErrors> {
     if !fields.has("confirmed") {
-        return Ok(false);
+        return Err(FieldErrors::default());
     }
     if why == Why::Optional && !fields.has("reason") {
-        return Ok(true);
+        return Ok(());
     }
     let errors = reason_errors(fields);
-    if errors.iter().next().is_some() { Err(errors) } else { Ok(true) }
+    if errors.iter().next().is_some() { Err(errors) } else { Ok(()) }
 }
 
 /// The page. The form repeats the fields that led to it.

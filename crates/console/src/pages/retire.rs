@@ -48,14 +48,10 @@ pub(crate) async fn retire(Submitted { visitor, fields }: Submitted) -> Result<H
         Ok(read) => read,
         Err(errors) => return Ok(page(&visitor, &fields, &errors)),
     };
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
-            let (actor, name) = (visitor.actor(fields.text("reason").as_deref()), username.clone());
-            let done = visitor.write(move |console| console.manager.retire(&actor, id, &name)).await?;
-            return Ok(retired(&visitor, done));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Required) else {
+        let (actor, name) = (visitor.actor(fields.text("reason").as_deref()), username.clone());
+        let done = visitor.write(move |console| console.manager.retire(&actor, id, &name)).await?;
+        return Ok(retired(&visitor, done));
     };
     let name = username.clone();
     let found = visitor

@@ -83,18 +83,14 @@ pub(crate) async fn revert(
         (Err(errors), _) | (_, Err(errors)) => return Ok(page(&visitor, &shown, &fields, &errors, None)),
     };
     let request = RevertRequest { plan: shown.plan.id, licenses, as_of, dry_run: true };
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
-            let actor = visitor.actor(fields.text("reason").as_deref());
-            let request = RevertRequest { dry_run: false, ..request };
-            let done = visitor.write(move |console| Ok(console.manager.revert(&actor, &request)?.changed.len()));
-            return match done.await {
-                Ok(changed) => Ok(redirect(&format!("{}?done=reverted&number={changed}", shown.address("")))),
-                Err(error) => refused(&visitor, &shown, &fields, error),
-            };
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Required) else {
+        let actor = visitor.actor(fields.text("reason").as_deref());
+        let request = RevertRequest { dry_run: false, ..request };
+        let done = visitor.write(move |console| Ok(console.manager.revert(&actor, &request)?.changed.len()));
+        return match done.await {
+            Ok(changed) => Ok(redirect(&format!("{}?done=reverted&number={changed}", shown.address("")))),
+            Err(error) => refused(&visitor, &shown, &fields, error),
+        };
     };
     let actor = visitor.actor(None);
     let found = match visitor.read(move |console| console.manager.revert(&actor, &request)).await {

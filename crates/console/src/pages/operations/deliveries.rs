@@ -5,7 +5,7 @@ use license_manager_domain::console::Slice;
 use license_manager_domain::model::MessageId;
 use license_manager_domain::ports::WebhookReplay;
 use license_manager_domain::webhooks::WebhookState;
-use license_manager_domain::{FieldErrors, words};
+use license_manager_domain::words;
 use maud::html;
 use uuid::Uuid;
 
@@ -34,18 +34,14 @@ pub(crate) async fn replay(
         .map(MessageId)
         .take(usize::try_from(ROWS).unwrap_or(0))
         .collect();
-    let errors = match confirmed(&fields, Why::Optional) {
-        Ok(true) => {
-            let actor = visitor.actor(fields.text("reason").as_deref());
-            let count = visitor.write(move |console| {
-                let state = state.filter(|_| all);
-                let replay = WebhookReplay { webhook: id, ids: (!all).then_some(ids), state, since: None };
-                console.manager.replay_webhook_deliveries(&actor, &replay)
-            });
-            return Ok(redirect(&format!("{}?done=replayed&number={}", address(id, ""), count.await?)));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Optional) else {
+        let actor = visitor.actor(fields.text("reason").as_deref());
+        let count = visitor.write(move |console| {
+            let state = state.filter(|_| all);
+            let replay = WebhookReplay { webhook: id, ids: (!all).then_some(ids), state, since: None };
+            console.manager.replay_webhook_deliveries(&actor, &replay)
+        });
+        return Ok(redirect(&format!("{}?done=replayed&number={}", address(id, ""), count.await?)));
     };
     let count = match all {
         true => visitor.read(move |console| console.store.delivery_rows(id, state, Slice::new(0, 0))).await?.total,

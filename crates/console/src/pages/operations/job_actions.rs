@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use actix_web::HttpResponse;
+use license_manager_domain::PlanId;
 use license_manager_domain::console::{JobFilters, JobRow, Slice};
 use license_manager_domain::model::JobKind;
 use license_manager_domain::permissions::Action;
-use license_manager_domain::{FieldErrors, PlanId};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -96,10 +96,8 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
     };
     let why = if cancels { Why::Required } else { Why::Optional };
     let selected = selected(&fields);
-    let errors = match confirmed(&fields, why) {
-        Ok(true) => return perform(&visitor, &fields, cancels, selected).await,
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, why) else {
+        return perform(&visitor, &fields, cancels, selected).await;
     };
     let filters = JobFilters { plans: Some(selected.values().flatten().copied().collect()), ..JobFilters::default() };
     // Each of these plans may have a job of every kind.

@@ -5,7 +5,7 @@ use license_manager_domain::console::{MESSAGES_LOOKED_AT, MOST_COUNTED, MessageF
 use license_manager_domain::model::MessageId;
 use license_manager_domain::outbox::{OutboxSelection, Topic, WaitingMessage};
 use license_manager_domain::queue::{Backlog, Queue};
-use license_manager_domain::{FieldErrors, words};
+use license_manager_domain::words;
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -204,27 +204,23 @@ pub(crate) async fn act(Submitted { visitor, fields }: Submitted) -> Result<Http
     };
     let why = if drops { Why::Required } else { Why::Optional };
     let Selected { selection, filters } = selected(&fields);
-    let errors = match confirmed(&fields, why) {
-        Ok(true) => {
-            let actor = visitor.actor(fields.text("reason").as_deref());
-            let count = visitor.write(move |console| match drops {
-                true => console.manager.discard_messages(&actor, &selection),
-                false => console.manager.retry_messages(&actor, &selection),
-            });
-            let count = count.await?;
-            if let Some(enrollment) = enrollment(&fields) {
-                return Ok(redirect(&enrollment));
-            }
-            let what = if drops { "drop" } else { "retry" };
-            return Ok(redirect(&lists::with_filters(
-                PATH,
-                &fields,
-                &FILTERS,
-                &[("done", what), ("number", &count.to_string())],
-            )));
+    let Err(errors) = confirmed(&fields, why) else {
+        let actor = visitor.actor(fields.text("reason").as_deref());
+        let count = visitor.write(move |console| match drops {
+            true => console.manager.discard_messages(&actor, &selection),
+            false => console.manager.retry_messages(&actor, &selection),
+        });
+        let count = count.await?;
+        if let Some(enrollment) = enrollment(&fields) {
+            return Ok(redirect(&enrollment));
         }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+        let what = if drops { "drop" } else { "retry" };
+        return Ok(redirect(&lists::with_filters(
+            PATH,
+            &fields,
+            &FILTERS,
+            &[("done", what), ("number", &count.to_string())],
+        )));
     };
     let topics = visitor.read(move |console| console.store.message_topics(&filters)).await?;
     let count: i64 = topics.iter().map(|(_, number)| number).sum();

@@ -1,7 +1,6 @@
 //! The schedule: what runs when, how it went, and running it now.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::FieldErrors;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation, RunOutcome};
 use license_manager_domain::words::counted;
 use maud::{Markup, html};
@@ -145,14 +144,10 @@ pub(crate) async fn run(Submitted { visitor, fields }: Submitted) -> Result<Http
     require(&visitor)?;
     let named = fields.text("operation").and_then(|name| RecurringOperation::from_name(&name));
     let operation = named.ok_or(PageError::BadForm("Say which operation to run."))?;
-    let errors = match confirmed(&fields, Why::Optional) {
-        Ok(true) => {
-            let actor = visitor.actor(fields.text("reason").as_deref());
-            visitor.write(move |console| console.manager.request_run(&actor, operation)).await?;
-            return Ok(redirect(&format!("{PATH}schedule/?asked={}", operation.as_str())));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Optional) else {
+        let actor = visitor.actor(fields.text("reason").as_deref());
+        visitor.write(move |console| console.manager.request_run(&actor, operation)).await?;
+        return Ok(redirect(&format!("{PATH}schedule/?asked={}", operation.as_str())));
     };
     let (name, causes) = words(operation);
     let told = html! {

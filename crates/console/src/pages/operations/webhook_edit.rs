@@ -160,16 +160,12 @@ pub(crate) async fn secret(
         p.note { "Requests to " b { (webhook.url) } " are signed with a new secret from now on. For " (SECRETS_OVERLAP.num_hours())
             " hours, they are signed with the one before, too: give the new one to who runs the endpoint until then." }
     };
-    let errors = match confirmed(&fields, Why::Optional) {
-        Ok(true) => {
-            let made = WebhookSecret::of_key(&secrets::key()?);
-            let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), webhook.id);
-            let changes = WebhookChanges { secret: Some(made.clone()), ..WebhookChanges::default() };
-            let webhook = visitor.write(move |console| console.manager.update_webhook(&actor, id, &changes)).await?;
-            return Ok(secret_shown(&visitor, &webhook, &made));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Optional) else {
+        let made = WebhookSecret::of_key(&secrets::key()?);
+        let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), webhook.id);
+        let changes = WebhookChanges { secret: Some(made.clone()), ..WebhookChanges::default() };
+        let webhook = visitor.write(move |console| console.manager.update_webhook(&actor, id, &changes)).await?;
+        return Ok(secret_shown(&visitor, &webhook, &made));
     };
     let below = Below {
         webhook: &webhook,
@@ -202,15 +198,11 @@ pub(crate) async fn switch(
                 ": what waits longer is dropped." }
         }
     };
-    let errors = match confirmed(&fields, Why::Optional) {
-        Ok(true) => {
-            let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), webhook.id);
-            let changes = WebhookChanges { is_active: Some(on), ..WebhookChanges::default() };
-            visitor.write(move |console| console.manager.update_webhook(&actor, id, &changes)).await?;
-            return Ok(redirect(&address(id, if on { "?done=on" } else { "?done=off" })));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Optional) else {
+        let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), webhook.id);
+        let changes = WebhookChanges { is_active: Some(on), ..WebhookChanges::default() };
+        visitor.write(move |console| console.manager.update_webhook(&actor, id, &changes)).await?;
+        return Ok(redirect(&address(id, if on { "?done=on" } else { "?done=off" })));
     };
     let (title, button) =
         if on { ("Switch the webhook on", "Switch it on") } else { ("Switch the webhook off", "Switch it off") };
@@ -229,14 +221,10 @@ pub(crate) async fn delete(
         p.note.bad { b { (webhook.url) " is never told anything again." } " " (counted(found.waiting, "event that waits for it is", "events that wait for it are"))
             " deleted, and the list of its deliveries. To pause it instead, switch it off." }
     };
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
-            let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), webhook.id);
-            visitor.write(move |console| console.manager.delete_webhook(&actor, id)).await?;
-            return Ok(redirect(&format!("{PATH}webhooks/?deleted=yes")));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Required) else {
+        let (actor, id) = (visitor.actor(fields.text("reason").as_deref()), webhook.id);
+        visitor.write(move |console| console.manager.delete_webhook(&actor, id)).await?;
+        return Ok(redirect(&format!("{PATH}webhooks/?deleted=yes")));
     };
     let below =
         Below { webhook, title: "Delete the webhook", path: "delete/", button: "Delete it", why: Why::Required };

@@ -53,13 +53,9 @@ impl Doomed<'_> {
         delete: impl Fn(&LicenseManager, &Actor, bool) -> Result<usize, Error> + Send + 'static,
     ) -> Result<HttpResponse, PageError> {
         let actor = visitor.actor(fields.text("reason").as_deref());
-        let errors = match confirmed(fields, Why::Required) {
-            Ok(true) => {
-                let deleted = visitor.write(move |console| delete(&console.manager, &actor, false)).await?;
-                return Ok(redirect(&format!("{PATH}{}?deleted={deleted}", self.tab.0)));
-            }
-            Ok(false) => FieldErrors::default(),
-            Err(errors) => errors,
+        let Err(errors) = confirmed(fields, Why::Required) else {
+            let deleted = visitor.write(move |console| delete(&console.manager, &actor, false)).await?;
+            return Ok(redirect(&format!("{PATH}{}?deleted={deleted}", self.tab.0)));
         };
         let count = visitor.read(move |console| delete(&console.manager, &actor, true)).await? as i64;
         Ok(self.preview(visitor, fields, &errors, count))

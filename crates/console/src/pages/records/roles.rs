@@ -195,14 +195,10 @@ pub(crate) async fn take(Submitted { visitor, fields }: Submitted) -> Result<Htt
     if !may_change(&visitor, &assigned.role.role) {
         return Err(PageError::Forbidden);
     }
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
-            let actor = visitor.actor(fields.text("reason").as_deref());
-            visitor.write(move |console| console.manager.take_role(&actor, id)).await?;
-            return Ok(redirect(&format!("{PATH}roles/?done=taken")));
-        }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+    let Err(errors) = confirmed(&fields, Why::Required) else {
+        let actor = visitor.actor(fields.text("reason").as_deref());
+        visitor.write(move |console| console.manager.take_role(&actor, id)).await?;
+        return Ok(redirect(&format!("{PATH}roles/?done=taken")));
     };
     let told = html! {
         p.note { b { (assigned.username) } " loses the role of " b { (words(&assigned.role.role)) }

@@ -260,9 +260,8 @@ pub(crate) async fn run(
     require(&visitor)?;
     let shown = find(&visitor, &path).await?;
     let id = shown.job.id;
-    let mut refused = None;
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
+    let (errors, refused) = match confirmed(&fields, Why::Required) {
+        Ok(()) => {
             let actor = visitor.actor(fields.text("reason").as_deref());
             let done =
                 visitor.write(move |console| console.manager.process_transfer_job(&actor, id, Some(false)).map(drop));
@@ -272,13 +271,11 @@ pub(crate) async fn run(
                     let again = find(&visitor, &path).await?;
                     return Ok(page(&visitor, &again, &refusal(&visitor, &again.job.order, &conflict)));
                 }
-                Err(PageError::Domain(error @ Error::Refused(_))) => refused = Some(error.to_string()),
+                Err(PageError::Domain(error @ Error::Refused(_))) => (FieldErrors::default(), Some(error.to_string())),
                 Err(error) => return Err(error),
             }
-            FieldErrors::default()
         }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+        Err(errors) => (errors, None),
     };
     let (old, new) = &shown.plans;
     let looked = shown.job.runs.last();
@@ -362,19 +359,16 @@ pub(crate) async fn delete(
     require(&visitor)?;
     let shown = find(&visitor, &path).await?;
     let id = shown.job.id;
-    let mut refused = None;
-    let errors = match confirmed(&fields, Why::Required) {
-        Ok(true) => {
+    let (errors, refused) = match confirmed(&fields, Why::Required) {
+        Ok(()) => {
             let actor = visitor.actor(fields.text("reason").as_deref());
             match visitor.write(move |console| console.manager.delete_transfer_job(&actor, id)).await {
                 Ok(()) => return Ok(redirect(&format!("{PATH}?deleted=yes"))),
-                Err(PageError::Domain(error @ Error::Refused(_))) => refused = Some(error.to_string()),
+                Err(PageError::Domain(error @ Error::Refused(_))) => (FieldErrors::default(), Some(error.to_string())),
                 Err(error) => return Err(error),
             }
-            FieldErrors::default()
         }
-        Ok(false) => FieldErrors::default(),
-        Err(errors) => errors,
+        Err(errors) => (errors, None),
     };
     Ok(preview(
         &visitor,
