@@ -37,10 +37,35 @@ fn reads_all(step: &str) -> bool {
     step.starts_with("SCAN license") && !step.contains("license_of_all_unassigned")
 }
 
+/// The steps of reading the license at an offset.
+fn page(watched: &Watched, search: &LicenseSearch, order: &[LicenseOrder], offset: i64) -> Vec<String> {
+    plans_of(watched, || {
+        let limit_offset = LimitOffset { offset, limit: 1 };
+        watched.store.read(|unit| unit.lookups().list(search, order, limit_offset)).unwrap();
+    })
+}
+
+/// The steps of reading the licenses after a place.
+fn page_after(
+    watched: &Watched,
+    search: &LicenseSearch,
+    order: &[LicenseOrder],
+    place: Option<&LicensePosition>,
+) -> Vec<String> {
+    plans_of(watched, || {
+        watched.store.read(|unit| unit.lookups().list_after(search, order, place, 10)).unwrap();
+    })
+}
+
+/// Whether a step sorts.
+fn sorts(step: &str) -> bool {
+    step.contains("TEMP B-TREE FOR ORDER BY")
+}
+
 /// Neither the whole table nor an index on other licenses is read, and nothing is sorted but what ties, the page and
 /// its beginnings.
 fn assert_ranges(plan: &[String], statements: usize, what: &str) {
-    let sorts = plan.iter().filter(|step| step.contains("TEMP B-TREE FOR ORDER BY")).count();
+    let sorts = plan.iter().filter(|step| sorts(step)).count();
     assert!(!plan.iter().any(|step| reads_all(step)) && sorts <= 2 * statements, "{what}: {plan:#?}");
 }
 
@@ -78,16 +103,10 @@ fn pages_in_every_order_are_read_from_indexes() {
                 ],
             ];
             for order in &orders[..if field == LicenseField::Status { 1 } else { 2 }] {
-                let plan = plans_of(&watched, || {
-                    for offset in [0, 1, 4] {
-                        let limit_offset = LimitOffset { offset, limit: 1 };
-                        watched.store.read(|unit| unit.lookups().list(search, order, limit_offset)).unwrap();
-                    }
-                });
+                let plan: Vec<String> =
+                    [0, 1, 4].into_iter().flat_map(|offset| page(&watched, search, order, offset)).collect();
                 assert_ranges(&plan, 3, &format!("{search:?} by {order:?}"));
-                let plan = plans_of(&watched, || {
-                    watched.store.read(|unit| unit.lookups().list_after(search, order, Some(&place), 10)).unwrap();
-                });
+                let plan = page_after(&watched, search, order, Some(&place));
                 assert_ranges(&plan, 1, &format!("{search:?} after a place by {order:?}"));
             }
         }
@@ -104,10 +123,7 @@ fn licenses_that_were_never_activated_are_a_range_of_their_own() {
         (None, "license_of_all_by_activation (status=? AND activation_date=?)"),
     ] {
         let search = search(plan, CustomerScope::All, filter.clone());
-        let steps = plans_of(&watched, || {
-            let limit_offset = LimitOffset { offset: 0, limit: 1 };
-            watched.store.read(|unit| unit.lookups().list(&search, &order, limit_offset)).unwrap();
-        });
+        let steps = page(&watched, &search, &order, 0);
         assert!(steps.iter().any(|step| step.ends_with(range)), "{steps:#?}");
     }
 }
@@ -139,20 +155,56 @@ fn what_lacks_two_fields_is_found_by_an_index_on_both() {
             let search = search(plan, CustomerScope::All, filter.clone());
             for order in [fields, [fields[1], fields[0]]] {
                 let order = order.map(|field| LicenseOrder { field, descending: false });
-                let steps = plans_of(&watched, || {
-                    let limit_offset = LimitOffset { offset: 0, limit: 1 };
-                    watched.store.read(|unit| unit.lookups().list(&search, &order, limit_offset)).unwrap();
-                });
+                let steps = page(&watched, &search, &order, 0);
                 assert!(steps.iter().any(|step| step.ends_with(range)), "{search:?} by {order:?}: {steps:#?}");
             }
         }
     }
 }
 
+/// The fields of an order; the index that finds the licenses that lack the first one, within a plan and across plans; and
+/// how many more sorts that takes. Those that no index has in the order of the next field are sorted.
+const LACKING: [([LicenseField; 2], &str, &str, usize); 6] = [
+    (
+        [LicenseField::ActivationDate, LicenseField::UserEmail],
+        "license_never_activated (subscription_plan_uuid=? AND user_email>?)",
+        "license_of_all_never_activated (user_email>?)",
+        0,
+    ),
+    (
+        [LicenseField::ActivationDate, LicenseField::LastRemindDate],
+        "license_by_activation (subscription_plan_uuid=? AND status=? AND activation_date=?)",
+        "license_of_all_by_activation (status=? AND activation_date=?)",
+        1,
+    ),
+    (
+        [LicenseField::LastRemindDate, LicenseField::UserEmail],
+        "license_never_reminded (subscription_plan_uuid=? AND status=? AND user_email>?)",
+        "license_of_all_never_reminded (status=? AND user_email>?)",
+        0,
+    ),
+    (
+        [LicenseField::LastRemindDate, LicenseField::ActivationDate],
+        "license_never_reminded_by_activation (subscription_plan_uuid=? AND status=? AND activation_date>?)",
+        "license_of_all_never_reminded_by_activation (status=? AND activation_date>?)",
+        0,
+    ),
+    (
+        [LicenseField::UserEmail, LicenseField::ActivationDate],
+        "license_by_plan (subscription_plan_uuid=? AND status=? AND user_email=?)",
+        "license_of_all_retired (user_email=?)",
+        1,
+    ),
+    (
+        [LicenseField::UserEmail, LicenseField::LastRemindDate],
+        "license_by_plan (subscription_plan_uuid=? AND status=? AND user_email=?)",
+        "license_of_all_retired (user_email=?)",
+        1,
+    ),
+];
+
 #[test]
 fn what_lacks_a_field_is_found_by_an_index_that_has_nothing_else() {
-    use LicenseField::{ActivationDate, LastRemindDate, UserEmail};
-
     // None of them lacks a field: an index that had others too would be read in full.
     let watched = Watched::new();
     with_plans(&watched.store);
@@ -177,45 +229,7 @@ fn what_lacks_a_field_is_found_by_an_index_that_has_nothing_else() {
         (None, CustomerScope::Only(vec![customer(1)]), false),
         (None, CustomerScope::All, true),
     ];
-    // Those that no index has in the order of the next field are sorted.
-    for (fields, within, across, sorted) in [
-        (
-            [ActivationDate, UserEmail],
-            "license_never_activated (subscription_plan_uuid=? AND user_email>?)",
-            "license_of_all_never_activated (user_email>?)",
-            0,
-        ),
-        (
-            [ActivationDate, LastRemindDate],
-            "license_by_activation (subscription_plan_uuid=? AND status=? AND activation_date=?)",
-            "license_of_all_by_activation (status=? AND activation_date=?)",
-            1,
-        ),
-        (
-            [LastRemindDate, UserEmail],
-            "license_never_reminded (subscription_plan_uuid=? AND status=? AND user_email>?)",
-            "license_of_all_never_reminded (status=? AND user_email>?)",
-            0,
-        ),
-        (
-            [LastRemindDate, ActivationDate],
-            "license_never_reminded_by_activation (subscription_plan_uuid=? AND status=? AND activation_date>?)",
-            "license_of_all_never_reminded_by_activation (status=? AND activation_date>?)",
-            0,
-        ),
-        (
-            [UserEmail, ActivationDate],
-            "license_by_plan (subscription_plan_uuid=? AND status=? AND user_email=?)",
-            "license_of_all_retired (user_email=?)",
-            1,
-        ),
-        (
-            [UserEmail, LastRemindDate],
-            "license_by_plan (subscription_plan_uuid=? AND status=? AND user_email=?)",
-            "license_of_all_retired (user_email=?)",
-            1,
-        ),
-    ] {
+    for (fields, within, across, sorted) in LACKING {
         for (plan, scope, of_all) in &scopes {
             let search = search(*plan, scope.clone(), LicenseFilter::default());
             let range = if *of_all { across } else { within };
@@ -226,23 +240,18 @@ fn what_lacks_a_field_is_found_by_an_index_that_has_nothing_else() {
                 ];
                 // The first page, and the last one, which is read from the end.
                 for offset in [0, 3] {
-                    let steps = plans_of(&watched, || {
-                        let limit_offset = LimitOffset { offset, limit: 1 };
-                        watched.store.read(|unit| unit.lookups().list(&search, &order, limit_offset)).unwrap();
-                    });
-                    let sorts = steps.iter().filter(|step| step.contains("TEMP B-TREE FOR ORDER BY")).count();
+                    let steps = page(&watched, &search, &order, offset);
                     assert!(steps.iter().any(|step| step.ends_with(range)), "{search:?} by {order:?}: {steps:#?}");
                     assert!(!steps.iter().any(|step| reads_all(step)), "{search:?} by {order:?}: {steps:#?}");
-                    assert!(sorts <= 2 + sorted, "{search:?} by {order:?}: {steps:#?}");
+                    assert!(
+                        steps.iter().filter(|step| sorts(step)).count() <= 2 + sorted,
+                        "{search:?} by {order:?}: {steps:#?}"
+                    );
                 }
                 for after in [None, Some(&place)] {
-                    let steps = plans_of(&watched, || {
-                        watched.store.read(|unit| unit.lookups().list_after(&search, &order, after, 10)).unwrap();
-                    });
-                    assert!(
-                        !steps.iter().any(|step| reads_all(step)),
-                        "{search:?} after a place by {order:?}: {steps:#?}"
-                    );
+                    let steps = page_after(&watched, &search, &order, after);
+                    let reads_all = steps.iter().any(|step| reads_all(step));
+                    assert!(!reads_all, "{search:?} after a place by {order:?}: {steps:#?}");
                 }
             }
         }
