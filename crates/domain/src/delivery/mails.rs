@@ -9,7 +9,7 @@ use super::deliveries::Deliveries;
 use super::outbound::{CallPayload, OutboundCall};
 use super::plan_use::PlanUse;
 use super::results::{Completion, Problem, StepResult, unreadable};
-use crate::model::ids::{ActivationKey, MessageId};
+use crate::model::ids::{ActivationKey, CustomerId, MessageId};
 use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};
 use crate::outbox::{EnrollmentResults, EventProperties, Invitation, Message, Payload, RevocationCapReached, Welcome};
@@ -168,19 +168,8 @@ impl Deliveries {
         told: &mut Vec<Notification>,
     ) -> Result<(), StepResult> {
         let customer = self.customer(context, message).await?;
-        let mut admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
-        admins.sort_unstable_by_key(|admin| admin.customer_user);
-        admins.dedup_by_key(|admin| admin.customer_user);
-        // At an earlier attempt, the mails to some admins can have failed.
-        let was_told = |admin: &CustomerAdmin| {
-            plan_use.told.iter().any(|sent| sent.kind == kind && sent.customer_user == admin.customer_user)
-        };
-        admins.retain(|admin| !was_told(admin));
-        let mail_kind = match kind {
-            NotificationKind::NoAllocationsRemaining => MailKind::NoAllocations,
-            NotificationKind::LimitedAllocationsRemaining => MailKind::LimitedAllocations,
-            NotificationKind::PeriodicInformational => MailKind::InitialUtilization,
-        };
+        let admins = self.admins_to_notify(message.customer, plan_use, kind).await?;
+        let mail_kind = mail_of(kind);
         let properties = self.of_plan_use(&customer, &context.customer(message.customer), plan_use);
         let mail = |admin: &CustomerAdmin| {
             let mut properties = properties.clone();
@@ -232,6 +221,24 @@ impl Deliveries {
         }
     }
 
+    /// The customer's admins, without those who were told. At an earlier attempt, the mails to the others can have
+    /// failed.
+    async fn admins_to_notify(
+        &self,
+        customer: CustomerId,
+        plan_use: &PlanUse,
+        kind: NotificationKind,
+    ) -> Result<Vec<CustomerAdmin>, StepResult> {
+        let mut admins = self.manager.learners.admins(customer).await.map_err(StepResult::from)?;
+        admins.sort_unstable_by_key(|admin| admin.customer_user);
+        admins.dedup_by_key(|admin| admin.customer_user);
+        let was_told = |admin: &CustomerAdmin| {
+            plan_use.told.iter().any(|sent| sent.kind == kind && sent.customer_user == admin.customer_user)
+        };
+        admins.retain(|admin| !was_told(admin));
+        Ok(admins)
+    }
+
     /// The customer of a message.
     pub(super) async fn customer(
         &self,
@@ -276,6 +283,15 @@ impl Deliveries {
             "manage_learners_url": format!("{}/subscriptions/manage-learners/{}", self.admin_pages(customer), plan.id),
         });
         properties(customer, own)
+    }
+}
+
+/// The mail of a notification.
+fn mail_of(kind: NotificationKind) -> MailKind {
+    match kind {
+        NotificationKind::NoAllocationsRemaining => MailKind::NoAllocations,
+        NotificationKind::LimitedAllocationsRemaining => MailKind::LimitedAllocations,
+        NotificationKind::PeriodicInformational => MailKind::InitialUtilization,
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::learners::lock_person;
 use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
 use crate::error::{Conflict, Entity, Error, FieldErrors, Refusal};
-use crate::history::Actor;
+use crate::history::{Actor, Change};
 use crate::model::edit::Edit;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, LicenseId, LmsUserId, PlanId};
@@ -150,21 +150,7 @@ impl LicenseManager {
         // Also without a change: the license may have been added just now.
         let followed = self.follow(unit, &details, &[id], &change)?;
         let edited = if followed.copies > 0 { find_license(unit, id)? } else { edited };
-        let known = with_source(unit, edited)?;
-        let mut source = known.source.clone();
-        edit.source.clone().apply(&mut source);
-        if source == known.source {
-            return Ok(known);
-        }
-        match &source {
-            Some(source) if !is_salesforce_id(source) => {
-                let message = "A Salesforce id has 18 letters and digits.";
-                return Err(Error::Invalid(FieldErrors::one("source_id", message)));
-            }
-            Some(source) => unit.licenses().set_sources(&[(id, source.clone())], &change)?,
-            None => unit.licenses().remove_sources(&[id], &change)?,
-        }
-        Ok(LicenseRecord { source, ..known })
+        with_edited_source(unit, edited, &edit.source, &change)
     }
 
     /// The license with its new holder and status, and the status if it is new. The caller revokes it.
@@ -217,6 +203,31 @@ fn find_license(unit: &mut dyn UnitOfWork, id: LicenseId) -> Result<License, Err
 fn with_source(unit: &mut dyn UnitOfWork, license: License) -> Result<LicenseRecord, Error> {
     let source = unit.licenses().sources(&[license.id])?.remove(&license.id);
     Ok(LicenseRecord { license, source })
+}
+
+/// The license with the source of an edit, which is stored if it is another one.
+fn with_edited_source(
+    unit: &mut dyn UnitOfWork,
+    license: License,
+    edit: &Edit<String>,
+    change: &Change,
+) -> Result<LicenseRecord, Error> {
+    let id = license.id;
+    let known = with_source(unit, license)?;
+    let mut source = known.source.clone();
+    edit.clone().apply(&mut source);
+    if source == known.source {
+        return Ok(known);
+    }
+    match &source {
+        Some(source) if !is_salesforce_id(source) => {
+            let message = "A Salesforce id has 18 letters and digits.";
+            return Err(Error::Invalid(FieldErrors::one("source_id", message)));
+        }
+        Some(source) => unit.licenses().set_sources(&[(id, source.clone())], change)?,
+        None => unit.licenses().remove_sources(&[id], change)?,
+    }
+    Ok(LicenseRecord { source, ..known })
 }
 
 /// The license with the dates of the edit.

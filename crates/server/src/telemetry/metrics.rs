@@ -168,19 +168,36 @@ fn observed(observation: &Observation) -> Result<Registry> {
     let up = IntGauge::with_opts(opts("database_up", "Whether the database answered."))?;
     up.set(i64::from(observation.stored.is_some()));
     registered(&registry, up)?;
+    connected(&registry, &observation.pools)?;
+    if let Some(replica) = &observation.replica {
+        replicated(&registry, replica)?;
+    }
+    if let Some(stored) = &observation.stored {
+        waiting(&registry, stored)?;
+        told(&registry, stored)?;
+        if !stored.schedule.is_empty() {
+            scheduled(&registry, stored)?;
+        }
+    }
+    Ok(registry)
+}
+
+/// The connections to the database.
+fn connected(registry: &Registry, pools: &[PoolUse]) -> Result<()> {
     let connections = gauges("database_connections", "Open database connections by state.", &["pool", "state"])?;
     let limits = gauges("database_connections_limit", "The most connections a pool may open.", &["pool"])?;
-    for pool in &observation.pools {
+    for pool in pools {
         connections.with_label_values(&[pool.name, "idle"]).set(pool.idle.into());
         connections.with_label_values(&[pool.name, "in_use"]).set(pool.open.saturating_sub(pool.idle).into());
         limits.with_label_values(&[pool.name]).set(pool.limit.into());
     }
-    registered(&registry, connections)?;
-    registered(&registry, limits)?;
-    if let Some(replica) = &observation.replica {
-        replicated(&registry, replica)?;
-    }
-    let Some(stored) = &observation.stored else { return Ok(registry) };
+    registered(registry, connections)?;
+    registered(registry, limits)?;
+    Ok(())
+}
+
+/// The messages of the outbox and the jobs.
+fn waiting(registry: &Registry, stored: &Stored) -> Result<()> {
     let waiting = gauges("outbox_messages", "Messages waiting for delivery, up to a limit.", &["lane"])?;
     let parked =
         gauges("outbox_parked_messages", "Dead-lettered messages, which are not retried, up to a limit.", &["lane"])?;
@@ -195,47 +212,46 @@ fn observed(observation: &Observation) -> Result<Registry> {
         parked.with_label_values(&lane).set(backlog.dead_lettered);
         age.with_label_values(&lane).set(stored.seconds_since(backlog.due_since));
     }
+    let jobs = gauges("jobs", "Unfinished jobs on whole plans.", &["kind"])?;
+    stored.jobs.iter().for_each(|(kind, count)| jobs.with_label_values(&[kind.as_str()]).set(*count));
+    for gauges in [waiting, parked, age, jobs] {
+        registered(registry, gauges)?;
+    }
+    Ok(())
+}
+
+/// The webhooks and their deliveries.
+fn told(registry: &Registry, stored: &Stored) -> Result<()> {
+    let webhooks = &stored.webhooks;
     for (name, help, number) in [
         (
             "webhook_waiting_deliveries",
             "Events waiting for delivery to an active webhook, up to a limit.",
-            stored.webhooks.deliveries.waiting,
+            webhooks.deliveries.waiting,
         ),
-        (
-            "webhook_kept_deliveries",
-            "Events kept for webhooks that are switched off, up to a limit.",
-            stored.webhooks.kept,
-        ),
+        ("webhook_kept_deliveries", "Events kept for webhooks that are switched off, up to a limit.", webhooks.kept),
         (
             "webhook_dropped_deliveries",
             "Events dropped because their webhook was switched off for too long.",
-            stored.webhooks.dropped,
+            webhooks.dropped,
         ),
-        ("webhooks_switched_off", "Webhooks that are switched off.", stored.webhooks.off),
+        ("webhooks_switched_off", "Webhooks that are switched off.", webhooks.off),
         (
             "webhook_parked_deliveries",
             "Dead-lettered webhook deliveries, which are not retried, up to a limit.",
-            stored.webhooks.deliveries.dead_lettered,
+            webhooks.deliveries.dead_lettered,
         ),
         (
             "webhook_oldest_due_seconds",
             "Time since the oldest due webhook delivery became due; 0 if none is due.",
-            stored.seconds_since(stored.webhooks.deliveries.due_since),
+            stored.seconds_since(webhooks.deliveries.due_since),
         ),
     ] {
         let gauge = IntGauge::with_opts(opts(name, help))?;
         gauge.set(number);
-        registered(&registry, gauge)?;
+        registered(registry, gauge)?;
     }
-    let jobs = gauges("jobs", "Unfinished jobs on whole plans.", &["kind"])?;
-    stored.jobs.iter().for_each(|(kind, count)| jobs.with_label_values(&[kind.as_str()]).set(*count));
-    for gauges in [waiting, parked, age, jobs] {
-        registered(&registry, gauges)?;
-    }
-    if !stored.schedule.is_empty() {
-        scheduled(&registry, stored)?;
-    }
-    Ok(registry)
+    Ok(())
 }
 
 /// How the replica is used. The lag is left out while it is not known.
