@@ -5,7 +5,7 @@ use license_manager_domain::console::{AgreementFilters, AgreementOrder, Part, Pl
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::{CustomerScope, StoreExt};
-use license_manager_domain::{AgreementId, Entity, Error, PlanId};
+use license_manager_domain::{AgreementId, CustomerAgreement, Entity, Error, PlanId};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -111,59 +111,12 @@ pub(crate) async fn agreement(
         })
         .await?;
     let last = lists::cut(&mut plans.rows).map(|plan| plan.id.to_string());
-    let (supports, provisions) = (visitor.rights.may(Action::Support), visitor.rights.may(Action::Provision));
+    let provisions = visitor.rights.may(Action::Provision);
     let title = customer_name(agreement.customer_name.as_deref().or(agreement.customer_slug.as_deref()));
-    let scaling = &agreement.auto_scaling;
     let content = html! {
         (lists::done(&query, &[("saved", "The agreement was saved."), ("restored", "The version was restored.")]))
-        div {
-            (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned())]))
-            div.title {
-                h1 { (title) }
-                div.actions {
-                    @if provisions {
-                        a.button href={ "/console/customers/" (id) "/terms/" } { "Edit name and catalog" }
-                    }
-                    @if supports { a.button href={ "/console/customers/" (id) "/edit/" } { "Edit settings" } }
-                    @if visitor.rights.may(Action::Browse) {
-                        a.button href={ "/console/renewals/?agreement=" (id) } { "Renewals" }
-                    }
-                    @if provisions { a.button.first href={ "/console/plans/new/?agreement=" (id) } { "New plan" } }
-                }
-                @if supports && (visitor.console.manager.knows_customers() || plans.total == 0) {
-                    form.actions method="post" action="/console/customers/act/" {
-                        (token(&visitor))
-                        input type="hidden" name="agreement" value=(id);
-                        @if visitor.console.manager.knows_customers() {
-                            button name="act" value="sync" { "Take name and slug from the LMS" }
-                        }
-                        @if plans.total == 0 {
-                            a.button.grave href={ "/console/customers/" (id) "/delete/" } { "Delete the agreement" }
-                        }
-                    }
-                }
-            }
-        }
-        section.card { dl {
-            dt { "Slug" } dd { (agreement.customer_slug.as_deref().unwrap_or("–")) }
-            dt { "Customer id" } dd.mono { (agreement.customer) }
-            dt { "Agreement" } dd.mono { (agreement.id) }
-            dt { "Default catalog" } dd.mono { @if let Some(catalog) = agreement.default_catalog { (catalog) } @else { "–" } }
-            dt { "Expiration notices" } dd { (on(!agreement.disable_expiration_notifications)) }
-            dt { "Onboarding mails" } dd { (on(!agreement.disable_onboarding_notifications)) }
-            dt { "Personal data is kept for" } dd { (counted(agreement.license_duration_before_purge.num_days(), "day", "days")) " after a license ends" }
-            dt { "Universal link gives licenses" } dd { (on(agreement.enable_auto_applied_subscriptions_with_universal_link)) }
-            dt { "Auto-scaling" } dd {
-                (on(scaling.enabled))
-                @if let (true, Some(most), Some(threshold), Some(increment)) =
-                    (scaling.enabled, scaling.max_licenses, scaling.threshold_percentage, scaling.increment_percentage) {
-                    ": from " (threshold) " % in use, by " (increment) " %, up to " (counted(most.into(), "license", "licenses"))
-                }
-            }
-            dt { "Expiration message" } dd {
-                @if let Some(message) = &agreement.expiration_message { (message.modal_header_text) } @else { "the default one" }
-            }
-        } }
+        (head(&visitor, &agreement, title, plans.total == 0))
+        (facts(&agreement))
         section {
             h2 { "Plans" }
             @if plans.rows.is_empty() {
@@ -187,6 +140,67 @@ pub(crate) async fn agreement(
         }
     };
     Ok(layout::page(&visitor, Section::Customers, title, &content))
+}
+
+fn head(visitor: &Visitor, agreement: &CustomerAgreement, title: &str, has_no_plans: bool) -> Markup {
+    let (supports, provisions) = (visitor.rights.may(Action::Support), visitor.rights.may(Action::Provision));
+    html! {
+        div {
+            (crumbs(&[("/console/customers/".to_owned(), "Customers".to_owned())]))
+            div.title {
+                h1 { (title) }
+                div.actions {
+                    @if provisions {
+                        a.button href={ "/console/customers/" (agreement.id) "/terms/" } { "Edit name and catalog" }
+                    }
+                    @if supports { a.button href={ "/console/customers/" (agreement.id) "/edit/" } { "Edit settings" } }
+                    @if visitor.rights.may(Action::Browse) {
+                        a.button href={ "/console/renewals/?agreement=" (agreement.id) } { "Renewals" }
+                    }
+                    @if provisions { a.button.first href={ "/console/plans/new/?agreement=" (agreement.id) } { "New plan" } }
+                }
+                @if supports && (visitor.console.manager.knows_customers() || has_no_plans) {
+                    form.actions method="post" action="/console/customers/act/" {
+                        (token(visitor))
+                        input type="hidden" name="agreement" value=(agreement.id);
+                        @if visitor.console.manager.knows_customers() {
+                            button name="act" value="sync" { "Take name and slug from the LMS" }
+                        }
+                        @if has_no_plans {
+                            a.button.grave href={ "/console/customers/" (agreement.id) "/delete/" } { "Delete the agreement" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was agreed.
+fn facts(agreement: &CustomerAgreement) -> Markup {
+    let scaling = &agreement.auto_scaling;
+    html! {
+        section.card { dl {
+            dt { "Slug" } dd { (agreement.customer_slug.as_deref().unwrap_or("–")) }
+            dt { "Customer id" } dd.mono { (agreement.customer) }
+            dt { "Agreement" } dd.mono { (agreement.id) }
+            dt { "Default catalog" } dd.mono { @if let Some(catalog) = agreement.default_catalog { (catalog) } @else { "–" } }
+            dt { "Expiration notices" } dd { (on(!agreement.disable_expiration_notifications)) }
+            dt { "Onboarding mails" } dd { (on(!agreement.disable_onboarding_notifications)) }
+            dt { "Personal data is kept for" } dd { (counted(agreement.license_duration_before_purge.num_days(), "day", "days")) " after a license ends" }
+            dt { "Universal link gives licenses" } dd { (on(agreement.enable_auto_applied_subscriptions_with_universal_link)) }
+            dt { "Auto-scaling" } dd {
+                (on(scaling.enabled))
+                @if let (true, Some(most), Some(threshold), Some(increment)) =
+                    (scaling.enabled, scaling.max_licenses, scaling.threshold_percentage, scaling.increment_percentage) {
+                    ": from " (threshold) " % in use, by " (increment) " %, up to " (counted(most.into(), "license", "licenses"))
+                }
+            }
+            dt { "Expiration message" } dd {
+                @if let Some(message) = &agreement.expiration_message { (message.modal_header_text) } @else { "the default one" }
+            }
+        } }
+    }
 }
 
 fn on(on: bool) -> Markup {

@@ -4,7 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use license_manager_domain::Error;
 use license_manager_domain::model::WebhookId;
 use license_manager_domain::ports::LimitOffset;
-use license_manager_domain::webhooks::{OffReason, WAITING_COUNTED, WebhookDelivery, WebhookOverview, WebhookState};
+use license_manager_domain::webhooks::{
+    OffReason, WAITING_COUNTED, Webhook, WebhookDelivery, WebhookOverview, WebhookState,
+};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -134,47 +136,9 @@ async fn shown(
     let deliveries = &found.rows;
     let content = html! {
         @if let Some(told) = told { (told) }
-        @match query.text("done").as_deref() {
-            Some("saved") => p.note.good role="status" { "The webhook was saved." },
-            Some("on") => p.note.good role="status" { "The webhook is on. What waited is delivered now." },
-            Some("off") => p.note.good role="status" { "The webhook is off. Events wait for it." },
-            Some("replayed") => p.note.good role="status" {
-                (counted(query.text("number").and_then(|text| text.parse().ok()).unwrap_or_default(), "delivery is", "deliveries are")) " being sent again."
-            },
-            _ => {},
-        }
-        div {
-            (crumbs(&above("webhooks/", "Webhooks")))
-            div.title {
-                h1 { (webhook.url) }
-                (state(webhook.is_active, webhook.off_reason))
-                div.actions {
-                    form method="post" action=(address(webhook.id, "ping/")) { (token(visitor)) button { "Ping" } }
-                    a.button href=(address(webhook.id, "edit/")) { "Edit" }
-                    form method="post" action=(address(webhook.id, "secret/")) { (token(visitor)) button { "New secret" } }
-                    form method="post" action=(address(webhook.id, "switch/")) {
-                        (token(visitor))
-                        button name="to" value=(if webhook.is_active { "off" } else { "on" }) {
-                            @if webhook.is_active { "Switch off" } @else { "Switch on" }
-                        }
-                    }
-                    form method="post" action=(address(webhook.id, "delete/")) { (token(visitor)) button.grave { "Delete" } }
-                }
-            }
-        }
-        section.card { dl {
-            dt { "Id" } dd.mono { (webhook.id) }
-            dt { "Events" } dd {
-                @if webhook.event_types.is_empty() { "all" }
-                @else { (webhook.event_types.iter().map(|event| event.short_name()).collect::<Vec<_>>().join(", ")) }
-            }
-            dt { "Customer" } dd { @if let Some(customer) = webhook.customer { span.mono { (customer) } } @else { "all" } }
-            dt { "Waiting" } dd { (waiting_text(*waiting)) }
-            @if webhook.dropped > 0 { dt { "Dropped" } dd { (counted(webhook.dropped, "event", "events")) " waited too long while it was off" } }
-            @if let Some((_, until)) = &webhook.previous_secret { dt { "Signed with the secret before, too, until" } dd { (moment(*until)) " UTC" } }
-            @if let Some(at) = webhook.switched_at { dt { "Last switched" } dd { (moment(at)) " UTC" } }
-            dt { "Added" } dd { (moment(webhook.created)) " UTC by " (webhook.created_by.as_deref().unwrap_or("the service")) }
-        } }
+        (done(query))
+        (head_of(visitor, webhook))
+        (facts(webhook, *waiting))
         section {
             h2 { "Deliveries" }
             form.filters {
@@ -204,6 +168,63 @@ async fn shown(
         }
     };
     Ok(layout::page(visitor, Section::Operations, &webhook.url, &content))
+}
+
+/// What a form before has done.
+fn done(query: &Fields) -> Markup {
+    html! {
+        @match query.text("done").as_deref() {
+            Some("saved") => p.note.good role="status" { "The webhook was saved." },
+            Some("on") => p.note.good role="status" { "The webhook is on. What waited is delivered now." },
+            Some("off") => p.note.good role="status" { "The webhook is off. Events wait for it." },
+            Some("replayed") => p.note.good role="status" {
+                (counted(query.text("number").and_then(|text| text.parse().ok()).unwrap_or_default(), "delivery is", "deliveries are")) " being sent again."
+            },
+            _ => {},
+        }
+    }
+}
+
+fn head_of(visitor: &Visitor, webhook: &Webhook) -> Markup {
+    html! {
+        div {
+            (crumbs(&above("webhooks/", "Webhooks")))
+            div.title {
+                h1 { (webhook.url) }
+                (state(webhook.is_active, webhook.off_reason))
+                div.actions {
+                    form method="post" action=(address(webhook.id, "ping/")) { (token(visitor)) button { "Ping" } }
+                    a.button href=(address(webhook.id, "edit/")) { "Edit" }
+                    form method="post" action=(address(webhook.id, "secret/")) { (token(visitor)) button { "New secret" } }
+                    form method="post" action=(address(webhook.id, "switch/")) {
+                        (token(visitor))
+                        button name="to" value=(if webhook.is_active { "off" } else { "on" }) {
+                            @if webhook.is_active { "Switch off" } @else { "Switch on" }
+                        }
+                    }
+                    form method="post" action=(address(webhook.id, "delete/")) { (token(visitor)) button.grave { "Delete" } }
+                }
+            }
+        }
+    }
+}
+
+fn facts(webhook: &Webhook, waiting: i64) -> Markup {
+    html! {
+        section.card { dl {
+            dt { "Id" } dd.mono { (webhook.id) }
+            dt { "Events" } dd {
+                @if webhook.event_types.is_empty() { "all" }
+                @else { (webhook.event_types.iter().map(|event| event.short_name()).collect::<Vec<_>>().join(", ")) }
+            }
+            dt { "Customer" } dd { @if let Some(customer) = webhook.customer { span.mono { (customer) } } @else { "all" } }
+            dt { "Waiting" } dd { (waiting_text(waiting)) }
+            @if webhook.dropped > 0 { dt { "Dropped" } dd { (counted(webhook.dropped, "event", "events")) " waited too long while it was off" } }
+            @if let Some((_, until)) = &webhook.previous_secret { dt { "Signed with the secret before, too, until" } dd { (moment(*until)) " UTC" } }
+            @if let Some(at) = webhook.switched_at { dt { "Last switched" } dd { (moment(at)) " UTC" } }
+            dt { "Added" } dd { (moment(webhook.created)) " UTC by " (webhook.created_by.as_deref().unwrap_or("the service")) }
+        } }
+    }
 }
 
 fn table(deliveries: &[WebhookDelivery], sorted: Sorted<'_>) -> Markup {
