@@ -8,12 +8,14 @@ use license_manager_domain::console::{
 };
 use license_manager_domain::operations::{OperationSchedule, RunOutcome};
 use license_manager_domain::permissions::Action;
+use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::webhooks::WebhookBacklog;
-use license_manager_domain::words;
+use license_manager_domain::{Error, words};
 use maud::{Markup, html};
 
 use super::lists::{customer_name, number};
 use super::operations::{self, jobs, messages, schedule};
+use crate::Console;
 use crate::dates::{day, moment};
 use crate::error::PageError;
 use crate::layout::{self, Section};
@@ -46,53 +48,47 @@ struct Operations {
     schedule: Vec<OperationSchedule>,
 }
 
+impl Shown {
+    fn read(console: &Console, scope: &CustomerScope, operates: bool) -> Result<Self, Error> {
+        let (store, now) = (&console.store, console.manager.now());
+        let plans =
+            PlanFilters { is_active: Some(true), expires: Some((now, now + SOON)), ..PlanFilters::of(scope.clone()) };
+        let renewals = RenewalFilters {
+            is_processed: Some(false),
+            effective: Some((DateTime::UNIX_EPOCH, now + SOON)),
+            ..RenewalFilters::of(scope.clone())
+        };
+        let (by_end, by_effect) =
+            (Sorting::ascending(PlanOrder::Expiration), Sorting::ascending(RenewalOrder::Effective));
+        Ok(Self {
+            now,
+            ending: store.plan_rows(&plans, by_end, Part::first(SHOWN))?.rows,
+            scarce: store.scarce_plans(scope, now, SHOWN)?,
+            renewals: store.renewal_rows(&renewals, by_effect, Part::first(SHOWN))?.rows,
+            operations: operates.then(|| Operations::read(console, now)).transpose()?,
+        })
+    }
+}
+
+impl Operations {
+    fn read(console: &Console, now: DateTime<Utc>) -> Result<Self, Error> {
+        let backlog = console.manager.backlog(MOST_COUNTED)?;
+        let jobs = console.store.job_rows(&JobFilters::default(), now, Slice::new(0, SHOWN))?;
+        Ok(Self {
+            dead_letters: backlog.iter().map(|(_, backlog)| backlog.dead_lettered).sum(),
+            waiting: backlog.iter().map(|(_, backlog)| backlog.waiting).sum(),
+            webhooks: console.manager.webhook_backlog(MOST_COUNTED)?,
+            jobs: (jobs.total, jobs.rows),
+            schedule: console.manager.schedule()?,
+        })
+    }
+}
+
 /// `GET /console/`.
 pub(crate) async fn home(visitor: Visitor) -> Result<HttpResponse, PageError> {
     let scope = visitor.scope(Action::Browse)?;
     let operates = visitor.rights.may(Action::Operate);
-    let shown = visitor
-        .read(move |console| {
-            let now = console.manager.now();
-            let slice = Slice::new(0, SHOWN);
-            let filters = PlanFilters {
-                is_active: Some(true),
-                expires: Some((now, now + SOON)),
-                ..PlanFilters::of(scope.clone())
-            };
-            let renewals = RenewalFilters {
-                is_processed: Some(false),
-                effective: Some((DateTime::UNIX_EPOCH, now + SOON)),
-                ..RenewalFilters::of(scope.clone())
-            };
-            let operations = match operates {
-                true => {
-                    let backlog = console.manager.backlog(MOST_COUNTED)?;
-                    let jobs = console.store.job_rows(&JobFilters::default(), now, slice)?;
-                    Some(Operations {
-                        dead_letters: backlog.iter().map(|(_, backlog)| backlog.dead_lettered).sum(),
-                        waiting: backlog.iter().map(|(_, backlog)| backlog.waiting).sum(),
-                        webhooks: console.manager.webhook_backlog(MOST_COUNTED)?,
-                        jobs: (jobs.total, jobs.rows),
-                        schedule: console.manager.schedule()?,
-                    })
-                }
-                false => None,
-            };
-            Ok(Shown {
-                ending: console
-                    .store
-                    .plan_rows(&filters, Sorting::ascending(PlanOrder::Expiration), Part::first(SHOWN))?
-                    .rows,
-                scarce: console.store.scarce_plans(&scope, now, SHOWN)?,
-                renewals: console
-                    .store
-                    .renewal_rows(&renewals, Sorting::ascending(RenewalOrder::Effective), Part::first(SHOWN))?
-                    .rows,
-                operations,
-                now,
-            })
-        })
-        .await?;
+    let shown = visitor.read(move |console| Shown::read(console, &scope, operates)).await?;
     let content = html! {
         div.title { h1 { "Home" } span.quiet { (moment(shown.now)) " UTC" } }
         div.cards {

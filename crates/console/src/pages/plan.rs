@@ -27,6 +27,24 @@ use crate::form::Fields;
 use crate::layout::{self, Section, crumbs, token};
 use crate::session::Visitor;
 
+/// Which licenses a list can show, in its address and in words.
+const STATES: [(&str, &str); 6] = [
+    ("", "All that were handed out"),
+    ("assigned", "Assigned"),
+    ("activated", "Activated"),
+    ("revoked", "Revoked"),
+    ("unassigned", "Free"),
+    ("all", "All licenses"),
+];
+
+/// In which order.
+const ORDERS: [(&str, &str); 4] = [
+    ("", "By state, then email"),
+    ("email", "By email"),
+    ("activated", "Activated last first"),
+    ("reminded", "Reminded last first"),
+];
+
 /// The most versions of a plan that are shown.
 const VERSIONS: i64 = 100;
 
@@ -237,28 +255,13 @@ pub(crate) async fn licenses(
         .await?;
     let next = lists::cut(&mut licenses).map(|license| position_text(&LicensePosition::from(license)));
     let may_manage = visitor.rights.may_for(Action::ManageSeats, shown.agreement.customer);
-    let may_set_back = visitor.rights.may(Action::Support);
-    let states = [
-        ("", "All that were handed out"),
-        ("assigned", "Assigned"),
-        ("activated", "Activated"),
-        ("revoked", "Revoked"),
-        ("unassigned", "Free"),
-        ("all", "All licenses"),
-    ];
-    let orders = [
-        ("", "By state, then email"),
-        ("email", "By email"),
-        ("activated", "Activated last first"),
-        ("reminded", "Reminded last first"),
-    ];
     let content = html! {
         (done(&query))
         (head(&visitor, &shown, ""))
         form.filters {
             input type="search" name="email" aria-label="Email" placeholder="Email" value=(query.text("email").unwrap_or_default());
-            (choice(&query, "state", "State", &states))
-            (choice(&query, "order", "Order", &orders))
+            (choice(&query, "state", "State", &STATES))
+            (choice(&query, "order", "Order", &ORDERS))
             button { "Show" }
             @if let Some(total) = total { span.quiet { (counted(total, "license", "licenses")) } }
             a.button href=(shown.address("csv/")) download { "Download CSV" }
@@ -269,28 +272,36 @@ pub(crate) async fn licenses(
                 @else { "No license was handed out yet." }
             }
         } @else if may_manage {
-            form method="post" action=(shown.address("act/")) {
-                (token(&visitor))
-                input type="hidden" name="email" value=(query.text("email").unwrap_or_default());
-                input type="hidden" name="state" value=(query.text("state").unwrap_or_default());
-                (table(&licenses, if may_set_back { &LicenseStatus::ALL } else { &LicenseStatus::LIVE }))
-                div.selected {
-                    b data-selected="" role="status" { "Select licenses" }
-                    label { input type="checkbox" name="all" value="yes"; " all that match the filter" }
-                    button name="act" value="remind" { "Remind" }
-                    @if may_set_back {
-                        button formaction="/console/transfers/new/" name="from_plan" value=(shown.plan.id) { "Move" }
-                        button formaction=(shown.address("revert/")) { "Set back" }
-                    }
-                    button.grave name="act" value="revoke" { "Revoke" }
-                }
-            }
+            (selectable(&visitor, &shown, &query, &licenses))
         } @else {
             (table(&licenses, &[]))
         }
         (lists::pages(&query, next))
     };
     Ok(layout::page(&visitor, Section::Plans, &shown.plan.title, &content))
+}
+
+/// The licenses, with what can be done with those that are selected.
+fn selectable(visitor: &Visitor, shown: &Shown, query: &Fields, licenses: &[License]) -> Markup {
+    let may_set_back = visitor.rights.may(Action::Support);
+    html! {
+        form method="post" action=(shown.address("act/")) {
+            (token(visitor))
+            input type="hidden" name="email" value=(query.text("email").unwrap_or_default());
+            input type="hidden" name="state" value=(query.text("state").unwrap_or_default());
+            (table(licenses, if may_set_back { &LicenseStatus::ALL } else { &LicenseStatus::LIVE }))
+            div.selected {
+                b data-selected="" role="status" { "Select licenses" }
+                label { input type="checkbox" name="all" value="yes"; " all that match the filter" }
+                button name="act" value="remind" { "Remind" }
+                @if may_set_back {
+                    button formaction="/console/transfers/new/" name="from_plan" value=(shown.plan.id) { "Move" }
+                    button formaction=(shown.address("revert/")) { "Set back" }
+                }
+                button.grave name="act" value="revoke" { "Revoke" }
+            }
+        }
+    }
 }
 
 /// What a form before has done.

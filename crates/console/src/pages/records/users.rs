@@ -124,32 +124,8 @@ pub(crate) async fn user(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 } @else { span.chip { "Not known any more" } }
             }
         }
-        @if let Some(user) = user {
-            section.card { dl {
-                dt { "Address" } dd { @if let Some(email) = &user.email { (person_link(email)) } @else { "–" } }
-                dt { "Roles here" } dd {
-                    @if user.roles.is_empty() { span.quiet { "none; the LMS may give them some" } }
-                    @for role in &user.roles {
-                        span.chip { (words(&role.role)) @if role.customer.is_some() { " of one customer" } } " "
-                    }
-                    " " a href={ (PATH) "roles/?username=" (form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>()) } { "Roles" }
-                }
-            } }
-        }
-        @if !sessions.is_empty() {
-            section.card {
-                h2 { "Signed in" }
-                @for session in sessions {
-                    form.filters method="post" action="/console/sessions/end/" {
-                        (token(&visitor))
-                        input type="hidden" name="session" value=(session.uuid);
-                        input type="hidden" name="user" value=(name);
-                        span { (session.user_agent) ", last used " (moment(session.last_used)) " UTC" }
-                        @if session.uuid != visitor.session.uuid { button.grave { "End" } } @else { span.chip { "This one" } }
-                    }
-                }
-            }
-        }
+        @if let Some(user) = user { (facts(user)) }
+        @if !sessions.is_empty() { (signed_in(&visitor, sessions)) }
         @if !actions.is_empty() { section { h2 { "What they did to the service" } (actions::table(actions)) } }
         section {
             h2 { "What they changed" }
@@ -165,6 +141,38 @@ pub(crate) async fn user(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         }
     };
     Ok(layout::page(&visitor, Section::Records, &name, &content))
+}
+
+fn facts(user: &User) -> Markup {
+    html! {
+        section.card { dl {
+            dt { "Address" } dd { @if let Some(email) = &user.email { (person_link(email)) } @else { "–" } }
+            dt { "Roles here" } dd {
+                @if user.roles.is_empty() { span.quiet { "none; the LMS may give them some" } }
+                @for role in &user.roles {
+                    span.chip { (words(&role.role)) @if role.customer.is_some() { " of one customer" } } " "
+                }
+                " " a href={ (PATH) "roles/?username=" (form_urlencoded::byte_serialize(user.username.as_bytes()).collect::<String>()) } { "Roles" }
+            }
+        } }
+    }
+}
+
+fn signed_in(visitor: &Visitor, sessions: &[ConsoleSession]) -> Markup {
+    html! {
+        section.card {
+            h2 { "Signed in" }
+            @for session in sessions {
+                form.filters method="post" action="/console/sessions/end/" {
+                    (token(visitor))
+                    input type="hidden" name="session" value=(session.uuid);
+                    input type="hidden" name="user" value=(session.username);
+                    span { (session.user_agent) ", last used " (moment(session.last_used)) " UTC" }
+                    @if session.uuid != visitor.session.uuid { button.grave { "End" } } @else { span.chip { "This one" } }
+                }
+            }
+        }
+    }
 }
 
 fn changes_table(changes: &[ChangeRow]) -> Markup {
