@@ -147,21 +147,8 @@ fn an_address_of_an_older_version_is_found_in_the_form_that_is_stored(database: 
     assert_eq!(revoked["unsuccessful_revocations"], json!([]));
 }
 
-fn stored_addresses_get_their_normal_form(database: Database) {
-    let mut server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
-    let customer = Customer::new(&server);
-    let plan = customer.plan(1_300);
-    // More than one batch of the migration.
-    let many: Vec<String> = (0..1_100).map(|number| format!("n{number}@münchen.de")).collect();
-    plan.assign(&many).expect(200);
-    named(&plan, &["two@münchen.de", "twin@münchen.de", "three@münchen.de", "triplet@münchen.de", "joerg@example.com"])
-        .expect(200);
-    let triplet = server.client(&learner(&customer, 7, "triplet@münchen.de"));
-    activate(&triplet, &plan.activation_key("triplet@münchen.de")).expect(200);
-    server.kill();
-    database.assert_sound();
-
-    // As older versions stored them.
+/// Makes the stored addresses what older versions stored, as if the migration had not run.
+fn store_as_older_versions(database: &Database, parameters: &Value, results: &str) {
     for (table, column) in [("license", "user_email"), ("outbox", "payload"), ("users", "email")] {
         database.execute(&format!("UPDATE {table} SET {column} = replace({column}, 'münchen', 'xn--mnchen-3ya')"));
     }
@@ -182,11 +169,6 @@ fn stored_addresses_get_their_normal_form(database: Database) {
         "INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, payload, not_before, due_since, created)
          SELECT uuid, uuid, 'event', payload, created, created, created FROM outbox WHERE topic = 'license_event'",
     );
-    let parameters = json!({
-        "learners": { "emails": ["amy@example.com", "n1@xn--mnchen-3ya.de"] },
-        "plan": null, "course_run_keys": ["course-v1:xn--mnchen-3ya.de"], "notify": false,
-    });
-    let results = "email,course_run_key,result\n'+1@xn--mnchen-3ya.de,course,success\namy@example.com,course,success\n";
     database.execute(&format!(
         "INSERT INTO bulk_enrollment_job
              (uuid, enterprise_customer_uuid, lms_user_id, parameters, results, created, modified, stage)
@@ -198,6 +180,28 @@ fn stored_addresses_get_their_normal_form(database: Database) {
         database.execute(&format!("UPDATE {table} SET lms_user_id = 0 WHERE status = 'assigned'"));
     }
     database.execute("DELETE FROM __diesel_schema_migrations WHERE version = '20261129000020'");
+}
+
+fn stored_addresses_get_their_normal_form(database: Database) {
+    let mut server = Server::start_with(database.url(), &[("LM_WORKER__ENABLED", "false")]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(1_300);
+    // More than one batch of the migration.
+    let many: Vec<String> = (0..1_100).map(|number| format!("n{number}@münchen.de")).collect();
+    plan.assign(&many).expect(200);
+    named(&plan, &["two@münchen.de", "twin@münchen.de", "three@münchen.de", "triplet@münchen.de", "joerg@example.com"])
+        .expect(200);
+    let triplet = server.client(&learner(&customer, 7, "triplet@münchen.de"));
+    activate(&triplet, &plan.activation_key("triplet@münchen.de")).expect(200);
+    server.kill();
+    database.assert_sound();
+
+    let parameters = json!({
+        "learners": { "emails": ["amy@example.com", "n1@xn--mnchen-3ya.de"] },
+        "plan": null, "course_run_keys": ["course-v1:xn--mnchen-3ya.de"], "notify": false,
+    });
+    let results = "email,course_run_key,result\n'+1@xn--mnchen-3ya.de,course,success\namy@example.com,course,success\n";
+    store_as_older_versions(&database, &parameters, results);
     let migrated = server.command(&["migrate"]);
 
     let left =

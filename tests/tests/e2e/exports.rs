@@ -254,20 +254,26 @@ fn changes(server: &Server) {
     worker.post("/api/v1/retire_user/", &json!({ "lms_user_id": 7, "original_username": "amy" })).expect(204);
 }
 
-#[test]
-fn changes_go_back_onto_the_database_that_was_left() {
-    let mariadb = DjangoServer::new();
-    for (database, name, ids) in [
-        (Database::sqlite(), "left_sqlite", DjangoIds::Mixed),
-        (Database::postgres(), "left_postgres", DjangoIds::Native),
-    ] {
-        let old = mariadb.oddities(name, ids);
+/// A database that was left for this service.
+struct Left<'a> {
+    mariadb: &'a DjangoServer,
+    name: &'a str,
+    url: String,
+    /// Into which it was imported.
+    database: Database,
+    /// When.
+    since: String,
+}
+
+impl<'a> Left<'a> {
+    fn new(mariadb: &'a DjangoServer, database: Database, name: &'a str, ids: DjangoIds) -> Self {
+        let url = mariadb.oddities(name, ids);
         mariadb.execute(
             name,
             "UPDATE core_user SET first_name = 'Ada', password = 'pbkdf2' WHERE username = 'desk';
              ALTER TABLE subscriptions_subscriptionplan ADD UNIQUE (title, customer_agreement_id)",
         );
-        let done = import(&database, &old, &[]);
+        let done = import(&database, &url, &[]);
         assert!(done.succeeded, "{done:?}");
         let since = database.texts(if name == "left_sqlite" {
             "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', imported_at / 1000000, 'unixepoch') AS text FROM imported_versions"
@@ -275,103 +281,138 @@ fn changes_go_back_onto_the_database_that_was_left() {
             "SELECT to_char(imported_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS text
              FROM imported_versions"
         });
-        let since = since.concat();
+        Self { mariadb, name, url, database, since: since.concat() }
+    }
+
+    fn server(&self) -> Server {
         let settings = [("LM_AUTH__RETIREMENT_WORKER", "retirement_worker"), ("LM_WORKER__ENABLED", "false")];
-        let server = Server::start_with(database.url(), &settings);
+        Server::start_with(self.database.url(), &settings)
+    }
+
+    fn export(&self, more: &[&str]) -> Ran {
+        export(&self.database, &self.url, &[&["--changes-since", self.since.as_str()], more].concat())
+    }
+
+    fn rows(&self, query: &str) -> Vec<String> {
+        self.mariadb.rows(self.name, query)
+    }
+}
+
+#[test]
+fn changes_go_back_onto_the_database_that_was_left() {
+    let mariadb = DjangoServer::new();
+    for (database, name, ids) in [
+        (Database::sqlite(), "left_sqlite", DjangoIds::Mixed),
+        (Database::postgres(), "left_postgres", DjangoIds::Native),
+    ] {
+        let left = Left::new(&mariadb, database, name, ids);
+        let server = left.server();
         changes(&server);
         drop(server);
-        database.assert_sound();
-        let before = mariadb.rows(name, "SELECT count(*) FROM subscriptions_historicallicense");
-        let dry = export(&database, &old, &["--changes-since", &since, "--dry-run", "--output", "json"]);
-        assert!(dry.succeeded && summary(&dry)["tables"]["subscription_plan"].as_i64() >= Some(3), "{dry:?}");
-        assert_eq!(mariadb.rows(name, "SELECT count(*) FROM subscriptions_historicallicense"), before);
-
-        let exported = export(&database, &old, &["--changes-since", &since, "--output", "json"]);
-        assert!(exported.succeeded && summary(&exported)["refused"] == false, "{exported:?}");
-        assert_equal(&database, &old, true);
-        let rows = |query: &str| mariadb.rows(name, query);
-        // What this service does not know stays.
-        assert_eq!(
-            rows("SELECT title, salesforce_opportunity_id FROM subscriptions_subscriptionplan WHERE title = 'Older'"),
-            ["Older\t006AAAAAAAAAAAAAAA"]
-        );
-        assert_eq!(
-            rows("SELECT first_name, password, is_active FROM core_user WHERE username = 'desk'"),
-            ["Ada\tpbkdf2\t1"]
-        );
-        assert_eq!(rows("SELECT is_active, is_staff FROM core_user WHERE username = 'gone'"), ["0\t1"], "untouched");
-        // An erased person is erased there too.
-        let traces = "SELECT username FROM core_user WHERE username = 'amy' OR email LIKE 'amy@%'
-                      UNION SELECT user_email FROM subscriptions_license WHERE user_email LIKE 'amy@%' OR lms_user_id = 7
-                      UNION SELECT user_email FROM subscriptions_historicallicense
-                            WHERE user_email LIKE 'amy@%' OR lms_user_id = 7
-                      UNION SELECT source_id FROM subscriptions_subscriptionlicensesource WHERE license_id = REPEAT('01', 16)";
-        assert_eq!(rows(traces), [""; 0]);
-        assert_eq!(
-            rows("SELECT count(*) FROM subscriptions_subscriptionsroleassignment WHERE user_id = 2 AND role_id <> 3"),
-            ["0"]
-        );
-
-        // Once more changes nothing.
-        let dump = "SELECT uuid, status, user_email, modified FROM subscriptions_license ORDER BY uuid";
-        let first = rows(dump);
-        let again = export(&database, &old, &["--changes-since", &since]);
-        assert!(again.succeeded, "{again:?}");
-        assert_eq!(rows(dump), first);
-
-        // A person is erased here whose source went there before, with its versions.
-        let sources = "SELECT count(*) FROM subscriptions_historicalsubscriptionlicensesource
-                       WHERE source_id = '006000000000000002'";
-        assert_ne!(rows(sources), ["0"]);
-        let server = Server::start_with(database.url(), &settings);
-        let worker = server.client(&Person::new(6, "worker@example.com", "retirement_worker"));
-        worker.post("/api/v1/retire_user/", &json!({ "lms_user_id": 20, "original_username": "new" })).expect(204);
-        drop(server);
-        let dry = export(&database, &old, &["--changes-since", &since, "--dry-run"]);
-        assert!(dry.succeeded, "{dry:?}");
-        assert_ne!(rows(sources), ["0"], "a dry run changes nothing");
-        let erased = export(&database, &old, &["--changes-since", &since]);
-        assert!(erased.succeeded, "{erased:?}");
-        assert_eq!(rows(sources), ["0"]);
-
-        // Who and what came here between the first import and the moment goes there too.
-        let [imported, early] = match name {
-            "left_sqlite" => ["946684800000000", "1262304000000000"],
-            _ => ["'2000-01-01Z'", "'2010-01-01Z'"],
-        };
-        database.execute(&format!(
-            "UPDATE imported_versions SET imported_at = {imported};
-             INSERT INTO users (username, is_staff, created, modified) VALUES ('early', false, {early}, {early});
-             INSERT INTO role_assignment (username, role, created)
-             VALUES ('early', 'enterprise_subscriptions_admin', {early});
-             INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{}', 'early', {early})",
-            uuid_of("02")
-        ));
-        let with_early = export(&database, &old, &["--changes-since", &since]);
-        assert!(with_early.succeeded, "{with_early:?}");
-        let of_early = "SELECT count(*) FROM subscriptions_subscriptionsroleassignment AS own
-                        JOIN core_user AS person ON person.id = own.user_id WHERE person.username = 'early'
-                        UNION ALL SELECT count(*) FROM subscriptions_licenseevent WHERE event_name = 'early'";
-        assert_eq!(rows(of_early), ["1", "1"]);
-        // An earlier moment does no harm, and one to come is a mistake.
-        let earlier = export(&database, &old, &["--changes-since", "2000-01-01", "--dry-run"]);
-        assert!(earlier.succeeded, "{earlier:?}");
-        let later = export(&database, &old, &["--changes-since", "2999-01-01"]);
-        assert!(later.code == Some(2) && later.stderr.contains("in the future"), "{later:?}");
-
-        // Somebody wrote there too: neither side's work is lost.
-        mariadb.execute(
-            name,
-            "INSERT INTO subscriptions_historicallicense
-                 (history_date, history_type, uuid, created, modified, status, subscription_plan_id)
-             SELECT '2099-01-01', '~', uuid, created, modified, status, subscription_plan_id
-             FROM subscriptions_license WHERE uuid = REPEAT('0f', 16)",
-        );
-        let refused = export(&database, &old, &["--changes-since", &since, "--output", "json"]);
-        assert_eq!((refused.code, rows_of(&summary(&refused), "written_there")), (Some(1), 1), "{refused:?}");
-        let written = rows("SELECT max(history_id) FROM subscriptions_historicallicense").concat();
-        assert!(refused.stdout.contains(&format!("subscriptions_historicallicense {written}\"")), "{refused:?}");
+        left.database.assert_sound();
+        changes_go_back(&left);
+        an_erased_person_is_erased_there(&left);
+        what_came_early_goes_back(&left);
+        what_was_written_there_is_not_lost(&left);
     }
+}
+
+fn changes_go_back(left: &Left<'_>) {
+    let before = left.rows("SELECT count(*) FROM subscriptions_historicallicense");
+    let dry = left.export(&["--dry-run", "--output", "json"]);
+    assert!(dry.succeeded && summary(&dry)["tables"]["subscription_plan"].as_i64() >= Some(3), "{dry:?}");
+    assert_eq!(left.rows("SELECT count(*) FROM subscriptions_historicallicense"), before);
+
+    let exported = left.export(&["--output", "json"]);
+    assert!(exported.succeeded && summary(&exported)["refused"] == false, "{exported:?}");
+    assert_equal(&left.database, &left.url, true);
+    // What this service does not know stays.
+    assert_eq!(
+        left.rows("SELECT title, salesforce_opportunity_id FROM subscriptions_subscriptionplan WHERE title = 'Older'"),
+        ["Older\t006AAAAAAAAAAAAAAA"]
+    );
+    assert_eq!(
+        left.rows("SELECT first_name, password, is_active FROM core_user WHERE username = 'desk'"),
+        ["Ada\tpbkdf2\t1"]
+    );
+    assert_eq!(left.rows("SELECT is_active, is_staff FROM core_user WHERE username = 'gone'"), ["0\t1"], "untouched");
+    // An erased person is erased there too.
+    let traces = "SELECT username FROM core_user WHERE username = 'amy' OR email LIKE 'amy@%'
+                  UNION SELECT user_email FROM subscriptions_license WHERE user_email LIKE 'amy@%' OR lms_user_id = 7
+                  UNION SELECT user_email FROM subscriptions_historicallicense
+                        WHERE user_email LIKE 'amy@%' OR lms_user_id = 7
+                  UNION SELECT source_id FROM subscriptions_subscriptionlicensesource WHERE license_id = REPEAT('01', 16)";
+    assert_eq!(left.rows(traces), [""; 0]);
+    assert_eq!(
+        left.rows("SELECT count(*) FROM subscriptions_subscriptionsroleassignment WHERE user_id = 2 AND role_id <> 3"),
+        ["0"]
+    );
+
+    // Once more changes nothing.
+    let dump = "SELECT uuid, status, user_email, modified FROM subscriptions_license ORDER BY uuid";
+    let first = left.rows(dump);
+    let again = left.export(&[]);
+    assert!(again.succeeded, "{again:?}");
+    assert_eq!(left.rows(dump), first);
+}
+
+/// A person is erased here whose source went there before, with its versions.
+fn an_erased_person_is_erased_there(left: &Left<'_>) {
+    let sources = "SELECT count(*) FROM subscriptions_historicalsubscriptionlicensesource
+                   WHERE source_id = '006000000000000002'";
+    assert_ne!(left.rows(sources), ["0"]);
+    let server = left.server();
+    let worker = server.client(&Person::new(6, "worker@example.com", "retirement_worker"));
+    worker.post("/api/v1/retire_user/", &json!({ "lms_user_id": 20, "original_username": "new" })).expect(204);
+    drop(server);
+    let dry = left.export(&["--dry-run"]);
+    assert!(dry.succeeded, "{dry:?}");
+    assert_ne!(left.rows(sources), ["0"], "a dry run changes nothing");
+    let erased = left.export(&[]);
+    assert!(erased.succeeded, "{erased:?}");
+    assert_eq!(left.rows(sources), ["0"]);
+}
+
+/// Who and what came here between the first import and the moment goes there too.
+fn what_came_early_goes_back(left: &Left<'_>) {
+    let [imported, early] = match left.name {
+        "left_sqlite" => ["946684800000000", "1262304000000000"],
+        _ => ["'2000-01-01Z'", "'2010-01-01Z'"],
+    };
+    left.database.execute(&format!(
+        "UPDATE imported_versions SET imported_at = {imported};
+         INSERT INTO users (username, is_staff, created, modified) VALUES ('early', false, {early}, {early});
+         INSERT INTO role_assignment (username, role, created)
+         VALUES ('early', 'enterprise_subscriptions_admin', {early});
+         INSERT INTO license_event (license_uuid, event_name, created) VALUES ('{}', 'early', {early})",
+        uuid_of("02")
+    ));
+    let with_early = left.export(&[]);
+    assert!(with_early.succeeded, "{with_early:?}");
+    let of_early = "SELECT count(*) FROM subscriptions_subscriptionsroleassignment AS own
+                    JOIN core_user AS person ON person.id = own.user_id WHERE person.username = 'early'
+                    UNION ALL SELECT count(*) FROM subscriptions_licenseevent WHERE event_name = 'early'";
+    assert_eq!(left.rows(of_early), ["1", "1"]);
+    // An earlier moment does no harm, and one to come is a mistake.
+    let earlier = export(&left.database, &left.url, &["--changes-since", "2000-01-01", "--dry-run"]);
+    assert!(earlier.succeeded, "{earlier:?}");
+    let later = export(&left.database, &left.url, &["--changes-since", "2999-01-01"]);
+    assert!(later.code == Some(2) && later.stderr.contains("in the future"), "{later:?}");
+}
+
+/// Somebody wrote there too: neither side's work is lost.
+fn what_was_written_there_is_not_lost(left: &Left<'_>) {
+    left.mariadb.execute(
+        left.name,
+        "INSERT INTO subscriptions_historicallicense
+             (history_date, history_type, uuid, created, modified, status, subscription_plan_id)
+         SELECT '2099-01-01', '~', uuid, created, modified, status, subscription_plan_id
+         FROM subscriptions_license WHERE uuid = REPEAT('0f', 16)",
+    );
+    let refused = left.export(&["--output", "json"]);
+    assert_eq!((refused.code, rows_of(&summary(&refused), "written_there")), (Some(1), 1), "{refused:?}");
+    let written = left.rows("SELECT max(history_id) FROM subscriptions_historicallicense").concat();
+    assert!(refused.stdout.contains(&format!("subscriptions_historicallicense {written}\"")), "{refused:?}");
 }
 
 #[test]
