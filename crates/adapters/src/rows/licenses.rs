@@ -77,6 +77,9 @@ impl TryFrom<LicenseRow> for License {
     }
 }
 
+/// The type of a license's source: a Salesforce opportunity.
+pub(crate) const SOURCE_TYPE: &str = "AMT";
+
 /// The licenses to delete.
 pub(crate) enum Doomed<'a> {
     /// Those of a plan with a status.

@@ -12,12 +12,9 @@ use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
 use crate::postgres::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
-use crate::rows::licenses::Doomed;
+use crate::rows::licenses::{Doomed, SOURCE_TYPE};
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
-
-/// The type of a license's source: a Salesforce opportunity.
-const SOURCE_TYPE: &str = "AMT";
 
 pub(super) fn add_unassigned(
     unit: &mut PostgresUnit<'_>,

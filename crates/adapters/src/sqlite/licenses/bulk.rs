@@ -7,14 +7,11 @@ use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::one_of::one_of;
 use crate::prepared::{prepared, prepared_sql};
-use crate::rows::licenses::Doomed;
+use crate::rows::licenses::{Doomed, SOURCE_TYPE};
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::sqlite::json::{Keys, json};
 use crate::sqlite::unit::SqliteUnit;
-
-/// The type of a license's source: a Salesforce opportunity.
-const SOURCE_TYPE: &str = "AMT";
 
 pub(super) fn add_unassigned(
     unit: &mut SqliteUnit<'_>,
