@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::console::ConsoleSession;
 use license_manager_domain::model::{StaffAction, StaffActionKind};
 use license_manager_domain::permissions::Action;
-use maud::html;
+use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::lists::counted;
@@ -47,36 +47,9 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         }
         @if sessions.is_empty() {
             p.note { "This user is not signed in. Names are compared exactly. " a href="/console/sessions/" { "Show everybody" } }
+        } @else {
+            (table(&visitor, &sessions, user.as_deref()))
         }
-        @if !sessions.is_empty() { section.card.wide tabindex="0" aria-label="Sessions" {
-            table {
-                thead { tr {
-                    th { "User" } th { "Browser" } th { "Signed in" } th { "Last used" } th { span.hidden { "End" } }
-                } }
-                tbody {
-                    @for session in &sessions {
-                        tr {
-                            td { (session.username) }
-                            td.long { (session.user_agent) }
-                            td { (moment(session.created)) }
-                            td { (moment(session.last_used)) }
-                            td {
-                                @if session.uuid == visitor.session.uuid {
-                                    span.chip { "This one" }
-                                } @else {
-                                    form method="post" action="/console/sessions/end/" {
-                                        (token(&visitor))
-                                        input type="hidden" name="session" value=(session.uuid);
-                                        @if let Some(user) = &user { input type="hidden" name="listed" value=(user); }
-                                        button.grave aria-label={ "End the session of " (session.username) ", last used " (session.last_used.format("%b %-d, %H:%M")) " UTC" } { "End" }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        } }
         @if others > 0 && (user.is_some() || !operates) {
             form.filters method="post" action="/console/sessions/end/" {
                 (token(&visitor))
@@ -89,6 +62,41 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         @if sessions.len() as i64 == SHOWN { p.quiet { "Only the " (SHOWN) " that were used last are shown. Search for a user to see theirs." } }
     };
     Ok(layout::page(&visitor, Section::Sessions, "Sessions", &content))
+}
+
+/// The sessions; `user` is whose they are, if only those are listed.
+fn table(visitor: &Visitor, sessions: &[ConsoleSession], user: Option<&str>) -> Markup {
+    html! {
+        section.card.wide tabindex="0" aria-label="Sessions" {
+            table {
+                thead { tr {
+                    th { "User" } th { "Browser" } th { "Signed in" } th { "Last used" } th { span.hidden { "End" } }
+                } }
+                tbody {
+                    @for session in sessions {
+                        tr {
+                            td { (session.username) }
+                            td.long { (session.user_agent) }
+                            td { (moment(session.created)) }
+                            td { (moment(session.last_used)) }
+                            td {
+                                @if session.uuid == visitor.session.uuid {
+                                    span.chip { "This one" }
+                                } @else {
+                                    form method="post" action="/console/sessions/end/" {
+                                        (token(visitor))
+                                        input type="hidden" name="session" value=(session.uuid);
+                                        @if let Some(user) = user { input type="hidden" name="listed" value=(user); }
+                                        button.grave aria-label={ "End the session of " (session.username) ", last used " (session.last_used.format("%b %-d, %H:%M")) " UTC" } { "End" }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// `POST /console/sessions/end/`: ends a session of the visitor, or of somebody else, or all that are listed but this
