@@ -104,7 +104,10 @@ failover: ## Kill a primary under load while its synchronous standby takes over;
 	cargo build --release --bin license-manager --bin failover
 	cargo run --release --bin failover -- $(FAILOVER)
 
-upgrade-test: ## Run servers of the previous commit beside today's through kills, on both databases; COMMIT=… names another one
+upgrade-test: ## Upgrade servers of the previous commit behind HAProxy, and run them beside today's through kills, on both databases; COMMIT=… names another one
+	cargo build --workspace --bins
 	cargo build --release --bin license-manager --bin soak
 	previous=$$(tests/previous $(COMMIT)) && \
+		PREVIOUS_PROGRAM="$(CURDIR)/$$previous" \
+			tests/with-postgres cargo test --workspace --test e2e several_servers::only_requests && \
 		cargo run --release --bin soak -- --previous "$$previous" --requests 5000 --minutes 2 --faults 24

@@ -68,6 +68,13 @@ impl Server {
         Self::spawn_as(&[], database_url, settings)
     }
 
+    /// Starts a server of another version, and waits until it is healthy. See [`Server::set_program`].
+    pub fn start_program(program: PathBuf, database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut server = Self::spawn_program(program, free_port(), &[], database_url, settings);
+        server.wait_until_healthy();
+        server
+    }
+
     fn start_as(arguments: &'static [&'static str], database_url: &str, settings: &[(&str, &str)]) -> Self {
         let mut server = Self::spawn_as(arguments, database_url, settings);
         server.wait_until_healthy();
@@ -79,9 +86,18 @@ impl Server {
     }
 
     fn spawn_at(port: u16, arguments: &'static [&'static str], database_url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::spawn_program(binary(), port, arguments, database_url, settings)
+    }
+
+    fn spawn_program(
+        program: PathBuf,
+        port: u16,
+        arguments: &'static [&'static str],
+        database_url: &str,
+        settings: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let program = binary();
         let process = spawn(&program, port, database_url, &settings, arguments, folder.path());
         Self { process, program, port, database_url: database_url.to_owned(), settings, arguments, folder }
     }
