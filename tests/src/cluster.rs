@@ -40,10 +40,15 @@ impl Cluster {
 
     /// Lets commits wait until a standby has them as well.
     pub fn wait_for_standbys(&self) {
-        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'");
-        self.execute("SELECT pg_reload_conf()");
+        self.set_standbys("*");
         let is_synchronous = || self.texts("SELECT sync_state AS text FROM pg_stat_replication") == ["sync"];
         poll(PATIENCE, || is_synchronous().then_some(())).expect("the standby is synchronous");
+    }
+
+    /// Names the standbys that commits wait for; nobody is waited for if there is no name.
+    pub fn set_standbys(&self, names: &str) {
+        self.execute(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        self.execute("SELECT pg_reload_conf()");
     }
 
     /// Lets a standby take writes.
