@@ -156,10 +156,58 @@ fn the_man_pages_and_the_completions_are_those_of_the_command_line() {
     }
 }
 
+fn is_of_name(letter: char) -> bool {
+    letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_'
+}
+
 /// The names in a text that begin as variables of settings do.
 fn variables(text: &str) -> BTreeSet<&str> {
-    let is_name = |letter: char| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_';
-    text.split(|letter| !is_name(letter)).filter(|word| word.starts_with("LM_")).collect()
+    text.split(|letter| !is_of_name(letter)).filter(|word| word.starts_with("LM_")).collect()
+}
+
+/// The variables that a file for containers sets, with their values; one in a line.
+fn set_variables(text: &str) -> Vec<(String, String)> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    lines
+        .filter_map(|line| {
+            let from_name = &line[line.find("LM_")?..];
+            let (name, rest) = from_name.split_at(from_name.find(|letter| !is_of_name(letter))?);
+            let value = rest.trim_start_matches([':', '=', ',', ' ']).trim_start_matches("value:");
+            Some((name.to_owned(), value.trim_matches([' ', '"', '}']).to_owned()))
+        })
+        .collect()
+}
+
+/// The texts of the files in a folder below `deploy`, or of one file, each with its path.
+fn texts(place: &str) -> Vec<(PathBuf, String)> {
+    let path = folder().join(place);
+    let files: Vec<PathBuf> = match path.is_dir() {
+        true => fs::read_dir(&path).expect("a folder is read").map(|file| file.expect("a file").path()).collect(),
+        false => vec![path],
+    };
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).expect("the file is text");
+        (file, text)
+    };
+    files.into_iter().filter(|file| file.is_file()).map(read).collect()
+}
+
+#[test]
+fn pages_name_settings_that_there_are() {
+    let shown = Config::default().effective();
+    let known = variables(&shown);
+    let mut pages = texts("../docs");
+    pages.retain(|(path, _)| path.extension().is_some_and(|extension| extension == "md"));
+    pages.extend(texts("../README.md"));
+    assert!(pages.len() > 5, "{}", pages.len());
+    for (path, text) in pages {
+        // A page may name all of a section: LM_BACKUP__…
+        let is_known = |name: &str| {
+            known.contains(name) || (name.ends_with('_') && known.iter().any(|known| known.starts_with(name)))
+        };
+        let strange: Vec<_> = variables(&text).into_iter().filter(|name| !is_known(name)).collect();
+        assert!(strange.is_empty(), "{}: {strange:?}", path.display());
+    }
 }
 
 #[test]
@@ -167,13 +215,7 @@ fn containers_are_started_with_settings_that_there_are() {
     let shown = Config::default().effective();
     let known = variables(&shown);
     for place in ["Dockerfile", "compose", "kubernetes"] {
-        let path = folder().join(place);
-        let files = match path.is_dir() {
-            true => fs::read_dir(&path).expect("a folder is read").map(|file| file.expect("a file").path()).collect(),
-            false => vec![path],
-        };
-        for file in files {
-            let text = fs::read_to_string(&file).expect("the file is text");
+        for (file, text) in texts(place) {
             let strange: Vec<_> = variables(&text).difference(&known).copied().collect();
             assert!(strange.is_empty(), "{}: {strange:?}", file.display());
         }
@@ -181,11 +223,13 @@ fn containers_are_started_with_settings_that_there_are() {
     let of_compose = fs::read_to_string(folder().join("compose/secrets.example.toml")).expect("the file is there");
     let of_kubernetes = fs::read_to_string(folder().join("kubernetes/secret.example.yaml")).expect("the file is there");
     let (_, of_kubernetes) = of_kubernetes.split_once("secrets.toml: |").expect("the secret has a file");
-    for secrets in [of_compose.as_str(), of_kubernetes] {
-        let place = tempfile::tempdir().expect("a temporary folder is created");
-        let path = place.path().join("secrets");
+    for (place, secrets) in [("compose", of_compose.as_str()), ("kubernetes", of_kubernetes)] {
+        let set: Vec<_> = texts(place).iter().flat_map(|(_, text)| set_variables(text)).collect();
+        assert!(set.len() > 10, "{place}: {set:?}");
+        let temporary = tempfile::tempdir().expect("a temporary folder is created");
+        let path = temporary.path().join("secrets");
         fs::write(&path, secrets).expect("a file is written");
-        Config::load(Some(&path), std::iter::empty()).unwrap_or_else(|error| panic!("{error}\n{secrets}"));
+        Config::load(Some(&path), set.into_iter()).unwrap_or_else(|error| panic!("{place}: {error}\n{secrets}"));
     }
 }
 
