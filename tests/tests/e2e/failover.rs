@@ -50,12 +50,15 @@ fn readers_go_on_while_commits_wait_for_a_standby_that_is_away() {
         let waiting = poll(PATIENCE, || all_wait().then_some(()));
         let ready = server.anonymous().get("/health/ready/").status;
         let seen = plan.admin.get(&plan.path(""));
+        let is_named = || server.command(&["doctor"]).stdout.contains("wait for a synchronous standby");
+        let named = poll(PATIENCE, || is_named().then_some(()));
         // Before anything is asserted, so that the writers end.
         is_over.store(true, Ordering::SeqCst);
         cluster.set_standbys("");
         let answered: u64 = writers.into_iter().map(|writer| writer.join().expect("a writer is answered")).sum();
         waiting.expect("commits wait for the standby");
         assert_eq!(ready, 200, "the proxy goes on sending requests");
+        named.expect("doctor names what waits");
         let seen = seen.expect(200)["licenses"]["assigned"].as_u64().expect("a count");
         // The first assignment is seen and not counted.
         assert!(seen - 1 + TURNS as u64 <= answered, "what waits is not seen: {seen} of {answered}");

@@ -91,6 +91,9 @@ impl PostgresStore {
                     current_setting('max_connections')::integer AS max_connections,
                     to_regclass('license_search') IS NOT NULL AS has_search,
                     NOT current_setting('transaction_read_only')::boolean AS takes_writes,
+                    (SELECT count(*)::integer FROM pg_stat_activity
+                     WHERE wait_event = 'SyncRep' AND query_start < clock_timestamp() - interval '2 seconds'
+                    ) AS waiting_commits,
                     clock_timestamp() AS now",
         )
         .get_result(&mut connection)
@@ -101,6 +104,7 @@ impl PostgresStore {
             max_connections: row.max_connections,
             has_search: row.has_search,
             takes_writes: row.takes_writes,
+            waiting_commits: row.waiting_commits,
             now: row.now,
         })
     }
@@ -283,6 +287,8 @@ pub struct Examination {
     pub has_search: bool,
     /// Whether it takes writes; a standby does not.
     pub takes_writes: bool,
+    /// How many commits have waited for a synchronous standby for two seconds, among those that the role may see.
+    pub waiting_commits: i32,
     /// The time by its clock.
     pub now: DateTime<Utc>,
 }
@@ -299,6 +305,8 @@ struct ExaminedRow {
     has_search: bool,
     #[diesel(sql_type = Bool)]
     takes_writes: bool,
+    #[diesel(sql_type = Integer)]
+    waiting_commits: i32,
     #[diesel(sql_type = Timestamptz)]
     now: DateTime<Utc>,
 }

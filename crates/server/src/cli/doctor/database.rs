@@ -78,7 +78,8 @@ fn of_postgres(
     start: Instant,
 ) -> Result<Vec<Finding>, String> {
     let (before, examined, after) = (SystemClock.now(), store.examine()?, SystemClock.now());
-    let Examination { version, is_supported, max_connections, has_search, takes_writes, now } = examined;
+    let Examination { version, is_supported, max_connections, has_search, takes_writes, waiting_commits, now } =
+        examined;
     let mut findings = vec![match (is_supported, takes_writes) {
         (false, _) => Finding::failed("database", format!("this is Postgres {version}: version 15 or later is needed")),
         (true, false) => {
@@ -90,6 +91,14 @@ fn of_postgres(
     }];
     if may_reach_a_standby(url) {
         findings.push(Finding::warning("database", format!("connections may go to a standby: {PRIMARY}")));
+    }
+    if waiting_commits > 0 {
+        findings.push(Finding::failed(
+            "standby",
+            format!(
+                "commits that wait for a synchronous standby, which does not answer: {waiting_commits} (docs/DEPLOY.md)"
+            ),
+        ));
     }
     if store.expects_sessions_of_a_pooler().map_err(|error| error.to_string())? {
         findings.push(Finding::failed("database", MigrationError::Pooler.to_string()));
