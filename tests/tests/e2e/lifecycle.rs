@@ -162,6 +162,7 @@ fn a_new_database_can_be_asked_for_messages(database: Database) {
 fn a_command_begins_no_database_where_there_is_none() {
     let database = Database::sqlite();
     let plan = "27fe5134-4bc7-4025-a8d3-b46c22a58565";
+    let django = "mysql://me:secret@127.0.0.1:1/django";
     for arguments in [
         &["outbox", "list"][..],
         &["superuser", "amy"],
@@ -169,7 +170,10 @@ fn a_command_begins_no_database_where_there_is_none() {
         &["process-renewals"],
         &["provision", plan],
         &["history", "plan", plan],
-        &["export", "--to", "mysql://me:secret@127.0.0.1:1/django"],
+        &["export", "--to", django],
+        &["import", "--from", django, "--dry-run"],
+        &["import", "--from", django, "--verify"],
+        &["import", "--finish"],
     ] {
         let ran = Ran::alone(database.url(), arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{arguments:?}: {ran:?}");

@@ -218,6 +218,7 @@ fn the_operations_rest_until_the_import_is_finished() {
     let mariadb = DjangoServer::new();
     let source = mariadb.oddities("old", DjangoIds::Native);
     for target in [Database::sqlite(), Database::postgres()] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
         let early = Ran::alone(target.url(), &["import", "--finish"]);
         assert!(
             early.code == Some(1) && early.stderr.trim_end().ends_with("nothing was imported into this database yet"),

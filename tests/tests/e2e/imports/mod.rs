@@ -218,6 +218,7 @@ fn every_oddity_goes_over_by_its_rule_with_every_form_of_ids_into_both_databases
     for ids in DjangoIds::ALL {
         let source = mariadb.oddities(&format!("{ids:?}").to_lowercase(), ids);
         for target in [Database::sqlite(), Database::postgres()] {
+            assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
             let report = folder.path().join("report.csv");
             let path = report.to_str().expect("a path is text");
             let dry = import(&target, &source, &["--dry-run", "--output", "json", "--report", path]);
@@ -254,6 +255,7 @@ fn a_change_on_either_side_is_a_difference() {
     let mariadb = DjangoServer::new();
     let source = mariadb.oddities("old", DjangoIds::Mixed);
     for target in [Database::sqlite(), Database::postgres()] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
         let early = import(&target, &source, &["--verify"]);
         assert!(early.code == Some(1) && early.stderr.contains("nothing was imported into this database"), "{early:?}");
         assert!(import(&target, &source, &[]).succeeded);

@@ -88,7 +88,10 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     };
     let address = DatabaseAddress::parse(url.expose())?;
     refuse_pooler(config)?;
-    let target = Database::open(config)?;
+    let target = match arguments.verify || arguments.run.dry_run {
+        true => Database::open_existing(config)?,
+        false => Database::open(config)?,
+    };
     target.migrate()?;
     let mut source = DjangoDatabase::connect(&address)?;
     let mut report = RowReport::create(arguments.report.as_deref())?;
@@ -149,7 +152,7 @@ fn verify(
 
 /// Ends the import.
 fn finish(config: &Config, format: SummaryFormat, out: &mut impl Write) -> Result<bool, CommandError> {
-    let target = Database::open(config)?;
+    let target = Database::open_existing(config)?;
     target.migrate()?;
     let now = SystemClock.now();
     match &target {
