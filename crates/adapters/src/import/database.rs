@@ -24,6 +24,17 @@ pub(crate) struct Column {
     pub kind: String,
 }
 
+/// What a table can do without for a while.
+#[derive(QueryableByName)]
+pub(crate) struct Removable {
+    /// The statement that takes it away.
+    #[diesel(sql_type = Text)]
+    pub remove: String,
+    /// The statement that brings it back.
+    #[diesel(sql_type = Text)]
+    pub restore: String,
+}
+
 /// A connection to either database.
 pub(crate) trait Database: PlainSql + SimpleConnection {
     /// The words of statements, each with the database's own.
@@ -34,9 +45,6 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
 
     /// Whether plans of large statements are bad without statistics.
     const NEEDS_STATISTICS: bool;
-
-    /// The most versions of licenses that one transaction writes.
-    const LICENSE_VERSIONS_AT_ONCE: i64;
 
     /// A moment as a literal.
     fn moment(moment: DateTime<Utc>) -> String;
@@ -53,8 +61,17 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
     /// Runs work in a transaction that keeps other writers out.
     fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError>;
 
+    /// The triggers of a table.
+    fn triggers(&mut self, table: &str) -> QueryResult<Vec<Removable>>;
+
+    /// The indexes of a table but those of its constraints.
+    fn indexes(&mut self, table: &str) -> QueryResult<Vec<Removable>>;
+
     /// Runs work while the triggers on `license_history` are off.
-    fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError>;
+    fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {
+        let triggers = self.triggers("license_history")?;
+        without(self, "license_history", &triggers, work)
+    }
 
     /// Runs work while a table has no indexes but those of its constraints. Building them at the end is faster than
     /// looking for the place of each row in each of them. They come back within the transaction.
@@ -62,7 +79,10 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
         &mut self,
         table: &str,
         work: impl FnOnce(&mut Self) -> Result<(), ImportError>,
-    ) -> Result<(), ImportError>;
+    ) -> Result<(), ImportError> {
+        let indexes = self.indexes(table)?;
+        without(self, table, &indexes, work)
+    }
 
     /// Lets numbers of a table go on after one.
     fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()>;
@@ -101,6 +121,21 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
     }
 }
 
+/// Runs work while a table does without some of what it has.
+fn without<C: Database>(
+    connection: &mut C,
+    table: &str,
+    removed: &[Removable],
+    work: impl FnOnce(&mut C) -> Result<(), ImportError>,
+) -> Result<(), ImportError> {
+    let about = |error| ImportError::about(table, error);
+    for Removable { remove, .. } in removed {
+        connection.batch_execute(remove).map_err(about)?;
+    }
+    work(connection)?;
+    removed.iter().try_for_each(|Removable { restore, .. }| connection.batch_execute(restore).map_err(about))
+}
+
 impl Database for PgConnection {
     const WORDS: &'static [(&'static str, &'static str)] = &[
         ("$NEW_UUID", "gen_random_uuid()"),
@@ -125,8 +160,6 @@ impl Database for PgConnection {
     const CHECKSUMS: &'static str = "postgres";
 
     const NEEDS_STATISTICS: bool = true;
-
-    const LICENSE_VERSIONS_AT_ONCE: i64 = 50_000;
 
     fn moment(moment: DateTime<Utc>) -> String {
         format!("timestamptz '{}'", moment.format("%Y-%m-%d %H:%M:%S%.6f+00"))
@@ -185,40 +218,23 @@ impl Database for PgConnection {
         }
     }
 
-    fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {
-        let triggers = self.texts(
-            "SELECT tgname::text AS text FROM pg_trigger
-             WHERE tgrelid = 'license_history'::regclass AND NOT tgisinternal AND tgenabled = 'O'",
-        )?;
-        for trigger in &triggers {
-            self.batch_execute(&format!("ALTER TABLE license_history DISABLE TRIGGER {trigger}"))?;
-        }
-        work(self)?;
-        for trigger in &triggers {
-            self.batch_execute(&format!("ALTER TABLE license_history ENABLE TRIGGER {trigger}"))?;
-        }
-        Ok(())
+    fn triggers(&mut self, table: &str) -> QueryResult<Vec<Removable>> {
+        self.rows_of(
+            "SELECT format('ALTER TABLE %s DISABLE TRIGGER %I', tgrelid::regclass, tgname) AS remove,
+                    format('ALTER TABLE %s ENABLE TRIGGER %I', tgrelid::regclass, tgname) AS restore
+             FROM pg_trigger WHERE tgrelid = $1::regclass AND NOT tgisinternal AND tgenabled = 'O'",
+            table,
+        )
     }
 
-    fn without_indexes(
-        &mut self,
-        table: &str,
-        work: impl FnOnce(&mut Self) -> Result<(), ImportError>,
-    ) -> Result<(), ImportError> {
-        let of_table = "FROM pg_index AS own WHERE indrelid = $1::regclass
-                            AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = own.indexrelid)
-                        ORDER BY indexrelid";
-        let names = self.texts_of(&format!("SELECT indexrelid::regclass::text AS text {of_table}"), table)?;
-        let definitions = self.texts_of(&format!("SELECT pg_get_indexdef(indexrelid) AS text {of_table}"), table)?;
-        let about = |error| ImportError::about(table, error);
-        for name in names {
-            self.batch_execute(&format!("DROP INDEX {name}")).map_err(about)?;
-        }
-        work(self)?;
-        for definition in definitions {
-            self.batch_execute(&definition).map_err(about)?;
-        }
-        Ok(())
+    fn indexes(&mut self, table: &str) -> QueryResult<Vec<Removable>> {
+        self.rows_of(
+            "SELECT format('DROP INDEX %s', indexrelid::regclass) AS remove, pg_get_indexdef(indexrelid) AS restore
+             FROM pg_index AS own WHERE indrelid = $1::regclass
+                 AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = own.indexrelid)
+             ORDER BY indexrelid",
+            table,
+        )
     }
 
     fn go_on_after(&mut self, table: &str, column: &str, last: i64) -> QueryResult<()> {
@@ -281,9 +297,6 @@ impl Database for SqliteConnection {
 
     const NEEDS_STATISTICS: bool = false;
 
-    // Each transaction writes to most pages of the indexes, which are larger than the cache: few large ones are faster.
-    const LICENSE_VERSIONS_AT_ONCE: i64 = 500_000;
-
     fn moment(moment: DateTime<Utc>) -> String {
         moment.timestamp_micros().to_string()
     }
@@ -304,45 +317,29 @@ impl Database for SqliteConnection {
     fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError> {
         let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
         let values: Vec<String> = names.iter().map(|name| format!("value ->> '{name}'")).collect();
-        Ok(format!("INSERT INTO {table} ({}) SELECT {} FROM json_each(?1)", names.join(", "), values.join(", ")))
+        // json_each would write a row as text again for each of its values.
+        Ok(format!("INSERT INTO {table} ({}) SELECT {} FROM jsonb_each(?1)", names.join(", "), values.join(", ")))
     }
 
     fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
         self.immediate_transaction(work)
     }
 
-    fn without_triggers(&mut self, work: impl FnOnce(&mut Self) -> Result<(), ImportError>) -> Result<(), ImportError> {
-        // SQLite cannot turn a trigger off. What is dropped comes back within the transaction.
-        let of_history = "FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = 'license_history' ORDER BY name";
-        let names = self.texts(&format!("SELECT name AS text {of_history}"))?;
-        let definitions = self.texts(&format!("SELECT sql AS text {of_history}"))?;
-        for name in names {
-            self.batch_execute(&format!("DROP TRIGGER {name}"))?;
-        }
-        work(self)?;
-        for definition in definitions {
-            self.batch_execute(&definition)?;
-        }
-        Ok(())
+    fn triggers(&mut self, table: &str) -> QueryResult<Vec<Removable>> {
+        // SQLite cannot turn a trigger off.
+        self.rows_of(
+            "SELECT 'DROP TRIGGER ' || name AS remove, sql AS restore FROM sqlite_schema
+             WHERE type = 'trigger' AND tbl_name = ?1 ORDER BY name",
+            table,
+        )
     }
 
-    fn without_indexes(
-        &mut self,
-        table: &str,
-        work: impl FnOnce(&mut Self) -> Result<(), ImportError>,
-    ) -> Result<(), ImportError> {
-        let of_table = "FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY name";
-        let names = self.texts_of(&format!("SELECT name AS text {of_table}"), table)?;
-        let definitions = self.texts_of(&format!("SELECT sql AS text {of_table}"), table)?;
-        let about = |error| ImportError::about(table, error);
-        for name in names {
-            self.batch_execute(&format!("DROP INDEX {name}")).map_err(about)?;
-        }
-        work(self)?;
-        for definition in definitions {
-            self.batch_execute(&definition).map_err(about)?;
-        }
-        Ok(())
+    fn indexes(&mut self, table: &str) -> QueryResult<Vec<Removable>> {
+        self.rows_of(
+            "SELECT 'DROP INDEX ' || name AS remove, sql AS restore FROM sqlite_schema
+             WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY name",
+            table,
+        )
     }
 
     fn go_on_after(&mut self, table: &str, _column: &str, last: i64) -> QueryResult<()> {

@@ -13,7 +13,7 @@ use super::state::State;
 use super::{ImportError, Written, seats, staging, state};
 
 /// The most versions that one transaction writes. Rows of other tables refer to each other, so each of these tables is
-/// written in one.
+/// written in one. So are the versions of licenses, whose indexes are built at its end.
 const PART: i64 = 50_000;
 
 /// Tables that the migrations fill. Their rows are replaced.
@@ -77,7 +77,7 @@ fn fill_tables<C: Database>(
             fill_part(connection, shape, &staged, state, written)?;
             continue;
         }
-        let most = if shape.name == "license_history" { C::LICENSE_VERSIONS_AT_ONCE } else { PART };
+        let most = if shape.name == "license_history" { i64::MAX } else { PART };
         connection.run(&format!("CREATE INDEX {staged}_by_number ON {staged} (history_id);"))?;
         let first = format!("SELECT coalesce(min(history_id), 1) - 1 AS number FROM {staged}");
         let mut after = connection.number(&first)?;
@@ -116,10 +116,8 @@ fn fill_part<C: Database>(
         }
         _ => String::new(),
     };
-    // The indexes of histories are about the rows, in whose order they are written page by page.
-    let order = if table == "license_history" { "uuid, history_id" } else { key };
     let insert = format!(
-        "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {order} {replace};"
+        "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {key} {replace};"
     );
     let rows = connection.locked(|connection| {
         state::refuse_others(connection, state)?;
@@ -127,12 +125,12 @@ fn fill_part<C: Database>(
             connection.run(&insert).map_err(|error| ImportError::about(table, error))?;
             state::remember_rows(connection, shape, part)
         };
-        if table == "license_history" {
-            connection.without_triggers(write)?;
-        } else if table == "license" {
-            connection.without_indexes(table, write)?;
-        } else {
-            write(connection)?;
+        match table {
+            "license" => connection.without_indexes(table, write)?,
+            "license_history" => {
+                connection.without_triggers(|connection| connection.without_indexes(table, write))?;
+            }
+            _ => write(connection)?,
         }
         Ok(connection.number(&format!("SELECT count(*) AS number FROM {part} AS own"))?)
     })?;

@@ -240,11 +240,13 @@ fn import<C: Database>(
     if !options.dry_run {
         // Each row is read, and then written.
         supervisor.found(rows);
-        source.begin_checksums();
     }
     let (imported, own_versions_from) = connection.transaction(|connection| {
         let mut staging = Staging::create(connection)?;
         source.read(&mut staging::Writer { staging: &mut staging, connection, supervisor })?;
+        if !options.dry_run {
+            source.begin_checksums();
+        }
         staging::index(connection)?;
         rules::apply(connection)?;
         histories::put_in_order(connection)?;

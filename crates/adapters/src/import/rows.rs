@@ -43,7 +43,8 @@ pub trait Source {
     /// It cannot be read.
     fn count(&mut self) -> Result<u64, ImportError>;
 
-    /// Begins to add up the checksums, if that can be done beside the reading.
+    /// Begins to add up the checksums, if that can be done beside other work. Called once everything was read: reading
+    /// keeps the source busy, and what comes after it does not.
     fn begin_checksums(&mut self);
 
     /// The checksums of everything that [`Source::read`] passes on, as of a moment that is not later. They are asked for

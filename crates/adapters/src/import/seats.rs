@@ -43,7 +43,8 @@ const COUNTS: &str = "
                      AND (is_imported OR activation_date = history_date) END AS is_activation,
            CASE WHEN is_next THEN former_plan END AS former_plan,
            CASE WHEN is_next THEN former_status END AS former_status
-    FROM (SELECT *, lag(subscription_plan_uuid) OVER versions AS former_plan,
+    FROM (SELECT history_date, history_type, subscription_plan_uuid, status, assigned_date, activation_date,
+                 renewed_from_uuid, lag(subscription_plan_uuid) OVER versions AS former_plan,
                  lag(status) OVER versions AS former_status,
                  lag(history_type) OVER versions IS NULL AS is_first,
                  history_type <> '+' AND lag(history_type) OVER versions <> '-' AS is_next,
