@@ -6,8 +6,9 @@ use actix_web::{HttpRequest, web};
 use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::Notify;
 
+use crate::auth::news::{StoreOfRequests, ToBeStored};
 use crate::auth::throttle::Throttle;
-use crate::auth::{BeingStored, KeyError, TokenVerifier};
+use crate::auth::{KeyError, TokenVerifier};
 use crate::config::{Config, SameSite, Secret};
 use crate::http::error::ApiError;
 use crate::http::intake::Intake;
@@ -20,7 +21,7 @@ pub type State = web::Data<AppState>;
 
 /// The state that handlers share.
 pub struct AppState {
-    /// The use cases.
+    /// The use cases. What they write also stores what is new of the caller.
     pub manager: LicenseManager,
     /// The verifier of access tokens.
     pub verifier: Arc<TokenVerifier>,
@@ -42,8 +43,8 @@ pub struct AppState {
     pub monitor: Arc<Monitor>,
     /// Whose turn it is at the database.
     pub turns: Arc<Turns>,
-    /// The users who are being stored.
-    pub being_stored: BeingStored,
+    /// What is new of users who have written nothing, until it is stored.
+    pub to_be_stored: Arc<ToBeStored>,
     /// The database with its replica, if it has one.
     pub replicated: Option<Arc<Replicated>>,
 }
@@ -59,8 +60,9 @@ impl AppState {
         monitor: Arc<Monitor>,
         wake_jobs: Arc<Notify>,
     ) -> Result<Self, KeyError> {
+        let to_be_stored = Arc::new(ToBeStored::default());
         Ok(Self {
-            manager,
+            manager: StoreOfRequests::manager(&manager, to_be_stored.clone()),
             verifier: Arc::new(TokenVerifier::from_config(&config.auth).await?),
             intake: Intake::from_config(&config.server),
             browser: BrowserPolicy::from_config(config),
@@ -70,7 +72,7 @@ impl AppState {
             subsidy_secret: config.auth.subsidy_secret().cloned(),
             wake_jobs,
             turns: Arc::new(Turns::new(&config.database, monitor.metrics.requests_waiting())),
-            being_stored: BeingStored::default(),
+            to_be_stored,
             replicated: None,
             monitor,
         })

@@ -5,14 +5,14 @@ pub mod csrf;
 pub mod identity;
 mod keys;
 pub mod mint;
-mod news;
+pub mod news;
 pub mod permissions;
+pub mod remember;
 pub mod throttle;
 mod token;
 mod verifier;
 
 pub use keys::{KeyError, read_keys};
-pub use news::BeingStored;
 pub use token::{AccessToken, Context, MAX_USERNAME_LENGTH, TokenError, TokenRole};
 pub use verifier::TokenVerifier;
 

@@ -29,12 +29,11 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use crate::auth::identity;
-use crate::auth::news::UserNews;
+use crate::auth::news::{Unstored, UserNews};
 use crate::auth::{AccessToken, Context};
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
 use crate::http::response::reading;
-use crate::http::turns::Access;
 use crate::state::AppState;
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
@@ -139,15 +138,14 @@ impl Caller {
     ) -> Result<(Self, T), ApiError> {
         let state = AppState::of(request)?;
         let token = identity::token(request)?;
-        let looking = state.clone();
         let looked_up = reading(move || {
-            let (caller, news) = recognize(&looking, token)?;
-            let found = look_up(&looking.manager, &caller);
+            let (caller, news) = recognize(&state, token)?;
+            let found = look_up(&state.manager, &caller);
             Ok((caller, news, found))
         });
         let (caller, news, found) = looked_up.await?;
-        if let Some(news) = news {
-            news.remember(&state, Access::of(request.method())).await?;
+        if let (Some(news), Some(unstored)) = (news, Unstored::of_request()) {
+            unstored.add(news);
         }
         Ok((caller, found))
     }
