@@ -93,6 +93,37 @@ pub fn renewals_are_found_by_agreement(db: &dyn Database) {
     assert_eq!(priors(&[]), []);
 }
 
+/// Use cases read the renewals of agreements right after their plans: a store that has read them together by then knows
+/// those of other agreements as well, and what was changed since.
+pub fn renewals_are_found_by_agreement_after_its_plans(db: &dyn Database) {
+    let [_, open, _] = with_renewals(db);
+    let [first, both] = [&[1][..], &[1, 2]].map(|agreements| (agreements, of(db, agreements)));
+    let store = db.store();
+    for (agreements, alone) in [&first, &both] {
+        let ids: Vec<_> = agreements.iter().copied().map(agreement_id).collect();
+        let (mut after, again) = store
+            .read(|unit| {
+                unit.plans().find_by_agreements(&ids)?;
+                Ok((unit.renewals().find_by_agreements(&ids)?, unit.renewals().find_by_agreements(&ids)?))
+            })
+            .unwrap();
+        after.sort_by_key(|link| link.prior_plan);
+        assert_eq!((&after, again.len()), (alone, alone.len()));
+    }
+    let (of_others, since) = store
+        .write(|unit| {
+            unit.plans().find_by_agreements(&[agreement_id(1)])?;
+            let of_others = unit.renewals().find_by_agreements(&[agreement_id(2)])?;
+            unit.plans().find_by_agreements(&[agreement_id(1)])?;
+            unit.renewals().delete(open, &change(3))?;
+            Ok((of_others, unit.renewals().find_by_agreements(&[agreement_id(1)])?))
+        })
+        .unwrap();
+    assert_eq!(of_others, of(db, &[2]));
+    assert_eq!(since, of(db, &[1]));
+    assert_eq!(since.len() + 1, first.1.len());
+}
+
 /// No term of a renewal is lost, and both plans come with it.
 pub fn a_renewal_comes_back_with_its_surroundings(db: &dyn Database) {
     let store = db.store();

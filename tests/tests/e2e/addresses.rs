@@ -14,6 +14,7 @@ on_both_databases!(
     an_unverified_address_shows_nothing_of_its_owner,
     an_unverified_address_counts_where_nobody_asks,
     an_unverified_address_is_not_remembered,
+    who_is_refused_is_remembered_afterwards,
     a_user_id_of_zero_is_nobody,
     who_activates_a_second_seat_keeps_the_first,
 );
@@ -328,6 +329,18 @@ fn an_unverified_address_is_not_remembered(database: Database) {
     let eve = json!({ "lms_user_id": 66, "original_username": eve.username() });
     worker.post("/api/v1/retire_user/", &eve).expect(204);
     assert_eq!(plan.licenses("assigned")[0]["user_email"], "amy@example.com", "somebody else was retired");
+}
+
+fn who_is_refused_is_remembered_afterwards(database: Database) {
+    let server = Server::start(database.url());
+    let customer = Customer::new(&server);
+    let amy = learner(&customer, 7, "amy@example.com");
+    activate(&server.client(&amy), "00000000-0000-4000-8000-000000000000").expect(404);
+    let is_stored = || {
+        let query = format!("SELECT email AS text FROM users WHERE username = '{}'", amy.username());
+        (database.texts(&query) == ["amy@example.com"]).then_some(())
+    };
+    poll(PATIENCE, is_stored).expect("she is stored");
 }
 
 fn a_user_id_of_zero_is_nobody(database: Database) {

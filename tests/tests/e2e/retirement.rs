@@ -173,7 +173,7 @@ fn only_the_retirement_worker_may_retire(database: Database) {
 
     let boss = customer.person(1, "boss");
     let name = boss.email().replace("@example.com", "");
-    assert_detail(server.client(&boss).post(PATH, &body), 403, "who is remembered now");
+    assert_detail(server.client(&boss).post(PATH, &body), 403, "nobody special");
     assert!(server.command(&["superuser", &name]).succeeded);
     assert_unknown(server.client(&boss).post(PATH, &body));
     assert!(server.command(&["superuser", &name, "--revoke"]).succeeded);

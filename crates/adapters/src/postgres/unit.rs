@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use diesel::query_dsl::LoadQuery;
 use diesel::{PgConnection, QueryResult};
-use license_manager_domain::{AgreementId, CustomerAgreement, Error, PlanId};
+use license_manager_domain::{Error, PlanId};
 
 use super::error::Failure;
+use crate::rows::beside::Beside;
 
 /// How many unassigned licenses of each plan a unit of work locks before it starts.
 pub(super) type Reservations = BTreeMap<PlanId, i64>;
@@ -28,29 +29,18 @@ pub(crate) struct PostgresUnit<'c> {
     pub(super) exhausted: Vec<PlanId>,
     /// The first failure. The transaction cannot be committed after it.
     pub(super) failure: Option<Failure>,
-    /// The agreement that the last statement has read with a plan.
-    beside: Option<CustomerAgreement>,
+    /// What the last statement has read beside what was asked for.
+    pub(crate) beside: Beside,
 }
 
 impl<'c> PostgresUnit<'c> {
     pub(super) fn new(connection: &'c mut PgConnection, mode: Mode) -> Self {
-        Self { connection, mode, exhausted: Vec::new(), failure: None, beside: None }
-    }
-
-    /// Keeps the agreement that a statement has read with a plan, until the next statement. Use cases that read a plan
-    /// mostly read its agreement next.
-    pub(crate) fn keep_beside(&mut self, agreement: Option<CustomerAgreement>) {
-        self.beside = agreement;
-    }
-
-    /// This agreement, if the last statement has read it with a plan.
-    pub(crate) fn take_beside(&mut self, id: AgreementId) -> Option<CustomerAgreement> {
-        self.beside.take_if(|agreement| agreement.id == id)
+        Self { connection, mode, exhausted: Vec::new(), failure: None, beside: Beside::default() }
     }
 
     /// Runs a statement that reads and does not lock.
     pub(crate) fn read<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
-        self.beside = None;
+        self.beside = Beside::default();
         statement(self.connection).map_err(|error| self.fail(error.into()))
     }
 

@@ -258,7 +258,7 @@ for_both_databases! {
                 }
                 found.push((License::try_from(license)?, plan_details(plan)?));
             }
-            self.keep_beside(of_first);
+            self.beside.keep_agreement(of_first);
             Ok(found)
         }
 

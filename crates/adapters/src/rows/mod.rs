@@ -3,6 +3,7 @@
 //! in [`crate::postgres`] and [`crate::sqlite`].
 
 pub(crate) mod agreements;
+pub(crate) mod beside;
 pub(crate) mod due_work;
 pub(crate) mod enrollment_jobs;
 mod history;

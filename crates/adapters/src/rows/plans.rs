@@ -6,7 +6,7 @@ use diesel::dsl::{AsSelect, auto_type};
 use diesel::prelude::*;
 use diesel::sql_query;
 use license_manager_domain::history::{Change, ChangeKind};
-use license_manager_domain::model::{FollowingPlan, PriorPlan};
+use license_manager_domain::model::{FollowingPlan, PriorPlan, RenewalLink};
 use license_manager_domain::ports::{LimitOffset, PlanFilter, PlanRepository};
 use license_manager_domain::{
     AgreementId, CatalogId, CustomerId, Error, LicenseTypesToCopy, PlanDetails, PlanId, ProductId, SubscriptionPlan,
@@ -14,7 +14,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::agreements::{AgreementRow, MessageRow, agreement};
-use super::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewed};
+use super::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewal_link, renewed};
 use super::shared::{NumberRow, for_both_databases};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
@@ -111,6 +111,14 @@ pub(crate) type PlanDetailsRow = (PlanRow, Uuid, String, Option<FollowingRow>, O
 /// A plan with its agreement and the agreement's message. The plan comes last: diesel reads rows within rows only there.
 pub(crate) type PlanWithAgreementRow = (AgreementRow, Option<MessageRow>, PlanDetailsRow);
 
+/// A plan as [`PlanDetailsRow`] has it, with its renewal and the start and the end of the renewed plan in place of the plan
+/// that follows.
+type PlanWithRenewalRow =
+    (PlanRow, Uuid, String, Option<OwnRenewalRow>, Option<(Uuid, DateTime<Utc>, DateTime<Utc>)>, Option<PriorRow>);
+
+/// Id, effective date and agreed end of a plan's renewal, whether it is processed, and which licenses it takes.
+type OwnRenewalRow = (i64, DateTime<Utc>, DateTime<Utc>, bool, String);
+
 /// Id and start of the plan that follows, and which licenses it takes.
 pub(crate) type FollowingRow = (Uuid, DateTime<Utc>, String);
 
@@ -163,6 +171,40 @@ pub(crate) fn plans_with_agreements<DB: Backend>() -> _ {
     joined().left_join(expiration_message::table.on(is_of_agreement())).select((agreement, message, columns))
 }
 
+/// Plans as [`plans`] has them, each with its renewal, processed or not, as [`PlanWithRenewalRow`].
+#[auto_type(no_type_alias)]
+fn plans_with_renewals<DB: Backend>() -> _ {
+    let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
+    let is_own = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid);
+    let own_renewal = (
+        renewal::id,
+        renewal::effective_date,
+        renewal::renewed_expiration_date,
+        renewal::processed,
+        renewal::license_types_to_copy,
+    );
+    let renewed_dates = (
+        renewed.field(subscription_plan::uuid),
+        renewed.field(subscription_plan::start_date),
+        renewed.field(subscription_plan::expiration_date),
+    );
+    let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
+    subscription_plan::table
+        .inner_join(customer_agreement::table)
+        .inner_join(product::table.inner_join(plan_type::table))
+        .left_join(renewal::table.on(is_own))
+        .left_join(renewed.on(is_renewed()))
+        .left_join(leading.on(leads_to_plan()))
+        .select((
+            row,
+            customer_agreement::enterprise_customer_uuid,
+            plan_type::label,
+            own_renewal.nullable(),
+            renewed_dates.nullable(),
+            prior.nullable(),
+        ))
+}
+
 pub(crate) fn plan_details((row, customer, plan_type, following, prior): PlanDetailsRow) -> Result<PlanDetails, Error> {
     let plan = SubscriptionPlan::from(row);
     let types = |name: &str| {
@@ -176,6 +218,22 @@ pub(crate) fn plan_details((row, customer, plan_type, following, prior): PlanDet
         prior.map(|(id, name)| Ok::<_, Error>(PriorPlan { id: PlanId(id), license_types_to_copy: types(&name)? }));
     let (following, prior) = (following.transpose()?, prior.transpose()?);
     Ok(PlanDetails { plan, customer: CustomerId(customer), plan_type, following, prior })
+}
+
+/// A plan, and its renewal if it has one.
+fn plan_and_renewal(
+    (row, customer, plan_type, own_renewal, dates, prior): PlanWithRenewalRow,
+) -> Result<(PlanDetails, Option<RenewalLink>), Error> {
+    let following = match (&own_renewal, dates) {
+        (Some((.., true, types)), Some((id, start_date, _))) => Some((id, start_date, types.clone())),
+        _ => None,
+    };
+    let details = plan_details((row, customer, plan_type, following, prior))?;
+    let plan = (details.plan.id.0, details.plan.agreement.0, details.plan.start_date);
+    let link = own_renewal.map(|(id, effective_date, agreed_expiration, processed, _)| {
+        renewal_link((id, effective_date, agreed_expiration, processed, plan, dates))
+    });
+    Ok((details, link))
 }
 
 /// The plans of a query.
@@ -213,7 +271,7 @@ for_both_databases! {
             let query = plans_with_agreements().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
             let found = self.read(|connection| query.first::<PlanWithAgreementRow>(connection).optional())?;
             let Some((of_plan, message, plan)) = found else { return Ok(None) };
-            self.keep_beside(Some(agreement((of_plan, message))?));
+            self.beside.keep_agreement(Some(agreement((of_plan, message))?));
             plan_details(plan).map(Some)
         }
 
@@ -271,16 +329,27 @@ for_both_databases! {
             if agreements.is_empty() {
                 return Ok(Vec::new());
             }
-            let plans = plans().order((subscription_plan::start_date.desc(), subscription_plan::uuid));
-            if let [agreement] = agreements {
+            let plans = plans_with_renewals().order((subscription_plan::start_date.desc(), subscription_plan::uuid));
+            let rows = match agreements {
                 // Of an array, Postgres expects ten agreements: it would plan the statement anew for each customer.
-                let query = plans.filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
-                return all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?);
+                [agreement] => {
+                    let query = plans.filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
+                    self.read(|connection| query.load::<PlanWithRenewalRow>(connection))?
+                }
+                _ => {
+                    let agreements = agreements.iter().map(|agreement| agreement.0);
+                    let query = plans.filter(one_of(subscription_plan::customer_agreement_uuid, agreements));
+                    self.read(|connection| query.load::<PlanWithRenewalRow>(connection))?
+                }
+            };
+            let (mut found, mut links) = (Vec::with_capacity(rows.len()), Vec::new());
+            for row in rows {
+                let (details, link) = plan_and_renewal(row)?;
+                found.push(details);
+                links.extend(link);
             }
-            let of_agreements =
-                one_of(subscription_plan::customer_agreement_uuid, agreements.iter().map(|agreement| agreement.0));
-            let query = plans.filter(of_agreements);
-            all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
+            self.beside.keep_renewals(agreements, links);
+            Ok(found)
         }
 
         fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {

@@ -262,6 +262,9 @@ for_both_databases! {
             if agreements.is_empty() {
                 return Ok(Vec::new());
             }
+            if let Some(links) = self.beside.take_renewals(agreements) {
+                return Ok(links);
+            }
             let links = with_plans()
                 .order(renewal::id)
                 .select((

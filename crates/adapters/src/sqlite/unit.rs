@@ -2,39 +2,29 @@
 
 use diesel::query_dsl::LoadQuery;
 use diesel::{QueryResult, SqliteConnection};
-use license_manager_domain::{AgreementId, CustomerAgreement, Error};
+use license_manager_domain::Error;
 
 use super::error::storage_error;
+use crate::rows::beside::Beside;
 
 /// A unit of work: a transaction that writes, or statements that only read.
 pub(crate) struct SqliteUnit<'c> {
     conn: &'c mut SqliteConnection,
     writes: bool,
-    /// The agreement that the last statement has read with a plan.
-    beside: Option<CustomerAgreement>,
+    /// What the last statement has read beside what was asked for.
+    pub(crate) beside: Beside,
 }
 
 impl<'c> SqliteUnit<'c> {
     /// A unit that only reads.
     pub(super) fn reader(conn: &'c mut SqliteConnection) -> Self {
-        Self { conn, writes: false, beside: None }
+        Self { conn, writes: false, beside: Beside::default() }
     }
 
     /// A unit that reads and writes in the connection's transaction. No other connection writes meanwhile, so it needs
     /// no locks.
     pub(super) fn writer(conn: &'c mut SqliteConnection) -> Self {
-        Self { conn, writes: true, beside: None }
-    }
-
-    /// Keeps the agreement that a statement has read with a plan, until the next statement. Use cases that read a plan
-    /// mostly read its agreement next.
-    pub(crate) fn keep_beside(&mut self, agreement: Option<CustomerAgreement>) {
-        self.beside = agreement;
-    }
-
-    /// This agreement, if the last statement has read it with a plan.
-    pub(crate) fn take_beside(&mut self, id: AgreementId) -> Option<CustomerAgreement> {
-        self.beside.take_if(|agreement| agreement.id == id)
+        Self { conn, writes: true, beside: Beside::default() }
     }
 
     /// Runs a statement that reads.
@@ -42,7 +32,7 @@ impl<'c> SqliteUnit<'c> {
         &mut self,
         statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, Error> {
-        self.beside = None;
+        self.beside = Beside::default();
         statement(self.conn).map_err(storage_error)
     }
 

@@ -155,6 +155,7 @@ macro_rules! contract_suite_group {
             a_renewal_without_a_plan_ends_as_agreed
             a_renewal_with_a_plan_ends_with_that_plan
             renewals_are_found_by_agreement
+            renewals_are_found_by_agreement_after_its_plans
             a_renewal_comes_back_with_its_surroundings
             every_term_of_a_renewal_can_be_changed_and_emptied
             writing_a_renewal_is_recorded

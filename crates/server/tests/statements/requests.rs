@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::use_cases::RenewedBy;
-use license_manager_domain::{Actor, ChangeReason, Edit, LicenseId, PlanChanges, PlanId};
+use license_manager_domain::{Actor, ChangeReason, Edit, Email, LicenseId, PlanChanges, PlanId};
 use license_manager_tests::{Database, Person, on_both_databases};
 use serde_json::json;
 
@@ -13,6 +13,7 @@ use super::service::{Service, emails};
 
 on_both_databases!(
     assigning_one_license_and_activating_it,
+    activating_a_license_as_somebody_who_is_known_and_who_is_new,
     assigning_two_emails_and_a_thousand_and_six_thousand,
     revoking_one_license_and_five_hundred,
     listing_one_plan_and_fifty,
@@ -50,15 +51,48 @@ fn assigning_one_license_and_activating_it(database: Database) {
         let activated = service.statements_of(&amy, Method::POST, &path, None).await;
         let (is_assigned, is_activated) = match service.recorded.database.url().starts_with("sqlite:") {
             // Who asks, whose plan it is, begin, who has a license, claim, plan, save, history, messages, webhooks, commit.
-            // Who asks, whose key it is, begin, their licenses, plan, save, history, messages, webhooks, plans, renewals,
-            // commit.
-            true => (11, 12),
+            // Who asks, whose key it is, begin, their licenses, plan, save, history, messages, webhooks, plans with their
+            // renewals, commit.
+            true => (11, 11),
             // Asks and claims at once; the history is saved with the license, and webhooks with the messages. Locks the
             // person.
-            false => (8, 11),
+            false => (8, 10),
         };
         assert_eq!(assigned.len(), is_assigned, "{assigned:#?}");
         assert_eq!(activated.len(), is_activated, "{activated:#?}");
+    });
+}
+
+/// Who is new is stored by the transaction that their request causes anyway.
+fn activating_a_license_as_somebody_who_is_known_and_who_is_new(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let (plan, now) = (service.plan("plan", 10), service.manager().now());
+        let person = |number: i64, name: &str| {
+            Person::new(number, format!("{name}@example.com"), name).role(format!("enterprise_learner:{CUSTOMER}"))
+        };
+        let activate = async |person: &Person| {
+            service.assign(plan, &[person.email().to_owned()]);
+            let email: Email = person.email().parse().unwrap();
+            let found = service.manager().store().read(|unit| unit.licenses().find_by_email(plan, &email)).unwrap();
+            let path = format!("/license-activation/?activation_key={}", found[0].activation_key().unwrap().0);
+            service.statements_of(person, Method::POST, &path, None).await
+        };
+        let (store, address) = (service.manager().store(), Some("amy@example.com"));
+        let find = |name: &str| store.read(|unit| unit.users().find(name)).unwrap();
+        store.write(|unit| unit.users().remember("amy", address, false, now)).unwrap();
+        let known = activate(&person(7, "amy")).await;
+        let (bob, cyd) = (person(8, "bob"), person(9, "cyd"));
+        let new = activate(&bob).await;
+        assert_eq!(new.len(), known.len() + 1, "of somebody known: {known:#?}\nof somebody new: {new:#?}");
+        assert_eq!(find("bob").unwrap().email.as_deref(), Some("bob@example.com"));
+        // The portal reads first. Who only reads is not stored yet.
+        let path = format!("/learner-licenses/?enterprise_customer_uuid={CUSTOMER}");
+        let read = service.statements_of(&cyd, Method::GET, &path, None).await;
+        assert_eq!(find("cyd"), None);
+        assert_eq!(activate(&cyd).await.len(), new.len());
+        assert_eq!(find("cyd").unwrap().email.as_deref(), Some("cyd@example.com"));
+        assert_as_many(&read, &service.statements_of(&cyd, Method::GET, &path, None).await);
     });
 }
 
