@@ -212,13 +212,14 @@ fn prepare(connection: &mut PgConnection) -> Result<(), ImportError> {
 }
 
 /// A connection for large work. SQLite sorts in as much memory as the cache may have, and a statement may sort while the
-/// cache is full, so the size counts more than twice.
+/// cache is full, so the size counts more than twice. The limit that the store sets for all connections would take it away.
 fn sqlite_connection(store: &SqliteStore) -> Result<SqliteConnection, ImportError> {
     let path =
         store.path().to_str().ok_or_else(|| ImportError::Failed("the database's path is not UTF-8".to_owned()))?;
     let mut connection = SqliteConnection::establish(path).map_err(|error| ImportError::Failed(error.to_string()))?;
     connection.batch_execute(
-        "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA cache_size = -24000;",
+        "PRAGMA busy_timeout = 60000; PRAGMA foreign_keys = ON; PRAGMA temp_store = FILE; PRAGMA cache_size = -24000;
+         PRAGMA soft_heap_limit = 0;",
     )?;
     checksums::register(&mut connection)?;
     Ok(connection)

@@ -15,6 +15,10 @@ use license_manager_domain::Error;
 use super::error::unavailable;
 use super::options::{OnStatement, SqliteOptions, Synchronous};
 
+/// The bytes that SQLite uses in this process, all connections together, before it gives pages up that are cached and
+/// unchanged, no matter whose. So what one connection needs for a large write is taken from the caches of the others.
+const MEMORY_LIMIT: u32 = 24 << 20;
+
 /// The file cannot be used as a database.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot open the SQLite database {}: {cause}", path.display())]
@@ -45,7 +49,12 @@ impl Connections {
         let path = std::path::absolute(&options.path).map_err(|error| refuse(error.to_string()))?;
         let url = path.to_str().ok_or_else(|| refuse("the path is not UTF-8".to_owned()))?;
         create_for_owner(&path);
-        enter_wal_mode(url, options.busy_timeout).map_err(&refuse)?;
+        let mut first = SqliteConnection::establish(url).map_err(|error| {
+            refuse(format!("{error}. Check that its directory exists and that both can be written to"))
+        })?;
+        enter_wal_mode(&mut first, options.busy_timeout).map_err(&refuse)?;
+        limit_memory(&mut first).map_err(|error| refuse(error.to_string()))?;
+        drop(first);
         let has_temporary_files = has_temporary_folder();
         if !has_temporary_files {
             tracing::warn!("no folder for temporary files is writable: large writes take more memory");
@@ -87,18 +96,16 @@ fn create_for_owner(path: &Path) {
 
 /// Sets WAL mode, which the file keeps. SQLite does not wait for another process that sets it at the same time, so this
 /// retries until the timeout.
-fn enter_wal_mode(url: &str, timeout: Duration) -> Result<(), String> {
+fn enter_wal_mode(conn: &mut SqliteConnection, timeout: Duration) -> Result<(), String> {
     #[derive(QueryableByName)]
     struct Mode {
         #[diesel(sql_type = Text)]
         journal_mode: String,
     }
 
-    let mut conn = SqliteConnection::establish(url)
-        .map_err(|error| format!("{error}. Check that its directory exists and that both can be written to"))?;
     let deadline = Instant::now() + timeout;
     loop {
-        match diesel::sql_query("PRAGMA journal_mode = WAL").get_result::<Mode>(&mut conn) {
+        match diesel::sql_query("PRAGMA journal_mode = WAL").get_result::<Mode>(conn) {
             Ok(mode) if mode.journal_mode == "wal" => return Ok(()),
             Ok(mode) => {
                 return Err(format!("it stays in {} mode; WAL mode needs a local, writable disk", mode.journal_mode));
@@ -109,6 +116,11 @@ fn enter_wal_mode(url: &str, timeout: Duration) -> Result<(), String> {
             Err(error) => return Err(error.to_string()),
         }
     }
+}
+
+/// Limits the memory of all connections of this process, also of those that are opened later.
+fn limit_memory(conn: &mut SqliteConnection) -> QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA soft_heap_limit = {MEMORY_LIMIT}"))
 }
 
 pub(super) fn connection(pool: &SqlitePool) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, Error> {
@@ -188,19 +200,41 @@ mod tests {
         synchronous: i32,
     }
 
+    #[derive(QueryableByName)]
+    struct Limit {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        soft_heap_limit: i64,
+    }
+
+    fn open(folder: &Path, synchronous: Synchronous) -> Connections {
+        Connections::open(&SqliteOptions {
+            path: folder.join("test.db"),
+            pool_size: 1,
+            connect_timeout: Duration::from_secs(60),
+            busy_timeout: Duration::from_secs(60),
+            synchronous,
+            on_statement: None,
+        })
+        .expect("the file is opened")
+    }
+
+    #[test]
+    fn all_connections_together_have_a_limit_of_memory() {
+        let folder = tempfile::tempdir().expect("a temporary folder is created");
+        let connections = open(folder.path(), Synchronous::default());
+        for pool in [&connections.writer, &connections.readers] {
+            let mut conn = connection(pool).expect("a connection is free");
+            let found: Limit =
+                diesel::sql_query("PRAGMA soft_heap_limit").get_result(&mut conn).expect("the setting is read");
+            assert_eq!(found.soft_heap_limit, i64::from(MEMORY_LIMIT));
+        }
+    }
+
     #[test]
     fn the_writer_waits_for_the_disk_as_the_options_say() {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         for (synchronous, level) in [(Synchronous::Full, 2), (Synchronous::Normal, 1), (Synchronous::default(), 2)] {
-            let connections = Connections::open(&SqliteOptions {
-                path: folder.path().join("test.db"),
-                pool_size: 1,
-                connect_timeout: Duration::from_secs(60),
-                busy_timeout: Duration::from_secs(60),
-                synchronous,
-                on_statement: None,
-            })
-            .expect("the file is opened");
+            let connections = open(folder.path(), synchronous);
             let mut writer = connection(&connections.writer).expect("a connection is free");
             let found: Level =
                 diesel::sql_query("PRAGMA synchronous").get_result(&mut writer).expect("the setting is read");
