@@ -128,7 +128,8 @@ impl Store for StoreOfRequests {
     fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
         let store = self.manager.store();
         let Some(unstored) = Unstored::of_request() else { return store.run_write(work) };
-        let Some(news) = unstored.lock().clone() else { return store.run_write(work) };
+        let news = unstored.lock().clone();
+        let Some(news) = news else { return store.run_write(work) };
         let now = self.manager.now();
         store.run_write(&mut |unit| {
             work(unit)?;
