@@ -34,7 +34,8 @@ INSERT INTO subscriptions_historicalproduct
     (1, @t, '+', 1, 'B2B Paid', 'B2B', 106, 1, NULL), (2, @t, '+', 8, 'Own', 'an older description', NULL, 7, '01tAAAAAAAAAAAAAAA');
 
 -- Agreements: 1 has blanks, percentages out of range and a duration that is no whole second; 2 an ordinary message; 3 a message that is off
--- with its texts, and no history; 4 a message that is dangerous.
+-- with its texts, and no history; 4 a message that is dangerous,
+-- and a purge_duration.
 INSERT INTO subscriptions_customeragreement
     (uuid, created, modified, enterprise_customer_uuid, enterprise_customer_slug, enterprise_customer_name, default_enterprise_catalog_uuid,
      license_duration_before_purge, enable_auto_scaling_of_current_plan, auto_scaling_max_licenses, auto_scaling_threshold_percentage,
@@ -42,7 +43,7 @@ INSERT INTO subscriptions_customeragreement
     (REPEAT('a1', 16), @t, @t, REPEAT('c1', 16), '', '', NULL, 104400000001, 1, -5, 180, 0, 1, 'The old place'),
     (REPEAT('a2', 16), @t, @t, REPEAT('c2', 16), 'second', 'Söhne 名前', REPEAT('d1', 16), 7776000000000, 0, NULL, NULL, NULL, 0, NULL),
     (REPEAT('a3', 16), @t, @t, REPEAT('c3', 16), 'third', NULL, NULL, 7776000000000, 0, NULL, NULL, NULL, 0, NULL),
-    (REPEAT('a4', 16), @t, @t, REPEAT('c4', 16), 'fourth', NULL, NULL, 7776000000000, 0, NULL, NULL, NULL, 0, NULL);
+    (REPEAT('a4', 16), @t, @t, REPEAT('c4', 16), 'fourth', NULL, NULL, -5000000, 0, NULL, NULL, NULL, 0, NULL);
 INSERT INTO subscriptions_historicalcustomeragreement
     (history_id, history_date, history_type, history_user_id, history_change_reason, uuid, created, modified, enterprise_customer_uuid,
      enterprise_customer_slug, enterprise_customer_name, default_enterprise_catalog_uuid, license_duration_before_purge) VALUES

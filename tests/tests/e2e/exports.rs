@@ -55,7 +55,7 @@ const UNMENDED: [(&str, &str, &str); 12] = [
     (
         "subscriptions_customeragreement",
         "uuid, created, modified, enterprise_customer_uuid, enterprise_customer_slug, license_duration_before_purge",
-        "uuid = REPEAT('a1', 16)",
+        "uuid IN (REPEAT('a1', 16), REPEAT('a4', 16))",
     ),
     (
         "subscriptions_customsubscriptionexpirationmessaging",
