@@ -8,7 +8,7 @@ use license_manager_domain::{Error, License, LicenseCounts, LicenseId, LicenseSt
 use uuid::Uuid;
 
 use super::license_filters::{Bind, Composed, Dialect, Plans, Statement};
-use super::license_ranges::{Arm, Range, Test, Value};
+use super::license_ranges::{Arm, Range, Share, Test, Value};
 use super::licenses::{CountsRow, LicenseRow};
 use super::shared::{IdRow, NumberRow, for_both_databases};
 
@@ -27,6 +27,10 @@ struct Part<'a> {
     offset: i64,
     limit: i64,
 }
+
+/// How many licenses a page may skip and show for what ties to be left unsorted. To find where it ends, the index is read
+/// three times up to there: beyond, sorting is cheaper where few tie, and a page is far into a long list.
+const NEAR: i64 = 10_000;
 
 /// The states that match, if the kept counts have their numbers: nothing decides but the state and a missing address.
 fn counted(filter: &LicenseFilter) -> Option<Vec<LicenseStatus>> {
@@ -300,16 +304,20 @@ impl<'a> Part<'a> {
         }
         statement.sql("SELECT license.* FROM (");
         match self.arms.as_slice() {
-            [arm] if !plans.are_several() => {
+            [arm] if !plans.are_several() && self.turned(arm).is_none() => {
                 let page = LimitOffset { offset: self.offset, limit: self.limit };
-                self.arm(&mut statement, arm, &[], page);
+                self.arm(&mut statement, arm, &[], page, Share::All);
             }
             arms => {
                 let reach = LimitOffset { offset: 0, limit: self.offset.saturating_add(self.limit) };
+                let shares = arms.iter().flat_map(|arm| match self.turned(arm) {
+                    None => vec![(arm, Share::All)],
+                    Some(field) => vec![(arm, Share::Before(field)), (arm, Share::At(field))],
+                });
                 statement.sql("SELECT uuid FROM (");
-                for (number, arm) in arms.iter().enumerate() {
+                for (number, (arm, share)) in shares.enumerate() {
                     statement.sql(if number == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
-                    self.arm(&mut statement, arm, order, reach);
+                    self.arm(&mut statement, arm, order, reach, share);
                     statement.sql(") AS arm");
                 }
                 statement.sql(") AS arms ORDER BY ").sql(&terms(None, order, self.reversed, ""));
@@ -323,8 +331,13 @@ impl<'a> Part<'a> {
         statement
     }
 
-    /// Selects the ids of an arm, and the columns to sort by; up to the limit, of each plan if there are several.
-    fn arm(&self, statement: &mut Statement, arm: &Arm, sorted_by: &[LicenseOrder], page: LimitOffset) {
+    /// The field in which the arm's licenses tie, if they are to be read in two shares.
+    fn turned(&self, arm: &Arm) -> Option<LicenseField> {
+        arm.turned().filter(|_| self.offset.saturating_add(self.limit) <= NEAR)
+    }
+
+    /// Selects the ids of a share of an arm, and the columns to sort by; up to the limit, of each plan if there are several.
+    fn arm(&self, statement: &mut Statement, arm: &Arm, sorted_by: &[LicenseOrder], page: LimitOffset, share: Share) {
         let plans = self.asked.plans;
         // A missing value is not read, so that the index is enough.
         let columns = sorted_by.iter().map(|key| match arm.lacks(key.field) {
@@ -332,22 +345,80 @@ impl<'a> Part<'a> {
             false => format!(", {}", column(key.field)),
         });
         let columns: String = columns.collect();
-        let closing = match (plans.are_several(), statement.dialect) {
+        match (plans.are_several(), statement.dialect) {
             (true, Dialect::Postgres) => {
-                statement.sql("SELECT of_plan.* FROM lead CROSS JOIN LATERAL (SELECT uuid").sql(&columns);
-                ") AS of_plan"
+                statement.sql("SELECT of_plan.* FROM lead CROSS JOIN LATERAL (");
+                self.share(statement, arm, &columns, page, share);
+                statement.sql(") AS of_plan");
             }
             (true, Dialect::Sqlite) => {
                 // With statistics from when there were few licenses, SQLite would read all of them for each plan.
                 statement.sql("SELECT uuid").sql(&columns).sql(" FROM lead CROSS JOIN license ");
-                statement.sql("INDEXED BY sqlite_autoindex_license_1 WHERE uuid IN (SELECT uuid");
-                ")"
+                statement.sql("INDEXED BY sqlite_autoindex_license_1 WHERE uuid IN (");
+                self.share(statement, arm, "", page, share);
+                statement.sql(")");
             }
-            (false, _) => {
-                statement.sql("SELECT uuid").sql(&columns);
-                ""
+            (false, _) => self.share(statement, arm, &columns, page, share),
+        }
+    }
+
+    /// Selects the ids of a share of an arm, and some columns, up to the limit.
+    fn share(&self, statement: &mut Statement, arm: &Arm, columns: &str, page: LimitOffset, share: Share) {
+        match share {
+            Share::All => self.all(statement, arm, columns),
+            Share::At(field) => {
+                self.all(statement, arm, columns);
+                statement.sql(" AND ").sql(column(field)).sql(" = ");
+                self.boundary(statement, arm, field, page.limit);
             }
-        };
+            Share::Before(field) => {
+                let (selected, read) = match columns {
+                    "" => ("uuid", format!(", {}", column(field))),
+                    // The field is among those to sort by.
+                    columns => ("beginning.*", columns.to_owned()),
+                };
+                // In the condition, it would be looked for again for each license of a plan among several.
+                statement.sql("SELECT ").sql(selected).sql(" FROM ");
+                self.boundary(statement, arm, field, page.limit);
+                statement.sql(" AS last CROSS JOIN (");
+                self.beginning(statement, arm, &read, field, page.limit);
+                statement.sql(") AS beginning WHERE ").sql(column(field)).sql(" <> boundary");
+                return;
+            }
+        }
+        // A name alone would be that of the column that is selected.
+        statement.sql(" ORDER BY ").sql(&terms(arm.leading(), &arm.order, self.reversed, "license."));
+        statement.sql(" LIMIT ").bind(Bind::Number(page.limit));
+        if page.offset > 0 {
+            statement.sql(" OFFSET ").bind(Bind::Number(page.offset));
+        }
+    }
+
+    /// Selects the last value of the field up to the limit, as `boundary`.
+    fn boundary(&self, statement: &mut Statement, arm: &Arm, field: LicenseField, limit: i64) {
+        let last = if self.falls(arm) { "min" } else { "max" };
+        statement.sql(&format!("(SELECT {last}({}) AS boundary FROM (", column(field)));
+        self.beginning(statement, arm, &format!(", {}", column(field)), field, limit);
+        statement.sql(") AS beginning)");
+    }
+
+    /// The first licenses of an arm in the order that the index on the field has: if the values fall, the ids fall too.
+    fn beginning(&self, statement: &mut Statement, arm: &Arm, columns: &str, field: LicenseField, limit: i64) {
+        self.all(statement, arm, columns);
+        let rising = [LicenseOrder { field, descending: false }];
+        statement.sql(" ORDER BY ").sql(&terms(None, &rising, self.falls(arm), "license."));
+        statement.sql(" LIMIT ").bind(Bind::Number(limit));
+    }
+
+    /// Whether the first field's values fall as the arm is read.
+    fn falls(&self, arm: &Arm) -> bool {
+        arm.order.first().is_some_and(|key| key.descending != self.reversed)
+    }
+
+    /// Selects the ids of an arm's licenses, and some columns.
+    fn all(&self, statement: &mut Statement, arm: &Arm, columns: &str) {
+        let plans = self.asked.plans;
+        statement.sql("SELECT uuid").sql(columns);
         self.source(statement, arm);
         // Without statistics, SQLite would rather find a state by an index and sort than follow the index on addresses, and
         // the other way round. Where the index is named, it has to find it.
@@ -363,13 +434,6 @@ impl<'a> Part<'a> {
             statement.sql(" AND status <> ''");
         }
         statement.and_of_time(self.asked.filter);
-        // A name alone would be that of the column that is selected.
-        statement.sql(" ORDER BY ").sql(&terms(arm.leading(), &arm.order, self.reversed, "license."));
-        statement.sql(" LIMIT ").bind(Bind::Number(page.limit));
-        if page.offset > 0 {
-            statement.sql(" OFFSET ").bind(Bind::Number(page.offset));
-        }
-        statement.sql(closing);
     }
 
     /// The table that an arm reads, with the beginning of the condition: the licenses of the plans.

@@ -41,6 +41,18 @@ pub(crate) struct Arm {
     pub order: Vec<LicenseOrder>,
 }
 
+/// Which licenses of an arm are read up to the limit. An arm whose index has licenses that are equal in a field in the
+/// reverse order of their ids is read in two shares, so that they are not sorted, however many they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Share {
+    /// The first ones.
+    All,
+    /// Those whose value comes before the one that the last license up to the limit has.
+    Before(LicenseField),
+    /// The first ones that have the value of the last license up to the limit.
+    At(LicenseField),
+}
+
 /// Licenses of one state that lack a field, and are sorted by the next one or lack that too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lacking {
@@ -219,7 +231,7 @@ impl Arm {
     /// How the arm is read if its licenses lack a field and are sorted by another one, or lack two. Licenses with a given
     /// value in some field are found by that.
     pub fn lacking(&self) -> Option<Lacking> {
-        if self.tests.iter().any(|(_, test)| matches!(test, Test::Equal(_))) {
+        if self.has_a_given_value() {
             return None;
         }
         let mut lacked = self.lacked();
@@ -234,6 +246,20 @@ impl Arm {
     /// All licenses of the arm's state that lack the field, in no order.
     pub fn all_that_lack(&self, field: LicenseField) -> Self {
         Self { status: self.status, tests: vec![(field, Test::Absent)], after: None, order: Vec::new() }
+    }
+
+    /// The only field that the arm's licenses are sorted by, if an index on it has those that are equal in it in the
+    /// reverse order of their ids. It is a moment: many licenses may have the same one, and few have the same address.
+    pub fn turned(&self) -> Option<LicenseField> {
+        let [LicenseOrder { field, descending: true }] = self.order[..] else { return None };
+        let is_moment = matches!(field, LicenseField::ActivationDate | LicenseField::LastRemindDate);
+        let is_indexed = !self.has_a_given_value() && self.lacking().is_none_or(Lacking::is_indexed);
+        (is_moment && is_indexed).then_some(field)
+    }
+
+    /// Whether all the arm's licenses have a given value in some field.
+    fn has_a_given_value(&self) -> bool {
+        self.tests.iter().any(|(_, test)| matches!(test, Test::Equal(_)))
     }
 
     /// Whether the arm's licenses have no value in the field.
@@ -307,6 +333,27 @@ mod tests {
         assert_eq!(lacking(revoked.clone(), &order), of_revoked);
         let of_one = revoked.with(UserEmail, Test::Equal(Value::Text("amy@example.com".to_owned())));
         assert!(lacking(of_one, &order).is_empty());
+    }
+
+    #[test]
+    fn only_ids_against_the_order_of_a_moment_are_turned() {
+        let down = |field: LicenseField| LicenseOrder { field, descending: true };
+        let turned = |order: &[LicenseOrder]| {
+            let arms = Range::of(vec![Assigned, Activated]).arms(order, false);
+            arms.iter().map(Arm::turned).collect::<Vec<_>>()
+        };
+        assert_eq!(turned(&[by(ActivationDate)]), [None, None]);
+        assert_eq!(turned(&[down(ActivationDate)]), [None, Some(ActivationDate)]);
+        assert_eq!(turned(&[by(Status), down(ActivationDate)]), [None, Some(ActivationDate)]);
+        assert_eq!(turned(&[down(UserEmail)]), [None, None]);
+        // Each state has licenses without a reminder, and then those with one.
+        let reminded = Some(LastRemindDate);
+        assert_eq!(turned(&[down(LastRemindDate)]), [None, reminded, None, reminded]);
+        let never_reminded = Some(ActivationDate);
+        let by_both = turned(&[down(LastRemindDate), down(ActivationDate)]);
+        assert_eq!(by_both, [None, reminded, never_reminded, None], "an assigned license has no activation");
+        let of_one = Range::of(vec![Activated]).with(UserEmail, Test::Equal(Value::Text("amy@example.com".to_owned())));
+        assert_eq!(of_one.arms(&[down(ActivationDate)], false)[0].turned(), None);
     }
 
     #[test]
