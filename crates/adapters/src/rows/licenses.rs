@@ -219,20 +219,26 @@ pub(crate) trait LicenseReads {
 for_both_databases! {
     impl LicenseReads for Unit {
         fn seat_counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
-            if plans.is_empty() {
-                return Ok(HashMap::new());
-            }
-            let query = seat_change::table
-                .filter(one_of(seat_change::subscription_plan_uuid, plans.iter().map(|plan| plan.0)))
-                .group_by(seat_change::subscription_plan_uuid)
-                .select((
-                    seat_change::subscription_plan_uuid,
-                    sum(seat_change::unassigned),
-                    sum(seat_change::assigned),
-                    sum(seat_change::activated),
-                    sum(seat_change::revoked),
-                ));
-            let rows: Vec<CountedRow> = self.read(|connection| query.load(connection))?;
+            let sums = seat_change::table.group_by(seat_change::subscription_plan_uuid).select((
+                seat_change::subscription_plan_uuid,
+                sum(seat_change::unassigned),
+                sum(seat_change::assigned),
+                sum(seat_change::activated),
+                sum(seat_change::revoked),
+            ));
+            let rows = match plans {
+                [] => return Ok(HashMap::new()),
+                // Of an array, Postgres expects ten plans: it would plan the statement anew for each one.
+                [plan] => {
+                    let query = sums.filter(seat_change::subscription_plan_uuid.eq(SqlUuid(plan.0)));
+                    self.read(|connection| query.load::<CountedRow>(connection))?
+                }
+                _ => {
+                    let plans = plans.iter().map(|plan| plan.0);
+                    let query = sums.filter(one_of(seat_change::subscription_plan_uuid, plans));
+                    self.read(|connection| query.load::<CountedRow>(connection))?
+                }
+            };
             Ok(rows.into_iter().map(counted).collect())
         }
 

@@ -175,7 +175,7 @@ impl Tables {
 
 /// The part of all rows that a page shows.
 fn part<T>(all: Vec<T>, limit_offset: LimitOffset) -> Vec<T> {
-    all.into_iter().skip(size(limit_offset.offset)).take(size(limit_offset.limit)).collect()
+    limit_offset.of(all)
 }
 
 /// The first `limit` licenses with ids after `after`.

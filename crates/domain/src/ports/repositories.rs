@@ -19,6 +19,15 @@ pub struct LimitOffset {
     pub limit: i64,
 }
 
+impl LimitOffset {
+    /// This part of a list that was read whole.
+    #[must_use]
+    pub fn of<T>(self, all: Vec<T>) -> Vec<T> {
+        let size = |number: i64| usize::try_from(number).unwrap_or(0);
+        all.into_iter().skip(size(self.offset)).take(size(self.limit)).collect()
+    }
+}
+
 /// The customers that somebody may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CustomerScope {

@@ -45,17 +45,21 @@ macro_rules! lists {
 }
 
 impl LicenseManager {
-    /// Counts the matches, lets `limit_offset` choose the page, and lists it.
+    /// Counts the matches, lets `limit_offset` choose the page, and lists it, on one connection.
     pub(crate) fn page<T, E: From<Error>>(
         &self,
         count: impl Fn(&mut dyn UnitOfWork) -> Result<i64, Error>,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
         list: impl Fn(&mut dyn UnitOfWork, LimitOffset) -> Result<Vec<T>, Error>,
     ) -> Result<Page<T>, E> {
-        let total = self.store.read(count)?;
-        let part = limit_offset(total)?;
-        let items = self.store.read(|unit| list(unit, part))?;
-        Ok(Page { total, items })
+        self.store.read(|unit| {
+            let total = count(unit)?;
+            let part = match limit_offset(total) {
+                Ok(part) => part,
+                Err(error) => return Ok(Err(error)),
+            };
+            Ok(Ok(Page { total, items: list(unit, part)? }))
+        })?
     }
 }
 

@@ -17,6 +17,9 @@ use crate::model::product::Product;
 use crate::model::renewal::RenewalChains;
 use crate::ports::{LimitOffset, PlanFilter, StoreExt, UnitOfWork};
 
+/// How many plans of a customer are few.
+const FEW_PLANS: i64 = 100;
+
 /// A new plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the field of the same name in SubscriptionPlan
@@ -164,14 +167,22 @@ impl LicenseManager {
         filter: &PlanFilter,
         limit_offset: impl Fn(i64) -> Result<LimitOffset, E>,
     ) -> Result<Page<PlanOverview>, E> {
-        self.page(
-            |unit| unit.plans().count(filter),
-            limit_offset,
-            |unit, part| {
-                let details = unit.plans().list(filter, part)?;
-                self.plan_overviews(unit, details)
-            },
-        )
+        self.store.read(|unit| {
+            let few = few_plans(unit, filter)?;
+            let total = match &few {
+                Some(plans) => plans.len() as i64,
+                None => unit.plans().count(filter)?,
+            };
+            let part = match limit_offset(total) {
+                Ok(part) => part,
+                Err(error) => return Ok(Err(error)),
+            };
+            let details = match few {
+                Some(plans) => part.of(plans),
+                None => unit.plans().list(filter, part)?,
+            };
+            Ok(Ok(Page { total, items: self.plan_overviews(unit, details)? }))
+        })?
     }
 
     /// The current plan that matches; of several, the one that was created last.
@@ -275,6 +286,16 @@ impl LicenseManager {
         };
         Ok(details.into_iter().map(overview).collect())
     }
+}
+
+/// The plans that match, if they are one customer's and few. Reading them all takes one statement less than counting them
+/// and reading a page.
+fn few_plans(unit: &mut dyn UnitOfWork, filter: &PlanFilter) -> Result<Option<Vec<PlanDetails>>, Error> {
+    if filter.customer.is_none() {
+        return Ok(None);
+    }
+    let plans = unit.plans().list(filter, LimitOffset { offset: 0, limit: FEW_PLANS + 1 })?;
+    Ok(Some(plans).filter(|plans| plans.len() as i64 <= FEW_PLANS))
 }
 
 fn find_product(unit: &mut dyn UnitOfWork, id: ProductId) -> Result<Product, Error> {

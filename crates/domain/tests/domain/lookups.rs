@@ -134,6 +134,31 @@ fn the_licenses_that_a_plan_handed_out_are_read_on_from_an_id() {
 }
 
 #[test]
+fn few_and_many_plans_of_a_customer_are_paged_like_those_of_all() {
+    let world = World::new();
+    let listed = |customer, offset, limit| {
+        let filter = PlanFilter { customer, ..PlanFilter::new(CustomerScope::All) };
+        let page = world.manager.plans(&filter, |_| Ok::<_, Error>(ports::LimitOffset { offset, limit })).unwrap();
+        (page.total, page.items.iter().map(|plan| plan.details.plan.id).collect::<Vec<_>>())
+    };
+    for plans in [3, 100, 101] {
+        for number in listed(None, 0, 1).0..plans {
+            world.create(world.new_plan(&format!("Plan {number}"), 1)).unwrap();
+        }
+        for (offset, limit) in [(0, 2), (2, 2), (plans - 1, 2), (0, 200), (200, 2)] {
+            let page = listed(Some(customer()), offset, limit);
+            assert_eq!(page, listed(None, offset, limit), "{limit} after {offset} of {plans}");
+            assert_eq!(page.0, plans);
+        }
+        let another = Some(CustomerId(Uuid::from_u128(99)));
+        assert_eq!(listed(another, 0, 2), (0, Vec::new()));
+        let filter = PlanFilter { customer: Some(customer()), ..PlanFilter::new(CustomerScope::All) };
+        let refused = world.manager.plans(&filter, |_| Err(Error::NotFound(Entity::Plan)));
+        assert_eq!(refused.map(|page| page.total), Err(Error::NotFound(Entity::Plan)));
+    }
+}
+
+#[test]
 fn plans_are_listed_with_their_licenses() {
     let world = World::new();
     let plans = [1, 2].map(|seats| world.plan(seats));

@@ -148,6 +148,5 @@ impl Paging {
 /// Those of `part`.
 pub fn part_of<T>(all: Vec<T>, part: Part<'_>) -> ApiResult<use_cases::Page<T>> {
     let total = all.len() as i64;
-    let LimitOffset { limit, offset } = part(total)?;
-    Ok(use_cases::Page { total, items: all.into_iter().skip(offset as usize).take(limit as usize).collect() })
+    Ok(use_cases::Page { total, items: part(total)?.of(all) })
 }

@@ -145,6 +145,8 @@ fn listing_one_plan_and_fifty(database: Database) {
             let few = service.statements(Method::GET, &format!("{path}1"), None).await;
             let many = service.statements(Method::GET, &format!("{path}50"), None).await;
             assert_as_many(&few, &many);
+            let counts = |statement: &String| statement.to_uppercase().starts_with("SELECT COUNT");
+            assert!(!few.iter().any(counts), "a customer's plans are not counted before they are read: {few:#?}");
         }
     });
 }
