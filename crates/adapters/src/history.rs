@@ -48,6 +48,11 @@ impl TableWithHistory {
     pub(crate) fn column_names(&self) -> String {
         self.columns.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
     }
+
+    /// The same of a row of it that has another name in a statement, or that is joined with others.
+    pub(crate) fn columns_of(&self, row: &str) -> String {
+        self.columns.iter().map(|column| format!("{row}.{}", column.name)).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// An SQL type whose values can be read from the JSON of either database.

@@ -1,21 +1,22 @@
-//! Statements written by hand that each connection prepares once.
+//! Statements that each connection prepares once, although diesel would prepare them anew each time.
 
 use std::marker::PhantomData;
 
 use diesel::RunQueryDsl;
 use diesel::backend::Backend;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_builder::{AsChangeset, AstPass, Query, QueryFragment, QueryId};
 use diesel::result::QueryResult;
 use diesel::serialize::ToSql;
-use diesel::sql_types::HasSqlType;
+use diesel::sql_types::{HasSqlType, Untyped};
 
-/// A query that a connection keeps prepared under its text. Diesel prepares SQL that it did not write anew each time.
+use crate::history::TableWithHistory;
+
+/// A query of diesel's with a part written by hand, which a connection keeps prepared under its text.
 ///
 /// It is only for queries whose rows are loaded. To execute a statement, diesel takes a reference to it, and a reference does
 /// not tell that it may be kept: see [`prepared_sql`].
 ///
-/// Use it for texts of which there are few, and not for `SELECT *`: Postgres refuses to run such a statement after a
-/// newer version of this program has added a column.
+/// Use it for texts of which there are few.
 #[derive(Debug)]
 pub(crate) struct Prepared<S>(S);
 
@@ -46,9 +47,11 @@ impl<S: Query> Query for Prepared<S> {
 
 impl<S, C> RunQueryDsl<C> for Prepared<S> {}
 
-/// A statement to be executed, as [`diesel::sql_query`] makes it, that a connection keeps prepared under its text.
+/// A statement as [`diesel::sql_query`] makes it, which a connection keeps prepared under its text.
 ///
-/// Use it for texts of which there are few.
+/// Use it for texts of which there are few, and do not load `SELECT *`: Postgres refuses to run such a statement after a newer
+/// version of this program has added a column. Postgres may soon keep a plan that expects ten elements of an array, and a
+/// tenth of the rows for a `LIMIT`. A statement that needs a plan for its values is one of [`diesel::sql_query`].
 #[derive(Debug)]
 pub(crate) struct PreparedSql<V> {
     sql: String,
@@ -66,6 +69,24 @@ impl<V> PreparedSql<V> {
         let values = Bound { before: self.values, value, sql_type: PhantomData };
         PreparedSql { sql: self.sql, values }
     }
+
+    /// The same, as a type that does not tell the parameters.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn boxed<'v, DB: Backend>(self) -> PreparedSql<Values<'v, DB>>
+    where
+        V: QueryFragment<DB> + 'v,
+    {
+        PreparedSql { sql: self.sql, values: Box::new(self.values) }
+    }
+}
+
+/// The values of parameters.
+#[cfg(feature = "postgres")]
+pub(crate) type Values<'v, DB> = Box<dyn QueryFragment<DB> + 'v>;
+
+impl<V> Query for PreparedSql<V> {
+    // Rows are read by the names of their columns.
+    type SqlType = Untyped;
 }
 
 impl<DB: Backend, V: QueryFragment<DB>> QueryFragment<DB> for PreparedSql<V> {
@@ -107,6 +128,53 @@ where
         out.push_bind_param::<T, U>(&self.value)
     }
 }
+
+/// Writes the row with this key, whose SQL type is `T`. Diesel prepares its own `UPDATE` anew each time, because its text may
+/// depend on which columns change.
+///
+/// `changes` must always have the same columns: they are of a changeset with `treat_none_as_null`.
+pub(crate) fn update_row<T, K, C: AsChangeset>(
+    table: &'static TableWithHistory,
+    key: K,
+    changes: C,
+) -> UpdateRow<C::Changeset, T, K> {
+    let key = Bound { before: (), value: key, sql_type: PhantomData };
+    UpdateRow { table, key, changes: changes.as_changeset() }
+}
+
+/// See [`update_row`].
+#[derive(Debug)]
+pub(crate) struct UpdateRow<C, T, K> {
+    table: &'static TableWithHistory,
+    key: Bound<(), T, K>,
+    changes: C,
+}
+
+impl<DB, C, T, K> QueryFragment<DB> for UpdateRow<C, T, K>
+where
+    DB: Backend,
+    C: QueryFragment<DB>,
+    Bound<(), T, K>: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        out.push_sql("UPDATE ");
+        out.push_sql(self.table.name);
+        out.push_sql(" SET ");
+        self.changes.walk_ast(out.reborrow())?;
+        out.push_sql(" WHERE ");
+        out.push_sql(self.table.key);
+        out.push_sql(" = ");
+        self.key.walk_ast(out)
+    }
+}
+
+impl<C, T, K> QueryId for UpdateRow<C, T, K> {
+    type QueryId = ();
+    // The text is the key.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C, T, K, Conn> RunQueryDsl<Conn> for UpdateRow<C, T, K> {}
 
 #[cfg(all(test, feature = "sqlite"))]
 mod tests {

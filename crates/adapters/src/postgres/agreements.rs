@@ -9,6 +9,7 @@ use super::arrays::column;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
+use crate::prepared::prepared_sql;
 use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, customer_agreement, expiration_message};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -39,7 +40,7 @@ impl PostgresUnit<'_> {
         names: &[(AgreementId, String, String)],
         change: &Change,
     ) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "UPDATE customer_agreement
              SET enterprise_customer_slug = input.slug, enterprise_customer_name = input.name, modified = $4
              FROM unnest($1, $2, $3) AS input (uuid, slug, name)
@@ -67,7 +68,7 @@ impl PostgresUnit<'_> {
         let Some(message) = &agreement.expiration_message else {
             return self.delete_message(agreement.id, change);
         };
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "INSERT INTO expiration_message AS present
                  (customer_agreement_uuid, modal_header_text, modal_messaging, button_label, button_url)
              VALUES ($1, $2, $3, $4, $5)

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_query;
 use diesel::sql_types::{Array, Text};
 use license_manager_domain::model::NotificationKind;
 use license_manager_domain::{Error, PlanId};
 
 use super::unit::PostgresUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::due_work::{PlanNumberRow, SinceRow};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -30,7 +30,7 @@ impl PostgresUnit<'_> {
         until: DateTime<Utc>,
         mark: &str,
     ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error> {
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT plan.uuid, turned_on.since FROM subscription_plan AS plan {TURNED_ON}
              WHERE plan.should_auto_apply_licenses AND plan.is_active
                  AND $1 BETWEEN plan.start_date AND plan.expiration_date
@@ -49,7 +49,7 @@ impl PostgresUnit<'_> {
 
     /// How many licenses of plans were auto-applied since the plans began to.
     pub(crate) fn auto_applied_licenses(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT plan.uuid, count(*) AS number FROM subscription_plan AS plan {TURNED_ON}
              JOIN license ON license.subscription_plan_uuid = plan.uuid AND license.auto_applied
                  AND license.activation_date >= turned_on.since

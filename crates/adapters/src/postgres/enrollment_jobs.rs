@@ -8,7 +8,8 @@ use license_manager_domain::ports::EnrollmentJobRepository;
 use license_manager_domain::{Email, EnrollmentJobId, Error};
 
 use super::unit::PostgresUnit;
-use crate::rows::enrollment_jobs::{self, EnrollmentJobRow, NamingRow};
+use crate::prepared::prepared_sql;
+use crate::rows::enrollment_jobs::{self, EnrollmentJobRow, NAMING_COLUMNS, NamingRow};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -39,14 +40,14 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
     }
 
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
-        let query = diesel::sql_query(
-            r#"SELECT * FROM bulk_enrollment_job
+        let query = prepared_sql(format!(
+            r#"SELECT {NAMING_COLUMNS} FROM bulk_enrollment_job
              WHERE stage = 'enrolling' AND strpos(parameters, '"learners":"holders"') > 0
                 OR EXISTS (SELECT FROM unnest($1, $2) AS named (json, csv)
                            WHERE strpos(parameters, named.json) > 0 OR strpos(results, named.csv) > 0)
              ORDER BY uuid
-             FOR UPDATE"#,
-        )
+             FOR UPDATE"#
+        ))
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_csv).collect::<Vec<_>>());
         let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
@@ -56,7 +57,7 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
     fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
         let rows: Vec<EnrollmentJobRow> =
             jobs.iter().map(|(job, _)| EnrollmentJobRow::try_from(job)).collect::<Result<_, _>>()?;
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "UPDATE bulk_enrollment_job AS job
              SET parameters = input.parameters, results = input.results, modified = input.modified
              FROM unnest($1, $2, $3, $4) AS input (uuid, parameters, results, modified)

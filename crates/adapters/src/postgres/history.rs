@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Text};
 use license_manager_domain::history::{EntityRef, Version};
 use license_manager_domain::ports::LimitOffset;
@@ -10,6 +9,7 @@ use license_manager_domain::{Error, LicenseId};
 
 use super::unit::PostgresUnit;
 use crate::history::{TableWithHistory, VersionRow};
+use crate::prepared::prepared_sql;
 use crate::rows::shared::NumberRow;
 use crate::schema;
 use crate::sql_types::SqlTimestamp;
@@ -38,7 +38,7 @@ impl PostgresUnit<'_> {
     /// The newest version of each key at a moment.
     fn versions_as_of(&mut self, of: EntityRef, keys: &[String], at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, key_type, _) = place(of);
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT DISTINCT ON (version.{key}) {VERSION} FROM {name}_history AS version
              WHERE version.{key} = ANY($1::{key_type}[]) AND version.history_date <= $2
              ORDER BY version.{key}, version.history_id DESC"
@@ -52,7 +52,7 @@ impl PostgresUnit<'_> {
     /// The versions of an entity, the newest first.
     pub(crate) fn versions_of(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, key_type, id) = place(of);
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT {VERSION} FROM {name}_history AS version WHERE version.{key} = $1::{key_type}
              ORDER BY version.history_id DESC OFFSET $2 LIMIT $3"
         ))
@@ -66,7 +66,7 @@ impl PostgresUnit<'_> {
     /// How many versions an entity has.
     pub(crate) fn number_of_versions(&mut self, of: EntityRef) -> Result<i64, Error> {
         let (TableWithHistory { name, key, .. }, key_type, id) = place(of);
-        let query = sql_query(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = $1::{key_type}"))
+        let query = prepared_sql(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = $1::{key_type}"))
             .bind::<Text, _>(id);
         Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number)
     }

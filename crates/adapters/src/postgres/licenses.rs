@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Integer, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::ports::{
@@ -21,7 +20,7 @@ use uuid::Uuid;
 use super::error::{Failure, Remedy};
 use super::unit::{Mode, PostgresUnit, Reservations};
 use crate::one_of::one_of;
-use crate::prepared::{prepared, prepared_sql};
+use crate::prepared::prepared_sql;
 use crate::rows::license_filters::Plans;
 use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{Doomed, EmailRow, LicenseReads, LicenseRow, held_by, licenses};
@@ -179,8 +178,8 @@ impl LicenseRepository for PostgresUnit<'_> {
             let holder: Vec<Option<String>> = self.read(|connection| query.load(connection))?;
             return Ok(holder.into_iter().flatten().map(Email::from_storage).collect());
         }
-        let query = sql_query(LIVE_OF_EMAILS).bind::<SqlUuid, _>(plan.0).bind::<Array<Text>, _>(texts);
-        let holders = self.read(|connection| prepared(query).load::<EmailRow>(connection))?;
+        let query = prepared_sql(LIVE_OF_EMAILS).bind::<SqlUuid, _>(plan.0).bind::<Array<Text>, _>(texts);
+        let holders = self.read(|connection| query.load::<EmailRow>(connection))?;
         Ok(holders.into_iter().map(|holder| Email::from_storage(holder.email)).collect())
     }
 
@@ -190,12 +189,13 @@ impl LicenseRepository for PostgresUnit<'_> {
             return Ok(Vec::new());
         }
         // After waiting for a lock the row may have changed, so the conditions are checked again.
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "WITH found AS MATERIALIZED ({LIVE_OF_EMAILS})
-             SELECT license.* FROM found JOIN license ON license.uuid = found.uuid
+             SELECT {} FROM found JOIN license ON license.uuid = found.uuid
              WHERE license.user_email = found.email AND license.status IN ('assigned', 'activated')
              ORDER BY license.uuid
-             FOR NO KEY UPDATE OF license"
+             FOR NO KEY UPDATE OF license",
+            LICENSE.columns_of("license")
         ))
         .bind::<SqlUuid, _>(plan.0)
         .bind::<Array<Text>, _>(texts(emails));
@@ -265,7 +265,7 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn lock_against_claims(&mut self, plan: PlanId) -> Result<(), Error> {
-        let query = sql_query(
+        let query = prepared_sql(
             "SELECT count(*) FROM (
                  SELECT uuid FROM license WHERE subscription_plan_uuid = $1 AND status <> 'revoked'
                  ORDER BY uuid FOR NO KEY UPDATE
@@ -329,10 +329,10 @@ const CLAIM_UNLESS_HELD: &str = "
 impl PostgresUnit<'_> {
     /// Looks for the license of an address, and claims one if there is none, with one statement.
     fn claim_for_one(&mut self, plan: PlanId, address: &Email) -> Result<(Vec<Email>, Vec<License>), Error> {
-        let query = sql_query(CLAIM_UNLESS_HELD.replace("{}", &LICENSE.column_names()))
+        let query = prepared_sql(CLAIM_UNLESS_HELD.replace("{}", &LICENSE.column_names()))
             .bind::<SqlUuid, _>(plan.0)
             .bind::<Text, _>(address.as_str());
-        let found = licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)?;
+        let found = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
         if found.is_empty() {
             self.fail_unless_exhausted(plan, 1)?;
         }
@@ -353,7 +353,7 @@ impl PostgresUnit<'_> {
     /// Locks an unassigned license of the plan that nobody else has locked. The limit is no parameter: Postgres expects a
     /// tenth of all rows then, so it would plan the statement anew each time.
     fn claim_one(&mut self, plan: PlanId) -> Result<Vec<LicenseRow>, Error> {
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT {} FROM license
              WHERE subscription_plan_uuid = $1 AND status = 'unassigned'
              ORDER BY uuid LIMIT 1
@@ -361,7 +361,7 @@ impl PostgresUnit<'_> {
             LICENSE.column_names()
         ))
         .bind::<SqlUuid, _>(plan.0);
-        self.write(|connection| prepared(query).load(connection))
+        self.write(|connection| query.load(connection))
     }
 
     /// Locks unassigned licenses, and waits for those that others have locked. Runs before the work, so that the wait

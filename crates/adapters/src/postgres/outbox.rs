@@ -129,7 +129,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         // Each subquery has the order of an index. Otherwise the planner may read the whole table to find that a queue
         // is empty.
         let claimable = claimable_sql(&queue::OUTBOX);
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "WITH parked AS MATERIALIZED (
                  SELECT lane, count(*) AS number
                  FROM (SELECT lane FROM outbox WHERE parked_at IS NOT NULL ORDER BY position LIMIT $3) AS counted

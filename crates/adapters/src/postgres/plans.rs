@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
 use crate::one_of::one_of;
+use crate::prepared::prepared_sql;
 use crate::schema::{SUBSCRIPTION_PLAN, subscription_plan};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -38,7 +39,7 @@ impl PostgresUnit<'_> {
         chosen: Option<PlanId>,
         change: &Change,
     ) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "UPDATE subscription_plan
              SET should_auto_apply_licenses = (subscription_plan.uuid IS NOT DISTINCT FROM $2), modified = $3
              FROM (SELECT uuid FROM subscription_plan

@@ -12,12 +12,14 @@ use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
 use super::unit::PostgresUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
 use crate::rows::shared::{IdRow, following};
+use crate::schema::LICENSE;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// The licenses that are due at `$1`, with their plans and agreements.
-fn is_due(purge: Purge) -> String {
+/// The licenses that are due at `$1`.
+fn due(purge: Purge) -> String {
     let (condition, since) = match purge {
         Purge::PlanExpired => ("license.status <> 'unassigned'", "plan.expiration_date"),
         Purge::Revoked => ("license.status = 'revoked' AND NOT plan.for_internal_use_only", "license.revoked_date"),
@@ -26,12 +28,13 @@ fn is_due(purge: Purge) -> String {
         }
     };
     format!(
-        "FROM license
+        "SELECT {} FROM license
          JOIN subscription_plan AS plan ON plan.uuid = license.subscription_plan_uuid
          JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
          WHERE {condition}
              AND license.user_email IS NOT NULL
-             AND {since} < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds)"
+             AND {since} < $1 - make_interval(secs => agreement.license_duration_before_purge_seconds)",
+        LICENSE.columns_of("license")
     )
 }
 
@@ -54,10 +57,9 @@ const DELETED: &str = "
 impl PurgeRepository for PostgresUnit<'_> {
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
         // Without an order: a statement that skips locked rows does not wait, so it cannot deadlock.
-        let query =
-            sql_query(format!("SELECT license.* {} LIMIT $2 FOR NO KEY UPDATE OF license SKIP LOCKED", is_due(purge)))
-                .bind::<SqlTimestamp, _>(now)
-                .bind::<BigInt, _>(limit);
+        let query = prepared_sql(format!("{} LIMIT $2 FOR NO KEY UPDATE OF license SKIP LOCKED", due(purge)))
+            .bind::<SqlTimestamp, _>(now)
+            .bind::<BigInt, _>(limit);
         let mut due = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
         due.sort_unstable_by_key(|license| license.id);
         Ok(due)
@@ -70,18 +72,15 @@ impl PurgeRepository for PostgresUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let query = sql_query(format!(
-            "SELECT license.* {} AND license.uuid > $3 ORDER BY license.uuid LIMIT $2",
-            is_due(purge)
-        ))
-        .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit)
-        .bind::<SqlUuid, _>(following(after));
+        let query = prepared_sql(format!("{} AND license.uuid > $3 ORDER BY license.uuid LIMIT $2", due(purge)))
+            .bind::<SqlTimestamp, _>(now)
+            .bind::<BigInt, _>(limit)
+            .bind::<SqlUuid, _>(following(after));
         self.list::<LicenseRow, _>(query)
     }
 
     fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT deleted.uuid, deleted.user_email {DELETED} LIMIT $2 FOR NO KEY UPDATE OF deleted SKIP LOCKED"
         ))
         .bind::<SqlTimestamp, _>(now)
@@ -93,7 +92,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         // Another transaction may have erased some of them just now: the statement above saw the history as it was
         // before.
         let query =
-            sql_query("SELECT DISTINCT uuid FROM license_history WHERE uuid = ANY ($1) AND user_email IS NOT NULL")
+            prepared_sql("SELECT DISTINCT uuid FROM license_history WHERE uuid = ANY ($1) AND user_email IS NOT NULL")
                 .bind::<Array<SqlUuid>, _>(due.iter().map(|row| row.uuid).collect::<Vec<_>>());
         let rows = self.write(|connection| query.load::<IdRow>(connection))?;
         let known: HashSet<Uuid> = rows.into_iter().map(|row| row.uuid).collect();
@@ -108,7 +107,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<DeletedLicense>, Error> {
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT deleted.uuid, deleted.user_email {DELETED} AND deleted.uuid > $3 ORDER BY deleted.uuid LIMIT $2"
         ))
         .bind::<SqlTimestamp, _>(now)
@@ -118,7 +117,7 @@ impl PurgeRepository for PostgresUnit<'_> {
     }
 
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
-        let query = sql_query(
+        let query = prepared_sql(
             "SELECT email FROM unnest($1) AS input (email)
              WHERE EXISTS (SELECT FROM license WHERE license.user_email = input.email)",
         )
@@ -129,7 +128,7 @@ impl PurgeRepository for PostgresUnit<'_> {
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let ids: Vec<Uuid> = licenses.iter().map(|license| license.0).collect();
-        let history = sql_query(
+        let history = prepared_sql(
             "UPDATE license_history AS told SET
                  user_email = NULL,
                  lms_user_id = CASE WHEN told.lms_user_id = newest.lms_user_id THEN told.lms_user_id END,
@@ -144,13 +143,13 @@ impl PurgeRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(&ids);
         self.write(|connection| history.execute(connection))?;
-        let sources = sql_query(
+        let sources = prepared_sql(
             "WITH erased AS (DELETE FROM license_source WHERE license_uuid = ANY ($1))
              DELETE FROM license_source_history WHERE license_uuid = ANY ($1)",
         )
         .bind::<Array<SqlUuid>, _>(&ids);
         self.write(|connection| sources.execute(connection))?;
-        let about_licenses = sql_query(
+        let about_licenses = prepared_sql(
             "WITH told AS (DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1))
              DELETE FROM outbox WHERE license_uuid = ANY ($1)",
         )

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text};
 use license_manager_domain::Error;
 use license_manager_domain::model::JobKind;
@@ -14,6 +13,7 @@ use uuid::Uuid;
 
 use super::arrays::column;
 use super::unit::PostgresUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedTable, MessageRow, ProgressRow, QueueRow};
 use crate::rows::shared::{IdRow, sorted_uuids};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -126,7 +126,7 @@ impl PostgresUnit<'_> {
         let (claimable, Rules { queue_condition, queue_type, .. }) = (claimable_sql(leased), rules(leased));
         // The chosen rows are updated by an array of their ids. The planner of a prepared statement does not know the
         // limit, so a join would read the whole table.
-        let statement = sql_query(format!(
+        let statement = prepared_sql(format!(
             "WITH chosen AS MATERIALIZED (
                  SELECT id, was_due, row_number() OVER (ORDER BY was_due, place) AS place
                  FROM (SELECT {id} AS id, {due} AS was_due, {order} AS place FROM {table} AS waiting
@@ -155,7 +155,7 @@ impl QueueRepository for PostgresUnit<'_> {
         let leased = queue::of_kind(kind);
         let Leased { table, queue, due, order, .. } = leased;
         let (claimable, Rules { open, queue_type, .. }) = (claimable_sql(leased), rules(leased));
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT open.queue
              FROM {open} CROSS JOIN LATERAL (
                  SELECT {due} FROM {table} AS waiting
@@ -174,7 +174,7 @@ impl QueueRepository for PostgresUnit<'_> {
         let claimed: Vec<ClaimedMessage> = rows.into_iter().map(|row| row.claimed(&words)).collect();
         let plans = merged_plans(&claimed);
         if !plans.is_empty() {
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "DELETE FROM outbox
                  WHERE topic = '{}' AND parked_at IS NULL AND subscription_plan_uuid = ANY ($1)
                    AND claimed_by IS DISTINCT FROM $2",
@@ -194,7 +194,7 @@ impl QueueRepository for PostgresUnit<'_> {
 
     fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
         // A concurrent claim waits here, then sees the new owner.
-        let statement = sql_query(
+        let statement = prepared_sql(
             "INSERT INTO operation_lease AS lease (operation, key, owner, until) VALUES ($1, $2, $3, $4)
              ON CONFLICT (operation, key) DO UPDATE SET owner = excluded.owner, until = excluded.until
                  WHERE lease.until <= $5 OR lease.owner = excluded.owner
@@ -209,7 +209,7 @@ impl QueueRepository for PostgresUnit<'_> {
         if let Some(row) = taken {
             return Ok(TaskClaim::Taken(row.progress()));
         }
-        let query = sql_query("SELECT until FROM operation_lease WHERE operation = $1 AND key = $2")
+        let query = prepared_sql("SELECT until FROM operation_lease WHERE operation = $1 AND key = $2")
             .bind::<Text, _>(task.operation)
             .bind::<SqlUuid, _>(task.key);
         let held = self.read(|connection| query.get_result::<UntilRow>(connection).optional())?;
@@ -220,7 +220,7 @@ impl QueueRepository for PostgresUnit<'_> {
     fn prolong(&mut self, lease: Lease, work: &[Uuid], until: DateTime<Utc>) -> Result<usize, Error> {
         let (leased, name) = queue::leased(lease.queue);
         let (Leased { table, due, .. }, held) = (leased, held_sql(leased));
-        let statement = sql_query(format!("UPDATE {table} SET {due} = $4 WHERE {held}"))
+        let statement = prepared_sql(format!("UPDATE {table} SET {due} = $4 WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
             .bind::<Array<SqlUuid>, _>(sorted_uuids(work.iter().copied()))
@@ -231,7 +231,7 @@ impl QueueRepository for PostgresUnit<'_> {
     fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
         let (leased, name) = queue::leased(lease.queue);
         let (Leased { table, id, .. }, held) = (leased, held_sql(leased));
-        let query = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held} ORDER BY {id} FOR UPDATE"))
+        let query = prepared_sql(format!("SELECT {id} AS uuid FROM {table} WHERE {held} ORDER BY {id} FOR UPDATE"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
             .bind::<Array<SqlUuid>, _>(sorted_uuids(work.iter().copied()));
@@ -246,7 +246,7 @@ impl QueueRepository for PostgresUnit<'_> {
         let is_gone = |settled: &&Settlement| settled.completed_at.is_some() && !leased.keeps_completed;
         let (gone, kept): (Vec<&Settlement>, Vec<&Settlement>) = settlements.iter().partition(is_gone);
         if !gone.is_empty() {
-            let statement = sql_query(format!("DELETE FROM {table} WHERE {}", held_sql(leased)))
+            let statement = prepared_sql(format!("DELETE FROM {table} WHERE {}", held_sql(leased)))
                 .bind::<Text, _>(&name)
                 .bind::<SqlUuid, _>(lease.id)
                 .bind::<Array<SqlUuid>, _>(sorted_uuids(gone.iter().map(|settled| settled.id)));
@@ -256,7 +256,7 @@ impl QueueRepository for PostgresUnit<'_> {
             let Rules { settled, queue_type, .. } = rules(leased);
             // With the ids a second time, as a list, the rows are looked up by id. With the join alone, and without
             // statistics, Postgres reads the whole queue.
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "UPDATE {table}
                  SET attempts = input.attempts, {due} = input.due, last_error = input.error, {holder} = NULL{settled}
                  FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use diesel::sql_types::{BigInt, Bool, Text};
-use diesel::{QueryableByName, RunQueryDsl, sql_query};
+use diesel::{QueryableByName, RunQueryDsl};
 use license_manager_domain::Error;
 
 use super::store::PostgresStore;
-use crate::prepared::{prepared, prepared_sql};
+use crate::prepared::prepared_sql;
 
 // A note holds for a second longer, so that a user who writes all the time writes one note each second.
 const NOTE: &str = "
@@ -48,13 +48,13 @@ impl PostgresStore {
     /// # Errors
     /// As [`PostgresStore::note_write`].
     pub fn has_written(&self, username: &str) -> Result<bool, Error> {
-        let query = sql_query(IS_NOTED).bind::<Text, _>(username);
-        let rows: Vec<NotedRow> = self.on_connection(|connection| prepared(query).load(connection))?;
+        let query = prepared_sql(IS_NOTED).bind::<Text, _>(username);
+        let rows: Vec<NotedRow> = self.on_connection(|connection| query.load(connection))?;
         Ok(rows.first().is_some_and(|row| row.is_noted))
     }
 
     /// Removes notes that no longer matter.
     pub(super) fn remove_old_notes(&self) -> Result<(), Error> {
-        self.on_connection(|connection| sql_query(REMOVE).execute(connection)).map(drop)
+        self.on_connection(|connection| prepared_sql(REMOVE).execute(connection)).map(drop)
     }
 }

@@ -8,6 +8,7 @@ use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepositor
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
 use super::unit::PostgresUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::rows::shared::sorted_uuids;
 use crate::rows::staff_actions;
@@ -27,7 +28,7 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
-        let query = diesel::sql_query(
+        let query = prepared_sql(
             "SELECT uuid, user_email FROM license_history
              WHERE history_type = '-' AND (lms_user_id = $1 OR user_email = ANY ($2))",
         )
@@ -38,7 +39,7 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "WITH newest AS (
                  SELECT DISTINCT ON (uuid) uuid, activation_key
                  FROM license_history WHERE uuid = ANY ($1) ORDER BY uuid, history_id DESC)
@@ -60,7 +61,7 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "WITH erased AS (DELETE FROM license_source WHERE license_uuid = ANY ($1))
              DELETE FROM license_source_history WHERE license_uuid = ANY ($1)",
         )
@@ -70,7 +71,7 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "WITH told AS (
                  DELETE FROM webhook_delivery
                  WHERE license_uuid = ANY ($1)
@@ -88,7 +89,7 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "WITH asked AS (UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = $1)
              DELETE FROM outbox WHERE topic = $2 AND payload::jsonb ->> 'lms_user_id' = $1::text",
         )
@@ -102,7 +103,7 @@ impl RetirementRepository for PostgresUnit<'_> {
         for statement in staff_actions::without_user(username) {
             self.write(|connection| ExecuteDsl::execute(statement, connection))?;
         }
-        let statement = diesel::sql_query(ERASE_IMPORTED_USER).bind::<Text, _>(username);
+        let statement = prepared_sql(ERASE_IMPORTED_USER).bind::<Text, _>(username);
         self.write(|connection| statement.execute(connection))?;
         let statement = diesel::delete(users::table.filter(users::username.eq(username)));
         Ok(self.write(|connection| statement.execute(connection))? > 0)

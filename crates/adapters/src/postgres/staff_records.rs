@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::staff_records::{matching_events, matching_notifications};
 use crate::schema::{LICENSE_EVENT, NOTIFICATION, license_event, notification};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -21,7 +22,7 @@ impl PostgresUnit<'_> {
         let mut rows: Vec<&Notification> = notifications.iter().collect();
         rows.sort_unstable_by_key(|sent| (sent.plan, sent.customer_user, sent.kind));
         let column = |value: fn(&Notification) -> Uuid| rows.iter().map(|sent| value(sent)).collect::<Vec<_>>();
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
                                        notification_type, last_sent, created, modified)
              SELECT customer, customer_user, plan, kind, last_sent, $6, $6

@@ -1,9 +1,8 @@
 //! Transfer jobs, and moving licenses. One statement takes any number of ids, as an array.
 
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::Array;
-use license_manager_domain::history::Change;
+use diesel::sql_types::{Array, BigInt};
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferRepository};
 use license_manager_domain::{Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
+use crate::prepared::{prepared_sql, update_row};
 use crate::rows::shared::{IdRow, sorted_uuids};
 use crate::rows::transfers::{
     HeldTwiceRow, TransferJobRow, TransferSummaryRow, matching, transfer_job, transfer_summary,
@@ -54,9 +54,8 @@ impl TransferRepository for PostgresUnit<'_> {
 
     fn save(&mut self, saved: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
         let row = TransferJobRow::try_from(saved)?;
-        let statement = diesel::update(job::table.find(saved.id.0)).set(row).returning(job::all_columns);
-        let statement = with_history(statement, &LICENSE_TRANSFER_JOB, Kind::Changed, change);
-        self.write_rows(1, "transfer jobs", |connection| statement.execute(connection))
+        let statement = update_row::<BigInt, _, _>(&LICENSE_TRANSFER_JOB, saved.id.0, row);
+        self.write_recorded(&LICENSE_TRANSFER_JOB, saved.id, ChangeKind::Changed, change, statement)
     }
 
     fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
@@ -76,7 +75,7 @@ impl TransferRepository for PostgresUnit<'_> {
                 self.write(|connection| query.load(connection))?
             }
             TransferredLicenses::Named(ids) => {
-                let query = sql_query(
+                let query = prepared_sql(
                     "SELECT license.uuid FROM unnest($1) AS named (uuid) JOIN license ON license.uuid = named.uuid
                      WHERE license.subscription_plan_uuid = $2 AND license.status IN ('assigned', 'activated')
                      ORDER BY license.uuid
@@ -93,7 +92,7 @@ impl TransferRepository for PostgresUnit<'_> {
 
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
         // OFFSET 0 makes Postgres look up each address: see `licenses::LIVE_OF_EMAILS`.
-        let query = sql_query(
+        let query = prepared_sql(
             "SELECT moving.uuid, moving.user_email
              FROM unnest($1) AS input (uuid)
              JOIN license AS moving ON moving.uuid = input.uuid AND moving.status IN ('assigned', 'activated')
@@ -117,7 +116,7 @@ impl TransferRepository for PostgresUnit<'_> {
         }
         let moving = sorted_uuids(licenses.iter().map(|license| license.0));
         let number = moving.len();
-        let statement = sql_query(
+        let statement = prepared_sql(
             "UPDATE license SET subscription_plan_uuid = $2, modified = $3
              FROM unnest($1) AS moving (uuid)
              WHERE license.uuid = moving.uuid

@@ -2,11 +2,11 @@
 //! changes seats of a plan waits for another.
 
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Bool};
 use license_manager_domain::Error;
 
 use super::unit::PostgresUnit;
+use crate::prepared::{prepared, prepared_sql};
 
 /// The lock of whoever adds up. The number is arbitrary.
 const FOLD_LOCK: i64 = 716_253_402;
@@ -49,12 +49,12 @@ impl PostgresUnit<'_> {
         let lock = diesel::select(
             diesel::dsl::sql::<Bool>("pg_try_advisory_xact_lock(").bind::<BigInt, _>(FOLD_LOCK).sql(")"),
         );
-        if !self.read(|connection| lock.get_result(connection))? {
+        if !self.read(|connection| prepared(lock).get_result(connection))? {
             return Ok(0);
         }
         let mut folded = 0;
         for statement in [FOLD_CHANGES, FOLD_ACTIVATIONS] {
-            let statement = sql_query(statement).bind::<BigInt, _>(CROWDED).bind::<BigInt, _>(limit.max(0));
+            let statement = prepared_sql(statement).bind::<BigInt, _>(CROWDED).bind::<BigInt, _>(limit.max(0));
             folded = folded.max(self.write(|connection| statement.execute(connection))?);
         }
         Ok(folded)

@@ -12,6 +12,7 @@ use license_manager_domain::{Error, WebhookId};
 
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::queue::WEBHOOK_DELIVERY;
 use crate::rows::shared::{NumberRow, sorted_uuids};
 use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, matching, waiting_for};
@@ -41,7 +42,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
             )
         };
         let (of_active, of_off) = (waiting("is_active"), waiting("NOT is_active"));
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT '' AS queue, {of_active} AS waiting, {of_off} AS kept,
                     (SELECT count(*) FROM webhook WHERE NOT is_active) AS off,
                     (SELECT coalesce(sum(dropped), 0)::bigint FROM webhook) AS dropped,
@@ -65,7 +66,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
     }
 
     fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
-        let query = sql_query(
+        let query = prepared_sql(
             "SELECT webhook, (SELECT count(*)
                               FROM (SELECT FROM webhook_delivery WHERE webhook_uuid = webhook AND state = 'waiting'
                                     ORDER BY not_before, position LIMIT $2) AS counted) AS number
@@ -112,7 +113,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
 
     fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         // The webhooks are locked before their deliveries, as everywhere. Whoever switches one on waits for that.
-        let statement = sql_query(
+        let statement = prepared_sql(
             "WITH off AS MATERIALIZED (SELECT uuid FROM webhook WHERE NOT is_active ORDER BY uuid FOR UPDATE),
              old AS MATERIALIZED (
                  SELECT delivery.webhook_uuid, delivery.uuid
@@ -140,7 +141,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         // Finds one webhook after the other in an index, instead of reading every delivery.
-        let statement = sql_query(
+        let statement = prepared_sql(
             "WITH RECURSIVE endpoint (uuid) AS (
                  (SELECT webhook_uuid FROM webhook_delivery ORDER BY webhook_uuid LIMIT 1)
                  UNION ALL

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::shared::for_both_databases;
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
+use crate::prepared::update_row;
 use crate::schema::{CUSTOMER_AGREEMENT, customer_agreement, expiration_message};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -233,8 +234,8 @@ for_both_databases! {
         }
 
         fn save(&mut self, agreement: &CustomerAgreement, change: &Change) -> Result<(), Error> {
-            let row = customer_agreement::table.find(SqlUuid(agreement.id.0));
-            let statement = diesel::update(row).set(AgreementRow::from(agreement));
+            let row = AgreementRow::from(agreement);
+            let statement = update_row::<SqlUuid, _, _>(&CUSTOMER_AGREEMENT, agreement.id.0, row);
             self.write_recorded(&CUSTOMER_AGREEMENT, agreement.id, ChangeKind::Changed, change, statement)?;
             self.save_message(agreement, change)
         }

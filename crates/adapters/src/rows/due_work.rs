@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
-use diesel::{QueryableByName, RunQueryDsl, sql_query};
+use diesel::{QueryableByName, RunQueryDsl};
 use license_manager_domain::ports::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 use license_manager_domain::{
     AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId, RenewalId,
@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use super::licenses::LicenseRow;
 use super::shared::{IdRow, NumberRow, following, for_both_databases};
+use crate::prepared::prepared_sql;
+use crate::schema::LICENSE;
 use crate::sql_types::{SqlTimestamp, SqlUuid, SqlUuidList};
 
 #[derive(QueryableByName)]
@@ -127,7 +129,7 @@ fn has_usable_license(same: &str) -> String {
 for_both_databases! {
     impl DueWorkRepository for Unit {
         fn renewals(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT id, prior_subscription_plan_uuid AS prior_plan FROM subscription_plan_renewal
                  WHERE NOT processed AND NOT exempt_from_batch_processing AND effective_date BETWEEN $1 AND $2
                  ORDER BY effective_date, id",
@@ -138,7 +140,7 @@ for_both_databases! {
         }
 
         fn renewals_starting(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DueRenewal>, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT renewal.id, renewal.prior_subscription_plan_uuid AS prior_plan
                  FROM subscription_plan_renewal AS renewal
                  JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
@@ -151,7 +153,7 @@ for_both_databases! {
         }
 
         fn count_renewals_before(&mut self, moment: DateTime<Utc>) -> Result<i64, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT count(*) AS number FROM subscription_plan_renewal
                  WHERE NOT processed AND NOT exempt_from_batch_processing AND effective_date < $1",
             )
@@ -165,7 +167,7 @@ for_both_databases! {
             to: DateTime<Utc>,
             processed_too: bool,
         ) -> Result<Vec<PlanId>, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT uuid FROM subscription_plan AS plan
                  WHERE expiration_date BETWEEN $1 AND $2 AND ($3 OR NOT expiration_processed)
                      AND NOT EXISTS (
@@ -179,7 +181,7 @@ for_both_databases! {
         }
 
         fn plan_ends(&mut self, plans: &[PlanId]) -> Result<Vec<PlanEnd>, Error> {
-            let query = sql_query(format!(
+            let query = prepared_sql(format!(
                 "SELECT plan.uuid, agreement.enterprise_customer_uuid AS customer, plan.expiration_date,
                         plan.expiration_processed,
                         EXISTS (SELECT 1 FROM subscription_plan_renewal
@@ -203,12 +205,13 @@ for_both_databases! {
         ) -> Result<Vec<License>, Error> {
             // The first condition on the status is that of the index license_handed_out, which is used for these words
             // only.
-            let query = sql_query(
-                "SELECT license.* FROM license
+            let query = prepared_sql(format!(
+                "SELECT {} FROM license
                  WHERE subscription_plan_uuid = $1 AND status <> 'unassigned' AND status IN ('assigned', 'activated')
                      AND (renewed_to_uuid IS NULL OR NOT $2) AND uuid > $3
                  ORDER BY uuid LIMIT $4",
-            )
+                LICENSE.column_names()
+            ))
             .bind::<SqlUuid, _>(plan.0)
             .bind::<Bool, _>(unrenewed_only)
             .bind::<SqlUuid, _>(following(after))
@@ -217,7 +220,7 @@ for_both_databases! {
         }
 
         fn plans_to_unlink(&mut self, customer: CustomerId, before: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT plan.uuid FROM subscription_plan AS plan
                  JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
                  WHERE agreement.enterprise_customer_uuid = $1 AND plan.expiration_processed
@@ -237,7 +240,7 @@ for_both_databases! {
             limit: i64,
         ) -> Result<Vec<(LicenseId, Email)>, Error> {
             // One lookup by address and one by LMS user id, so that each uses its index.
-            let query = sql_query(format!(
+            let query = prepared_sql(format!(
                 "SELECT license.uuid, license.user_email FROM license
                  WHERE license.subscription_plan_uuid = $1 AND license.status <> 'unassigned'
                      AND license.status IN ('assigned', 'activated') AND license.renewed_to_uuid IS NULL
@@ -258,7 +261,7 @@ for_both_databases! {
         }
 
         fn auto_scaling_agreements(&mut self) -> Result<Vec<AgreementId>, Error> {
-            self.list::<IdRow, _>(sql_query(
+            self.list::<IdRow, _>(prepared_sql(
                 "SELECT uuid FROM customer_agreement WHERE enable_auto_scaling_of_current_plan ORDER BY uuid",
             ))
         }
@@ -284,14 +287,15 @@ for_both_databases! {
             after: Option<LicenseId>,
             limit: i64,
         ) -> Result<Vec<License>, Error> {
-            let query = sql_query(
-                "SELECT license.* FROM subscription_plan AS plan
+            let query = prepared_sql(format!(
+                "SELECT {} FROM subscription_plan AS plan
                  JOIN license ON license.subscription_plan_uuid = plan.uuid
                  WHERE plan.customer_agreement_uuid = $1 AND plan.is_active AND license.status = 'activated'
                      AND license.activation_date < $2 AND license.uuid > $3
                      AND NOT EXISTS (SELECT 1 FROM license_event WHERE license_uuid = license.uuid AND event_name = $4)
                  ORDER BY license.uuid LIMIT $5",
-            )
+                LICENSE.columns_of("license")
+            ))
             .bind::<SqlUuid, _>(agreement.0)
             .bind::<SqlTimestamp, _>(before)
             .bind::<SqlUuid, _>(following(after))
@@ -301,7 +305,7 @@ for_both_databases! {
         }
 
         fn catalogs_in_use(&mut self, now: DateTime<Utc>) -> Result<Vec<(CatalogId, PlanTypeId)>, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT DISTINCT plan.enterprise_catalog_uuid AS catalog, product.plan_type_id AS plan_type
                  FROM subscription_plan AS plan JOIN product ON product.id = plan.product_id
                  WHERE plan.expiration_date > $1 AND NOT plan.for_internal_use_only

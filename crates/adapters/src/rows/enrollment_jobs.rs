@@ -1,13 +1,13 @@
 //! Bulk enrollments.
 
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
 use license_manager_domain::{CustomerId, EnrollmentJobId, Error, LicenseId, LmsUserId};
 
 use super::shared::SharedStatement;
 use crate::backends::{Pg, Sqlite};
+use crate::prepared::prepared_sql;
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -37,6 +37,10 @@ pub(crate) struct NamingRow {
     #[diesel(sql_type = Nullable<Text>)]
     pub results: Option<String>,
 }
+
+/// The columns of a [`NamingRow`].
+pub(crate) const NAMING_COLUMNS: &str = "uuid, enterprise_customer_uuid, lms_user_id, parameters, created, modified,
+    stage, enrolled_until, successes, pending, failures, results_file, results";
 
 impl TryFrom<&EnrollmentJob> for EnrollmentJobRow {
     type Error = Error;
@@ -85,7 +89,7 @@ impl TryFrom<EnrollmentJobRow> for EnrollmentJob {
 /// Writes how far a job is, and appends lines to its results.
 pub(crate) fn advance(job: &EnrollmentJob, lines: &str) -> Result<impl SharedStatement + use<>, Error> {
     let row = EnrollmentJobRow::try_from(job)?;
-    let statement = sql_query(
+    let statement = prepared_sql(
         "UPDATE bulk_enrollment_job
          SET stage = $1, enrolled_until = $2, successes = $3, pending = $4, failures = $5, modified = $6,
              results = CASE WHEN $7 = '' THEN results ELSE coalesce(results, '') || $7 END

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable};
 use license_manager_domain::history::{EntityRef, Version};
 use license_manager_domain::ports::{HistoryPart, HistoryRepository, LimitOffset, SupersededVersions};
@@ -12,6 +11,7 @@ use license_manager_domain::{Error, LicenseId, PlanId};
 use super::licenses::licenses_written_after;
 use super::shared::{SharedQuery, SharedStatement, for_both_databases};
 use crate::history::TableWithHistory;
+use crate::prepared::prepared_sql;
 use crate::schema::WITH_HISTORY;
 use crate::sql_types::SqlTimestamp;
 
@@ -56,11 +56,11 @@ fn is_superseded(TableWithHistory { name, key, .. }: &TableWithHistory) -> Strin
 }
 
 fn complete_since() -> impl SharedQuery<SinceRow> {
-    sql_query("SELECT complete_since FROM history_retention")
+    prepared_sql("SELECT complete_since FROM history_retention")
 }
 
 fn set_complete_since(moment: DateTime<Utc>) -> impl SharedStatement {
-    sql_query(
+    prepared_sql(
         "INSERT INTO history_retention (id, complete_since) VALUES (1, $1)
          ON CONFLICT (id) DO UPDATE SET complete_since = excluded.complete_since
              WHERE history_retention.complete_since < excluded.complete_since",
@@ -70,7 +70,7 @@ fn set_complete_since(moment: DateTime<Utc>) -> impl SharedStatement {
 
 fn superseded(part: &HistoryPart) -> Result<impl SharedQuery<SupersededRow> + use<>, Error> {
     let table @ TableWithHistory { name, key, .. } = table(part.table)?;
-    Ok(sql_query(format!(
+    Ok(prepared_sql(format!(
         "SELECT max(version.history_id) AS last,
                 coalesce(sum(CASE WHEN {} THEN 1 ELSE 0 END), 0) AS number
          FROM (SELECT history_id, history_date, {key} FROM {name}_history
@@ -84,7 +84,7 @@ fn superseded(part: &HistoryPart) -> Result<impl SharedQuery<SupersededRow> + us
 
 fn remove_superseded(part: &HistoryPart, last: i64) -> Result<impl SharedStatement + use<>, Error> {
     let table @ TableWithHistory { name, .. } = table(part.table)?;
-    Ok(sql_query(format!(
+    Ok(prepared_sql(format!(
         "DELETE FROM {name}_history AS version
          WHERE {} AND version.history_id > $2 AND version.history_id <= $3",
         is_superseded(table)

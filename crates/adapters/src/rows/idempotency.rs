@@ -2,9 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::{BigInt, Text};
-use diesel::upsert::excluded;
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, SmallInt, Text};
 use license_manager_domain::Error;
 use license_manager_domain::model::{AnswerQuota, Claimed, FirstRequest, IdempotencyKey, StoredAnswer, StoredBody};
 use license_manager_domain::ports::IdempotencyRepository;
@@ -12,7 +10,8 @@ use uuid::Uuid;
 
 use super::shared::for_both_databases;
 use crate::backends::{Pg, Sqlite};
-use crate::schema::idempotency_key::{self, self as table, dsl};
+use crate::prepared::prepared_sql;
+use crate::schema::idempotency_key::{self, dsl};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable)]
@@ -67,14 +66,9 @@ const USAGE: &str = "SELECT CAST(coalesce(sum(CASE WHEN username = $1 THEN bytes
                             CAST(coalesce(sum(bytes), 0) AS bigint) AS total \
                      FROM idempotency_usage";
 
-/// The owner's request, if it has no answer.
-macro_rules! claimed {
-    ($key:expr, $owner:expr) => {
-        dsl::idempotency_key
-            .find((&$key.username, &$key.key, &$key.operation))
-            .filter(table::owner.eq(SqlUuid($owner)))
-            .filter(table::status.is_null())
-    };
+/// Whether a row is the owner's request, and has no answer.
+fn claimed(username: &str, key: &str, operation: &str, owner: &str) -> String {
+    format!("username = {username} AND key = {key} AND operation = {operation} AND owner = {owner} AND status IS NULL")
 }
 
 for_both_databases! {
@@ -88,38 +82,29 @@ for_both_databases! {
         ) -> Result<Claimed, Error> {
             let reserved = i32::try_from(request.reserved).map_err(Error::internal)?;
             // Locks an existing row even if it is not replaced, so that the second statement finds it.
-            let statement = diesel::insert_into(dsl::idempotency_key)
-                .values((
-                    table::username.eq(&key.username),
-                    table::key.eq(&key.key),
-                    table::operation.eq(&key.operation),
-                    table::fingerprint.eq(request.fingerprint.as_slice()),
-                    table::owner.eq(SqlUuid(request.owner)),
-                    table::created.eq(SqlTimestamp(request.created)),
-                    table::lease_until.eq(SqlTimestamp(request.lease_until)),
-                    table::reserved.eq(reserved),
-                ))
-                .on_conflict((table::username, table::key, table::operation))
-                .do_update()
-                .set((
-                    table::fingerprint.eq(excluded(table::fingerprint)),
-                    table::owner.eq(excluded(table::owner)),
-                    table::created.eq(excluded(table::created)),
-                    table::lease_until.eq(excluded(table::lease_until)),
-                    table::status.eq(None::<i16>),
-                    table::content_type.eq(None::<String>),
-                    table::body.eq(None::<Vec<u8>>),
-                    table::reserved.eq(excluded(table::reserved)),
-                    table::compressed.eq(None::<Vec<u8>>),
-                ));
-            let replaceable = table::status
-                .is_not_null()
-                .and(table::created.le(SqlTimestamp(expired)))
-                .or(table::status.is_null().and(table::lease_until.le(SqlTimestamp(request.created))));
-            let statement = diesel::query_dsl::methods::FilterDsl::filter(statement, replaceable);
+            let statement = prepared_sql(
+                "INSERT INTO idempotency_key
+                     (username, key, operation, fingerprint, owner, created, lease_until, reserved)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 ON CONFLICT (username, key, operation) DO UPDATE
+                 SET fingerprint = excluded.fingerprint, owner = excluded.owner, created = excluded.created,
+                     lease_until = excluded.lease_until, status = NULL, content_type = NULL, body = NULL,
+                     reserved = excluded.reserved, compressed = NULL
+                 WHERE idempotency_key.status IS NOT NULL AND idempotency_key.created <= $9
+                    OR idempotency_key.status IS NULL AND idempotency_key.lease_until <= $6",
+            )
+            .bind::<Text, _>(&key.username)
+            .bind::<Text, _>(&key.key)
+            .bind::<Text, _>(&key.operation)
+            .bind::<Binary, _>(request.fingerprint.as_slice())
+            .bind::<SqlUuid, _>(request.owner)
+            .bind::<SqlTimestamp, _>(request.created)
+            .bind::<SqlTimestamp, _>(request.lease_until)
+            .bind::<Integer, _>(reserved)
+            .bind::<SqlTimestamp, _>(expired);
             if self.write(|connection| statement.execute(connection))? == 1 {
                 // Counted now, because the statement above has locked what is counted for the user.
-                let query = sql_query(USAGE).bind::<Text, _>(&key.username);
+                let query = prepared_sql(USAGE).bind::<Text, _>(&key.username);
                 let usage: UsageRow = self.read(|connection| query.get_result(connection))?;
                 if usage.of_user <= quota.user && usage.total <= quota.total {
                     return Ok(Claimed::First);
@@ -133,7 +118,15 @@ for_both_databases! {
         }
 
         fn renew(&mut self, key: &IdempotencyKey, owner: Uuid, lease_until: DateTime<Utc>) -> Result<bool, Error> {
-            let statement = diesel::update(claimed!(key, owner)).set(table::lease_until.eq(SqlTimestamp(lease_until)));
+            let statement = prepared_sql(format!(
+                "UPDATE idempotency_key SET lease_until = $1 WHERE {}",
+                claimed("$2", "$3", "$4", "$5")
+            ))
+            .bind::<SqlTimestamp, _>(lease_until)
+            .bind::<Text, _>(&key.username)
+            .bind::<Text, _>(&key.key)
+            .bind::<Text, _>(&key.operation)
+            .bind::<SqlUuid, _>(owner);
             Ok(self.write(|connection| statement.execute(connection))? == 1)
         }
 
@@ -144,17 +137,28 @@ for_both_databases! {
                 Some(StoredBody::Compressed(bytes)) => (None, Some(bytes.as_slice())),
                 None => (None, None),
             };
-            let statement = diesel::update(claimed!(key, owner)).set((
-                table::status.eq(Some(status)),
-                table::content_type.eq(answer.content_type.as_deref()),
-                table::body.eq(plain),
-                table::compressed.eq(compressed),
-            ));
+            let statement = prepared_sql(format!(
+                "UPDATE idempotency_key SET status = $1, content_type = $2, body = $3, compressed = $4 WHERE {}",
+                claimed("$5", "$6", "$7", "$8")
+            ))
+            .bind::<SmallInt, _>(status)
+            .bind::<Nullable<Text>, _>(answer.content_type.as_deref())
+            .bind::<Nullable<Binary>, _>(plain)
+            .bind::<Nullable<Binary>, _>(compressed)
+            .bind::<Text, _>(&key.username)
+            .bind::<Text, _>(&key.key)
+            .bind::<Text, _>(&key.operation)
+            .bind::<SqlUuid, _>(owner);
             Ok(self.write(|connection| statement.execute(connection))? == 1)
         }
 
         fn release(&mut self, key: &IdempotencyKey, owner: Uuid) -> Result<(), Error> {
-            let statement = diesel::delete(claimed!(key, owner));
+            let statement =
+                prepared_sql(format!("DELETE FROM idempotency_key WHERE {}", claimed("$1", "$2", "$3", "$4")))
+                    .bind::<Text, _>(&key.username)
+                    .bind::<Text, _>(&key.key)
+                    .bind::<Text, _>(&key.operation)
+                    .bind::<SqlUuid, _>(owner);
             self.write(|connection| statement.execute(connection))?;
             Ok(())
         }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel::dsl::count_star;
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{Nullable, Text};
 use diesel::upsert::excluded;
 use license_manager_domain::history::Change;
@@ -16,6 +15,7 @@ use license_manager_domain::{Error, PlanId};
 use super::shared::{for_both_databases, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
+use crate::prepared::prepared_sql;
 use crate::schema::plan_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid, SqlUuidList};
 
@@ -78,7 +78,7 @@ for_both_databases! {
         }
 
         fn add_to_plans(&mut self, plans: &[PlanId], kind: JobKind, change: &Change) -> Result<(), Error> {
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "INSERT INTO plan_job (subscription_plan_uuid, kind, requested_by, requested_at, not_before, reason)
                  SELECT value, $1, $2, $3, $3, $4 FROM {} WHERE true
                  ON CONFLICT (subscription_plan_uuid, kind) DO UPDATE

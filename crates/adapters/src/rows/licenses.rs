@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type, sum};
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::ports::{DeletedLicense, Person};
 use license_manager_domain::{
@@ -17,6 +16,7 @@ use uuid::Uuid;
 
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
+use crate::prepared::prepared_sql;
 use crate::rows::agreements::{AgreementRow, MessageRow, agreement};
 use crate::rows::plans::{PlanDetailsRow, is_of_agreement, plan_columns, plan_details};
 use crate::rows::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewed};
@@ -178,7 +178,7 @@ impl From<CountsRow> for LicenseCounts {
 
 /// The licenses of a plan that have history after a moment.
 pub(crate) fn licenses_written_after(plan: PlanId, at: DateTime<Utc>) -> impl SharedQuery<IdRow> {
-    sql_query(
+    prepared_sql(
         "SELECT uuid FROM license
          WHERE subscription_plan_uuid = $1 AND EXISTS (
              SELECT 1 FROM license_history AS later WHERE later.uuid = license.uuid AND later.history_date > $2)

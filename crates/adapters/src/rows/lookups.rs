@@ -8,6 +8,7 @@ use super::license_pages::LicensePages;
 use super::licenses::{LicenseRow, LicenseWithPlanRow, license_with_plan, licenses, licenses_with_plans};
 use super::shared::for_both_databases;
 use crate::one_of::one_of;
+use crate::prepared::prepared;
 use crate::schema::{customer_agreement, license};
 use crate::sql_types::SqlUuid;
 
@@ -38,7 +39,7 @@ for_both_databases! {
                 .filter(license::status.eq_any(["assigned", "activated"]))
                 .order(license::uuid)
                 .select(LicenseRow::as_select());
-            let rows = self.read(|connection| query.load(connection))?;
+            let rows = self.read(|connection| prepared(query).load::<LicenseRow>(connection))?;
             licenses(rows)
         }
 

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::RunQueryDsl;
-use diesel::sql_query;
 use diesel::sql_types::Text;
 use license_manager_domain::ports::{ExpirationProgress, OperationRepository, Task};
 use license_manager_domain::{Error, LicenseId, PlanId};
@@ -10,23 +9,25 @@ use uuid::Uuid;
 
 use super::queue::progress_text;
 use super::shared::{IdRow, for_both_databases, sorted_uuids};
+use crate::prepared::prepared_sql;
 use crate::sql_types::{SqlTimestamp, SqlUuid, SqlUuidList};
 
 for_both_databases! {
     impl OperationRepository for Unit {
         fn note_progress(&mut self, task: Task, owner: Uuid, progress: ExpirationProgress) -> Result<(), Error> {
-            let statement =
-                sql_query("UPDATE operation_lease SET position = $1 WHERE operation = $2 AND key = $3 AND owner = $4")
-                    .bind::<Text, _>(progress_text(&progress))
-                    .bind::<Text, _>(task.operation)
-                    .bind::<SqlUuid, _>(task.key)
-                    .bind::<SqlUuid, _>(owner);
+            let statement = prepared_sql(
+                "UPDATE operation_lease SET position = $1 WHERE operation = $2 AND key = $3 AND owner = $4",
+            )
+            .bind::<Text, _>(progress_text(&progress))
+            .bind::<Text, _>(task.operation)
+            .bind::<SqlUuid, _>(task.key)
+            .bind::<SqlUuid, _>(owner);
             self.write(|connection| statement.execute(connection))?;
             Ok(())
         }
 
         fn mark_plans(&mut self, plans: &[PlanId], name: &str, now: DateTime<Utc>) -> Result<Vec<PlanId>, Error> {
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "INSERT INTO plan_mark (subscription_plan_uuid, name, created)
                  SELECT value, $1, $2 FROM {} WHERE true
                  ON CONFLICT DO NOTHING
@@ -41,7 +42,7 @@ for_both_databases! {
         }
 
         fn unmark_plans(&mut self, plans: &[PlanId], name: &str) -> Result<(), Error> {
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "DELETE FROM plan_mark WHERE subscription_plan_uuid {} AND name = $2",
                 Self::among("$1")
             ))
@@ -60,7 +61,7 @@ for_both_databases! {
             if licenses.is_empty() {
                 return Ok(Vec::new());
             }
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "INSERT INTO license_event (license_uuid, event_name, created)
                  SELECT value, $1, $2 FROM {} WHERE true
                  ON CONFLICT (license_uuid, event_name) DO NOTHING

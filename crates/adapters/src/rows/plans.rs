@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::prelude::*;
-use diesel::sql_query;
 use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{FollowingPlan, PriorPlan, RenewalLink};
 use license_manager_domain::ports::{LimitOffset, PlanFilter, PlanRepository};
@@ -18,6 +17,7 @@ use super::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renew
 use super::shared::{NumberRow, for_both_databases};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
+use crate::prepared::{prepared_sql, update_row};
 use crate::schema::{
     SUBSCRIPTION_PLAN, customer_agreement, expiration_message, plan_type, product, subscription_plan,
     subscription_plan_renewal as renewal,
@@ -367,13 +367,13 @@ for_both_databases! {
         }
 
         fn save(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
-            let statement = diesel::update(subscription_plan::table.find(SqlUuid(plan.id.0))).set(PlanRow::from(plan));
+            let statement = update_row::<SqlUuid, _, _>(&SUBSCRIPTION_PLAN, plan.id.0, PlanRow::from(plan));
             self.write_recorded(&SUBSCRIPTION_PLAN, plan.id, ChangeKind::Changed, change, statement)
         }
 
         fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
             // An unassigned license that never was assigned is as it was created.
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT CAST(CASE WHEN EXISTS (
                      SELECT 1 FROM license
                      WHERE subscription_plan_uuid = $1 AND (status <> 'unassigned' OR modified > created)

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{FollowingPlan, RenewalDetails, RenewalLink, RenewalTerms};
@@ -19,6 +18,7 @@ use uuid::Uuid;
 use super::shared::{IdRow, for_both_databases, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
+use crate::prepared::{prepared_sql, update_row};
 use crate::schema::subscription_plan_renewal as renewal;
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal};
 use crate::sql_types::{SqlNumberList, SqlTimestamp, SqlUuid, SqlUuidList};
@@ -335,7 +335,7 @@ for_both_databases! {
             renewals: &[RenewalId],
             now: DateTime<Utc>,
         ) -> Result<HashMap<RenewalId, i64>, Error> {
-            let query = sql_query(format!(
+            let query = prepared_sql(format!(
                 "SELECT renewal.id, count(*) AS number
                  FROM subscription_plan_renewal AS renewal
                  JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
@@ -356,7 +356,7 @@ for_both_databases! {
             following: &FollowingPlan,
             limit: i64,
         ) -> Result<Vec<LicenseId>, Error> {
-            let query = sql_query(format!(
+            let query = prepared_sql(format!(
                 "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND {}
                  ORDER BY license.uuid LIMIT $4",
                 waits("$2", "$3")
@@ -374,7 +374,7 @@ for_both_databases! {
             following: &FollowingPlan,
             licenses: &[LicenseId],
         ) -> Result<Vec<LicenseId>, Error> {
-            let query = sql_query(format!(
+            let query = prepared_sql(format!(
                 "SELECT license.uuid FROM license
                  WHERE license.subscription_plan_uuid = $1 AND {} AND license.uuid {}
                  ORDER BY license.uuid",
@@ -391,7 +391,7 @@ for_both_databases! {
         fn differing_from(&mut self, prior_plan: PlanId, following: &FollowingPlan) -> Result<Vec<LicenseId>, Error> {
             // More than one live copy of a license is not made, but can be moved there. A copy that was activated
             // itself is not activated from the start of its plan, and stays so.
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT DISTINCT license.uuid FROM license AS copy
                  JOIN license ON license.uuid = copy.renewed_from_uuid
                  WHERE license.subscription_plan_uuid = $1 AND copy.subscription_plan_uuid = $2
@@ -420,7 +420,8 @@ for_both_databases! {
         }
 
         fn save(&mut self, saved: &SubscriptionPlanRenewal, change: &Change) -> Result<(), Error> {
-            let statement = diesel::update(renewal::table.find(saved.id.0)).set(RenewalRow::from(saved));
+            let row = RenewalRow::from(saved);
+            let statement = update_row::<BigInt, _, _>(&SUBSCRIPTION_PLAN_RENEWAL, saved.id.0, row);
             self.write_recorded(&SUBSCRIPTION_PLAN_RENEWAL, saved.id, ChangeKind::Changed, change, statement)
         }
 

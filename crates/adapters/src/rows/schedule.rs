@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Nullable, Text};
-use diesel::{QueryableByName, RunQueryDsl, sql_query};
+use diesel::{QueryableByName, RunQueryDsl};
 use license_manager_domain::Error;
 use license_manager_domain::operations::{FinishedRun, OperationSchedule, RecurringOperation, RunOutcome};
 use license_manager_domain::ports::ScheduleRepository;
 
 use super::shared::{NumberRow, for_both_databases};
+use crate::prepared::prepared_sql;
 use crate::sql_types::SqlTimestamp;
 
 #[derive(QueryableByName)]
@@ -35,6 +36,10 @@ struct ScheduleRow {
     #[diesel(sql_type = Nullable<SqlTimestamp>)]
     last_complete: Option<DateTime<Utc>>,
 }
+
+/// The columns of a [`ScheduleRow`].
+const COLUMNS: &str = "operation, expression, scheduled_since, next_run, running_since, requested, started, finished,
+    outcome, summary, last_complete";
 
 impl ScheduleRow {
     /// `None` for an operation that this version does not know.
@@ -75,7 +80,7 @@ fn finished_run(
 for_both_databases! {
     impl ScheduleRepository for Unit {
         fn list(&mut self) -> Result<Vec<OperationSchedule>, Error> {
-            let query = sql_query("SELECT * FROM operation_schedule");
+            let query = prepared_sql(format!("SELECT {COLUMNS} FROM operation_schedule"));
             let rows = self.read(|connection| query.load::<ScheduleRow>(connection))?;
             let known = rows.into_iter().filter_map(|row| row.schedule().transpose());
             let mut schedule: Vec<OperationSchedule> = known.collect::<Result<_, _>>()?;
@@ -85,17 +90,20 @@ for_both_databases! {
 
         fn is_importing(&mut self) -> Result<bool, Error> {
             // An import is repeated until it is finished.
-            let query = sql_query("SELECT count(*) AS number FROM imported_versions WHERE finished_at IS NULL");
+            let query = prepared_sql("SELECT count(*) AS number FROM imported_versions WHERE finished_at IS NULL");
             Ok(self.read(|connection| query.get_result::<NumberRow>(connection))?.number > 0)
         }
 
         fn lock_or_add(&mut self, operation: RecurringOperation) -> Result<OperationSchedule, Error> {
-            let statement = sql_query("INSERT INTO operation_schedule (operation) VALUES ($1) ON CONFLICT DO NOTHING")
-                .bind::<Text, _>(operation.as_str());
-            self.write(|connection| statement.execute(connection))?;
-            let query =
-                sql_query(format!("SELECT * FROM operation_schedule WHERE operation = $1{}", Self::FOR_UPDATE))
+            let statement =
+                prepared_sql("INSERT INTO operation_schedule (operation) VALUES ($1) ON CONFLICT DO NOTHING")
                     .bind::<Text, _>(operation.as_str());
+            self.write(|connection| statement.execute(connection))?;
+            let query = prepared_sql(format!(
+                "SELECT {COLUMNS} FROM operation_schedule WHERE operation = $1{}",
+                Self::FOR_UPDATE
+            ))
+            .bind::<Text, _>(operation.as_str());
             let row = self.write(|connection| query.get_result::<ScheduleRow>(connection))?;
             Ok(row.schedule()?.unwrap_or_else(|| OperationSchedule::new(operation)))
         }
@@ -103,7 +111,7 @@ for_both_databases! {
         fn save(&mut self, saved: &OperationSchedule) -> Result<(), Error> {
             let last = saved.last_run.as_ref();
             let summary = last.map(|run| serde_json::to_string(&run.summary)).transpose().map_err(Error::internal)?;
-            let statement = sql_query(
+            let statement = prepared_sql(
                 "UPDATE operation_schedule
                  SET expression = $1, next_run = $2, running_since = $3, started = $4, finished = $5, outcome = $6,
                      summary = $7, last_complete = $8, scheduled_since = $9, requested = $10

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::Error;
 use license_manager_domain::model::{StaffAction, StaffActionKind};
@@ -12,6 +11,7 @@ use uuid::Uuid;
 
 use super::shared::{SharedStatement, for_both_databases};
 use crate::backends::{Pg, Sqlite};
+use crate::prepared::prepared_sql;
 use crate::schema::staff_action as table;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -63,7 +63,7 @@ pub(crate) fn addition(action: &StaffAction) -> impl SharedStatement + use<> {
 /// Takes somebody's name out of all actions.
 pub(crate) fn without_user(username: &str) -> [impl SharedStatement + use<>; 2] {
     ["username", "about_user"].map(|column| {
-        sql_query(format!("UPDATE staff_action SET {column} = NULL WHERE {column} = $1"))
+        prepared_sql(format!("UPDATE staff_action SET {column} = NULL WHERE {column} = $1"))
             .bind::<Text, _>(username.to_owned())
     })
 }
@@ -102,7 +102,7 @@ for_both_databases! {
         }
 
         fn remove_old(&mut self, until: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "DELETE FROM staff_action WHERE uuid IN (
                      SELECT uuid FROM staff_action WHERE created <= $1 ORDER BY created, uuid LIMIT $2{}
                  )",

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::Text;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{LicenseMark, Notification, NotificationKind};
@@ -15,6 +14,7 @@ use uuid::Uuid;
 use super::shared::{for_both_databases, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
+use crate::prepared::prepared_sql;
 use crate::schema::{license_event, notification};
 use crate::sql_types::{SqlTimestamp, SqlUuidList};
 
@@ -172,7 +172,7 @@ for_both_databases! {
             if licenses.is_empty() {
                 return Ok(());
             }
-            let statement = sql_query(format!(
+            let statement = prepared_sql(format!(
                 "INSERT INTO license_event (license_uuid, event_name, created)
                  SELECT value, $1, $2 FROM {} WHERE true
                  ON CONFLICT (license_uuid, event_name) DO NOTHING",

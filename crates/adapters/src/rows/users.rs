@@ -1,9 +1,8 @@
 //! Users and their role assignments.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 use license_manager_domain::ports::{
     AssignedRole, LimitOffset, RoleAssignment, RoleAssignmentFilter, RoleAssignmentRepository, User, UserRepository,
 };
@@ -12,6 +11,7 @@ use uuid::Uuid;
 
 use super::shared::for_both_databases;
 use crate::backends::{Pg, Sqlite};
+use crate::prepared::prepared_sql;
 use crate::schema::{role_assignment, users};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -72,23 +72,18 @@ for_both_databases! {
             is_staff: bool,
             now: DateTime<Utc>,
         ) -> Result<(), Error> {
-            let statement = diesel::insert_into(users::table)
-                .values((
-                    users::username.eq(username),
-                    users::email.eq(email),
-                    users::is_staff.eq(is_staff),
-                    users::is_superuser.eq(false),
-                    users::created.eq(SqlTimestamp(now)),
-                    users::modified.eq(SqlTimestamp(now)),
-                ))
-                .on_conflict(users::username)
-                .do_update()
-                .set((
-                    // The address of the latest token that had one.
-                    users::email.eq(sql::<Nullable<Text>>("COALESCE(excluded.email, users.email)")),
-                    users::is_staff.eq(is_staff),
-                    users::modified.eq(SqlTimestamp(now)),
-                ));
+            // The address is that of the latest token that had one.
+            let statement = prepared_sql(
+                "INSERT INTO users (username, email, is_staff, is_superuser, created, modified)
+                 VALUES ($1, $2, $3, false, $4, $4)
+                 ON CONFLICT (username) DO UPDATE
+                 SET email = coalesce(excluded.email, users.email), is_staff = excluded.is_staff,
+                     modified = excluded.modified",
+            )
+            .bind::<Text, _>(username)
+            .bind::<Nullable<Text>, _>(email)
+            .bind::<Bool, _>(is_staff)
+            .bind::<SqlTimestamp, _>(now);
             self.write_rows(1, "users", |connection| statement.execute(connection))
         }
 

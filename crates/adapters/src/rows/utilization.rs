@@ -1,14 +1,16 @@
 //! Seat utilization: sums of the counts that triggers keep (`migrations/*/*_utilization`).
 
 use chrono::NaiveDate;
+use diesel::QueryableByName;
 use diesel::sql_types::BigInt;
-use diesel::{QueryableByName, sql_query};
 use license_manager_domain::model::{ActivationDelay, ActivationDelays, Period, SeatChange};
 use license_manager_domain::ports::UtilizationRepository;
 use license_manager_domain::{Error, License, PlanId};
 
 use super::licenses::{CountsRow, LicenseRow};
 use super::shared::for_both_databases;
+use crate::prepared::prepared_sql;
+use crate::schema::LICENSE;
 use crate::sql_types::{SqlDate, SqlUuid};
 
 #[derive(QueryableByName)]
@@ -44,7 +46,7 @@ impl From<DelayRow> for ActivationDelay {
 for_both_databases! {
     impl UtilizationRepository for Unit {
         fn seat_changes(&mut self, plan: PlanId, last: NaiveDate) -> Result<Vec<SeatChange>, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT day, sum(unassigned) AS unassigned, sum(assigned) AS assigned, sum(activated) AS activated,
                      sum(revoked) AS revoked, sum(activations) AS activations
                  FROM (
@@ -62,7 +64,7 @@ for_both_databases! {
         }
 
         fn activation_delays(&mut self, plan: PlanId, period: Period) -> Result<ActivationDelays, Error> {
-            let query = sql_query(
+            let query = prepared_sql(
                 "SELECT CAST(days_assigned AS bigint) AS days, sum(number) AS activations FROM seat_activation
                  WHERE subscription_plan_uuid = $1 AND day BETWEEN $2 AND $3
                  GROUP BY days_assigned ORDER BY days_assigned",
@@ -79,10 +81,11 @@ for_both_databases! {
 
         fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {
             // The status is a literal: a partial index is used only if the statement has the index's condition.
-            let query = sql_query(
-                "SELECT license.* FROM license WHERE subscription_plan_uuid = $1 AND status = 'assigned'
+            let query = prepared_sql(format!(
+                "SELECT {} FROM license WHERE subscription_plan_uuid = $1 AND status = 'assigned'
                  ORDER BY assigned_date, uuid LIMIT $2",
-            )
+                LICENSE.column_names()
+            ))
             .bind::<SqlUuid, _>(plan.0)
             .bind::<BigInt, _>(limit.max(0));
             self.list::<LicenseRow, _>(query)

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::queue::BacklogRow;
 use super::shared::for_both_databases;
 use crate::backends::{Pg, Sqlite};
+use crate::prepared::prepared_sql;
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
 
@@ -194,8 +195,9 @@ for_both_databases! {
         }
 
         fn pause_until(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<(), Error> {
-            let statement = diesel::update(webhook::table.find(SqlUuid(id.0)));
-            let statement = statement.set(webhook::rest_until.eq(SqlTimestamp(until)));
+            let statement = prepared_sql("UPDATE webhook SET rest_until = $1 WHERE uuid = $2")
+                .bind::<SqlTimestamp, _>(until)
+                .bind::<SqlUuid, _>(id.0);
             self.write(|connection| statement.execute(connection))?;
             Ok(())
         }

@@ -7,6 +7,7 @@ use license_manager_domain::{AgreementId, CustomerAgreement, CustomerId, Error};
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::agreements::MessageRow;
 use crate::schema::{CUSTOMER_AGREEMENT, EXPIRATION_MESSAGE, expiration_message};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -28,7 +29,7 @@ impl SqliteUnit<'_> {
         names: &[(AgreementId, String, String)],
         change: &Change,
     ) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "UPDATE customer_agreement
              SET enterprise_customer_slug = input.value ->> 1, enterprise_customer_name = input.value ->> 2,
                  modified = ?2

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_query;
 use diesel::sql_types::Text;
 use license_manager_domain::model::NotificationKind;
 use license_manager_domain::{Error, PlanId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::due_work::{PlanNumberRow, SinceRow};
 use crate::sql_types::SqlTimestamp;
 
@@ -31,7 +31,7 @@ impl SqliteUnit<'_> {
         until: DateTime<Utc>,
         mark: &str,
     ) -> Result<Vec<(PlanId, DateTime<Utc>)>, Error> {
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT uuid, since FROM (
              SELECT plan.uuid, {TURNED_ON} AS since
              FROM subscription_plan AS plan
@@ -51,7 +51,7 @@ impl SqliteUnit<'_> {
 
     /// How many licenses of plans were auto-applied since the plans began to.
     pub(crate) fn auto_applied_licenses(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, i64>, Error> {
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "WITH applying AS MATERIALIZED (
                  SELECT plan.uuid, {TURNED_ON} AS since FROM subscription_plan AS plan
                  WHERE plan.uuid IN (SELECT value FROM json_each(?1)))

@@ -9,7 +9,8 @@ use license_manager_domain::{Email, EnrollmentJobId, Error};
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::rows::enrollment_jobs::{self, EnrollmentJobRow, NamingRow};
+use crate::prepared::prepared_sql;
+use crate::rows::enrollment_jobs::{self, EnrollmentJobRow, NAMING_COLUMNS, NamingRow};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::SqlUuid;
 
@@ -43,13 +44,13 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
 
     fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
         let named: Vec<_> = emails.iter().map(|email| (email.as_json(), email.as_csv())).collect();
-        let query = diesel::sql_query(
-            r#"SELECT * FROM bulk_enrollment_job
+        let query = prepared_sql(format!(
+            r#"SELECT {NAMING_COLUMNS} FROM bulk_enrollment_job
              WHERE stage = 'enrolling' AND instr(parameters, '"learners":"holders"') > 0
                 OR EXISTS (SELECT 1 FROM json_each(?1) AS named
                            WHERE instr(parameters, named.value ->> 0) > 0 OR instr(results, named.value ->> 1) > 0)
-             ORDER BY uuid"#,
-        )
+             ORDER BY uuid"#
+        ))
         .bind::<Text, _>(json(named)?);
         let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
         rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
@@ -61,7 +62,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
             Ok((job.id, row.parameters, results, job.modified.timestamp_micros()))
         });
         let input: Vec<_> = input.collect::<Result<_, Error>>()?;
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "UPDATE bulk_enrollment_job
              SET parameters = input.value ->> 1, results = input.value ->> 2, modified = input.value ->> 3
              FROM json_each(?1) AS input

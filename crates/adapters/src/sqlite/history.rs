@@ -10,6 +10,7 @@ use license_manager_domain::{Error, LicenseId};
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::history::{Column, TableWithHistory, VersionRow};
+use crate::prepared::prepared_sql;
 use crate::rows::shared::NumberRow;
 use crate::schema::{
     CUSTOMER_AGREEMENT, LICENSE, LICENSE_EVENT, LICENSE_TRANSFER_JOB, NOTIFICATION, PRODUCT, SUBSCRIPTION_PLAN,
@@ -46,7 +47,7 @@ impl SqliteUnit<'_> {
     /// The newest version of each key at a moment, in the order of the keys.
     fn versions_as_of(&mut self, of: EntityRef, keys: &str, at: DateTime<Utc>) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, _) = place(of)?;
-        let query = diesel::sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT {} FROM {name}_history WHERE history_id IN (
                  SELECT (SELECT max(history_id) FROM {name}_history
                          WHERE {key} = wanted.value AND history_date <= ?2)
@@ -63,7 +64,7 @@ impl SqliteUnit<'_> {
     /// The versions of an entity, the newest first.
     pub(crate) fn versions_of(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, id) = place(of)?;
-        let query = diesel::sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT {} FROM {name}_history WHERE {key} = ?1 ->> 0
              ORDER BY history_id DESC LIMIT ?2 OFFSET ?3",
             columns(table)
@@ -78,7 +79,7 @@ impl SqliteUnit<'_> {
     /// How many versions an entity has.
     pub(crate) fn number_of_versions(&mut self, of: EntityRef) -> Result<i64, Error> {
         let (TableWithHistory { name, key, .. }, id) = place(of)?;
-        let query = diesel::sql_query(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = ?1 ->> 0"))
+        let query = prepared_sql(format!("SELECT count(*) AS number FROM {name}_history WHERE {key} = ?1 ->> 0"))
             .bind::<Text, _>(id);
         let count: NumberRow = self.read(|connection| query.get_result(connection))?;
         Ok(count.number)

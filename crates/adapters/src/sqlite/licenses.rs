@@ -20,12 +20,12 @@ use license_manager_domain::{
 
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
-use crate::prepared::prepared;
+use crate::prepared::{prepared, prepared_sql};
 use crate::rows::license_filters::Plans;
 use crate::rows::license_pages::LicensePages;
 use crate::rows::licenses::{Doomed, LicenseReads, LicenseRow, held_by, licenses};
 use crate::rows::shared::following;
-use crate::schema::license;
+use crate::schema::{LICENSE, license};
 use crate::sql_types::SqlUuid;
 
 /// The condition of the index license_one_live_per_email. SQLite uses the index only if the statement has its
@@ -59,11 +59,12 @@ impl LicenseRepository for SqliteUnit<'_> {
 
     fn handed_out_after(&mut self, plan: PlanId, after: Option<LicenseId>, limit: i64) -> Result<Vec<License>, Error> {
         // The condition of the status is that of the index license_handed_out.
-        let query = diesel::sql_query(
-            "SELECT * FROM license
+        let query = prepared_sql(format!(
+            "SELECT {} FROM license
              WHERE subscription_plan_uuid = ?1 AND status <> 'unassigned' AND uuid > ?2
              ORDER BY uuid LIMIT ?3",
-        )
+            LICENSE.column_names()
+        ))
         .bind::<SqlUuid, _>(plan.0)
         .bind::<SqlUuid, _>(following(after))
         .bind::<BigInt, _>(limit.max(0));

@@ -144,7 +144,7 @@ impl OutboxRepository for SqliteUnit<'_> {
     fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
         let claimable = claimable_sql(&queue::OUTBOX);
         let names: Vec<&str> = Queue::MESSAGES.iter().map(|queue| queue.as_str()).collect();
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "WITH parked AS MATERIALIZED (
                  SELECT lane, count(*) AS number
                  FROM (SELECT lane FROM outbox WHERE parked_at IS NOT NULL ORDER BY position LIMIT ?3)

@@ -7,6 +7,7 @@ use license_manager_domain::{AgreementId, Error, PlanId};
 
 use super::json::Keys;
 use super::unit::SqliteUnit;
+use crate::prepared::prepared_sql;
 use crate::schema::SUBSCRIPTION_PLAN;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -29,14 +30,14 @@ impl SqliteUnit<'_> {
         change: &Change,
     ) -> Result<(), Error> {
         let chosen = chosen.map(|plan| plan.0);
-        let query = diesel::sql_query(
+        let query = prepared_sql(
             "SELECT json_group_array(uuid) AS keys FROM subscription_plan
              WHERE customer_agreement_uuid = ?1 AND (should_auto_apply_licenses IS 1) <> (uuid IS ?2)",
         )
         .bind::<SqlUuid, _>(agreement.0)
         .bind::<Nullable<SqlUuid>, _>(chosen);
         let changing: Keys = self.write(|connection| query.get_result(connection))?;
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "UPDATE subscription_plan SET should_auto_apply_licenses = (uuid IS ?1), modified = ?2
              WHERE uuid IN (SELECT value FROM json_each(?3))",
         )

@@ -7,6 +7,7 @@ use license_manager_domain::{Error, Product};
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::products::{PlanTypeRow, ProductRow};
 use crate::schema::PRODUCT;
 
@@ -26,7 +27,7 @@ impl SqliteUnit<'_> {
     pub(crate) fn seed_products(&mut self, products: &[Product], change: &Change) -> Result<(), Error> {
         let plan_types: Vec<_> = products.iter().map(|product| PlanTypeRow::from(&product.plan_type)).collect();
         // Without "WHERE true", SQLite would take ON for the condition of a join.
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "INSERT INTO plan_type (id, label, description, is_paid_subscription, ns_id_required, sf_id_required,
                                     internal_use_only)
              SELECT value ->> 'id', value ->> 'label', value ->> 'description', value ->> 'is_paid_subscription',
@@ -38,7 +39,7 @@ impl SqliteUnit<'_> {
         self.write(|connection| statement.execute(connection))?;
 
         let products: Vec<_> = products.iter().map(ProductRow::from).collect();
-        let query = diesel::sql_query(
+        let query = prepared_sql(
             "INSERT INTO product (id, name, description, netsuite_id, salesforce_product_id, plan_type_id)
              SELECT value ->> 'id', value ->> 'name', value ->> 'description', value ->> 'netsuite_id',
                     value ->> 'salesforce_product_id', value ->> 'plan_type_id'

@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
@@ -10,8 +9,10 @@ use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
 use crate::rows::shared::following;
+use crate::schema::LICENSE;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 /// The licenses that are due at `?1`.
@@ -24,12 +25,13 @@ fn due(purge: Purge) -> String {
         }
     };
     format!(
-        "SELECT license.* FROM subscription_plan AS plan
+        "SELECT {} FROM subscription_plan AS plan
          CROSS JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
          CROSS JOIN license ON license.subscription_plan_uuid = plan.uuid
          WHERE {condition}
              AND license.user_email IS NOT NULL
-             AND {since} < ?1 - agreement.license_duration_before_purge_seconds * 1000000"
+             AND {since} < ?1 - agreement.license_duration_before_purge_seconds * 1000000",
+        LICENSE.columns_of("license")
     )
 }
 
@@ -52,8 +54,9 @@ const DELETED: &str = "
 impl PurgeRepository for SqliteUnit<'_> {
     // Only one unit of work writes at a time, so no row is locked by another.
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
-        let query =
-            sql_query(format!("{} LIMIT ?2", due(purge))).bind::<SqlTimestamp, _>(now).bind::<BigInt, _>(limit.max(0));
+        let query = prepared_sql(format!("{} LIMIT ?2", due(purge)))
+            .bind::<SqlTimestamp, _>(now)
+            .bind::<BigInt, _>(limit.max(0));
         let rows = self.write(|connection| query.load::<LicenseRow>(connection))?;
         let mut due = licenses(rows)?;
         due.sort_unstable_by_key(|license| license.id);
@@ -67,7 +70,7 @@ impl PurgeRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let query = sql_query(format!("{} AND license.uuid > ?3 ORDER BY license.uuid LIMIT ?2", due(purge)))
+        let query = prepared_sql(format!("{} AND license.uuid > ?3 ORDER BY license.uuid LIMIT ?2", due(purge)))
             .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
             .bind::<SqlUuid, _>(following(after));
@@ -86,7 +89,7 @@ impl PurgeRepository for SqliteUnit<'_> {
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<DeletedLicense>, Error> {
-        let query = sql_query(format!("{DELETED} AND deleted.uuid > ?3 ORDER BY deleted.uuid LIMIT ?2"))
+        let query = prepared_sql(format!("{DELETED} AND deleted.uuid > ?3 ORDER BY deleted.uuid LIMIT ?2"))
             .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
             .bind::<SqlUuid, _>(following(after));
@@ -94,7 +97,7 @@ impl PurgeRepository for SqliteUnit<'_> {
     }
 
     fn addresses_in_use(&mut self, emails: &[Email]) -> Result<Vec<Email>, Error> {
-        let query = sql_query(
+        let query = prepared_sql(
             "SELECT value AS email FROM json_each(?1) AS input
              WHERE EXISTS (SELECT 1 FROM license WHERE license.user_email = input.value)",
         )
@@ -122,7 +125,7 @@ impl PurgeRepository for SqliteUnit<'_> {
             "DELETE FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1))",
             "DELETE FROM webhook_delivery WHERE license_uuid IN (SELECT value FROM json_each(?1))",
         ] {
-            self.write(|connection| sql_query(statement).bind::<Text, _>(&keys).execute(connection))?;
+            self.write(|connection| prepared_sql(statement).bind::<Text, _>(&keys).execute(connection))?;
         }
         if gone.is_empty() {
             return Ok(());
@@ -130,7 +133,7 @@ impl PurgeRepository for SqliteUnit<'_> {
         // Reads every message and looks up its address, of which it has one at most. Comparing each message with each
         // address would take hours.
         let addresses = json(gone)?;
-        let statement = sql_query(
+        let statement = prepared_sql(
             "DELETE FROM outbox
              WHERE (license_uuid IS NOT NULL OR topic = ?2)
                  AND coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')
@@ -139,7 +142,7 @@ impl PurgeRepository for SqliteUnit<'_> {
         .bind::<Text, _>(&addresses)
         .bind::<Text, _>(Topic::LicenseEvent.as_str());
         self.write(|connection| statement.execute(connection))?;
-        let statement = sql_query(
+        let statement = prepared_sql(
             "DELETE FROM webhook_delivery
              WHERE payload ->> '$.properties.assigned_email' IN (SELECT value FROM json_each(?1))",
         )

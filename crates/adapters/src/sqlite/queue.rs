@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
 use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::Sqlite;
 use license_manager_domain::Error;
@@ -15,7 +14,7 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
-use crate::prepared::{prepared, prepared_sql};
+use crate::prepared::prepared_sql;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, LeasedTable, MessageRow, ProgressRow, QueueRow};
 use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -118,7 +117,7 @@ impl SqliteUnit<'_> {
         let (leased, name) = queue::leased(claim.lease.queue);
         let Leased { table, queue, id, holder, due, order, columns, .. } = leased;
         let (claimable, Rules { queue_condition, .. }) = (claimable_sql(leased), rules(leased));
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT {columns}, {due} AS was_due FROM {table} AS waiting
              WHERE {queue} = ?2 AND {due} <= ?1 AND {claimable} AND {queue_condition}
              ORDER BY {due}, {order}
@@ -127,7 +126,7 @@ impl SqliteUnit<'_> {
         .bind::<SqlTimestamp, _>(claim.now)
         .bind::<Text, _>(&name)
         .bind::<BigInt, _>(claim.limit as i64);
-        let rows: Vec<R> = self.write(|connection| prepared(query).load(connection))?;
+        let rows: Vec<R> = self.write(|connection| query.load(connection))?;
         if rows.is_empty() {
             return Ok(rows);
         }
@@ -150,7 +149,7 @@ impl QueueRepository for SqliteUnit<'_> {
         let leased = queue::of_kind(kind);
         let Leased { table, queue, due, order, .. } = leased;
         let (claimable, Rules { open, .. }) = (claimable_sql(leased), rules(leased));
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT queue FROM (
                  SELECT open.queue,
                         (SELECT {due} FROM {table} AS waiting
@@ -161,7 +160,7 @@ impl QueueRepository for SqliteUnit<'_> {
              ORDER BY first, queue"
         ))
         .bind::<SqlTimestamp, _>(now);
-        let rows: Vec<QueueRow> = self.read(|connection| prepared(query).load(connection))?;
+        let rows: Vec<QueueRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.iter().filter_map(|row| queue::named(kind, &row.queue)).collect())
     }
 
@@ -190,10 +189,11 @@ impl QueueRepository for SqliteUnit<'_> {
     }
 
     fn claim_task(&mut self, task: Task, claim: &Claim) -> Result<TaskClaim, Error> {
-        let query = sql_query("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
-            .bind::<Text, _>(task.operation)
-            .bind::<SqlUuid, _>(task.key);
-        let held = self.write(|connection| prepared(query).get_result::<LeaseRow>(connection).optional())?;
+        let query =
+            prepared_sql("SELECT owner, until, position FROM operation_lease WHERE operation = ?1 AND key = ?2")
+                .bind::<Text, _>(task.operation)
+                .bind::<SqlUuid, _>(task.key);
+        let held = self.write(|connection| query.get_result::<LeaseRow>(connection).optional())?;
         if let Some(held) = &held
             && held.owner != claim.lease.id
             && held.until > claim.now
@@ -226,11 +226,11 @@ impl QueueRepository for SqliteUnit<'_> {
     fn held(&mut self, lease: Lease, work: &[Uuid]) -> Result<Vec<Uuid>, Error> {
         let (leased, name) = queue::leased(lease.queue);
         let (Leased { table, id, .. }, held) = (leased, held_sql(leased));
-        let query = sql_query(format!("SELECT {id} AS uuid FROM {table} WHERE {held}"))
+        let query = prepared_sql(format!("SELECT {id} AS uuid FROM {table} WHERE {held}"))
             .bind::<Text, _>(name)
             .bind::<SqlUuid, _>(lease.id)
             .bind::<Text, _>(json(work)?);
-        let rows: Vec<IdRow> = self.write(|connection| prepared(query).load(connection))?;
+        let rows: Vec<IdRow> = self.write(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(|row| row.uuid).collect())
     }
 

@@ -10,6 +10,7 @@ use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::prepared::{prepared, prepared_sql};
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::rows::staff_actions;
 use crate::rows::users::ERASE_IMPORTED_USER;
@@ -24,11 +25,11 @@ impl RetirementRepository for SqliteUnit<'_> {
             .filter(license::lms_user_id.eq(person.lms_user_id.0).or(has_address))
             .order(license::uuid)
             .select(LicenseRow::as_select());
-        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+        licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)
     }
 
     fn deleted_licenses(&mut self, person: &Retiree) -> Result<Vec<DeletedLicense>, Error> {
-        let query = diesel::sql_query(
+        let query = prepared_sql(
             "SELECT uuid, user_email FROM license_history
              WHERE history_type = '-' AND (lms_user_id = ?1 OR user_email IN (SELECT value FROM json_each(?2)))",
         )
@@ -39,7 +40,7 @@ impl RetirementRepository for SqliteUnit<'_> {
     }
 
     fn erase_history(&mut self, licenses: &[LicenseId], person: &Retiree, emails: &[Email]) -> Result<(), Error> {
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             // With max(), SQLite takes the other columns from the row that has the maximum.
             "WITH newest AS (
                  SELECT uuid, activation_key, max(history_id) FROM license_history
@@ -65,10 +66,9 @@ impl RetirementRepository for SqliteUnit<'_> {
     fn erase_sources(&mut self, licenses: &[LicenseId]) -> Result<(), Error> {
         let keys = json(licenses)?;
         for table in ["license_source", "license_source_history"] {
-            let statement = diesel::sql_query(format!(
-                "DELETE FROM {table} WHERE license_uuid IN (SELECT value FROM json_each(?1))"
-            ))
-            .bind::<Text, _>(&keys);
+            let statement =
+                prepared_sql(format!("DELETE FROM {table} WHERE license_uuid IN (SELECT value FROM json_each(?1))"))
+                    .bind::<Text, _>(&keys);
             self.write(|connection| statement.execute(connection))?;
         }
         Ok(())
@@ -78,7 +78,7 @@ impl RetirementRepository for SqliteUnit<'_> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
         let named = json(named)?;
         let licenses = json(licenses)?;
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "DELETE FROM outbox
              WHERE license_uuid IN (SELECT value FROM json_each(?1))
                 OR (license_uuid IS NOT NULL OR topic = ?3)
@@ -88,7 +88,7 @@ impl RetirementRepository for SqliteUnit<'_> {
         .bind::<Text, _>(&named)
         .bind::<Text, _>(Topic::LicenseEvent.as_str());
         self.write(|connection| statement.execute(connection))?;
-        let statement = diesel::sql_query(
+        let statement = prepared_sql(
             "DELETE FROM webhook_delivery
              WHERE license_uuid IN (SELECT value FROM json_each(?1))
                 OR EXISTS (SELECT 1 FROM json_each(?2) AS named WHERE instr(payload, named.value) > 0)",
@@ -100,10 +100,10 @@ impl RetirementRepository for SqliteUnit<'_> {
     }
 
     fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error> {
-        let statement = diesel::sql_query("UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = ?1")
+        let statement = prepared_sql("UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = ?1")
             .bind::<BigInt, _>(lms_user_id.0);
         self.write(|connection| statement.execute(connection))?;
-        let statement = diesel::sql_query("DELETE FROM outbox WHERE topic = ?2 AND payload ->> 'lms_user_id' = ?1")
+        let statement = prepared_sql("DELETE FROM outbox WHERE topic = ?2 AND payload ->> 'lms_user_id' = ?1")
             .bind::<BigInt, _>(lms_user_id.0)
             .bind::<Text, _>(Topic::EnrollmentResultsMail.as_str());
         self.write(|connection| statement.execute(connection))?;
@@ -114,7 +114,7 @@ impl RetirementRepository for SqliteUnit<'_> {
         for statement in staff_actions::without_user(username) {
             self.write(|connection| ExecuteDsl::execute(statement, connection))?;
         }
-        let statement = diesel::sql_query(ERASE_IMPORTED_USER).bind::<Text, _>(username);
+        let statement = prepared_sql(ERASE_IMPORTED_USER).bind::<Text, _>(username);
         self.write(|connection| statement.execute(connection))?;
         let user = users::table.filter(users::username.eq(username));
         Ok(self.write(|connection| diesel::delete(user).execute(connection))? > 0)

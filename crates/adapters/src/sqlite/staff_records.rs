@@ -12,6 +12,7 @@ use license_manager_domain::ports::{LicenseEventFilter, NotificationFilter};
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::one_of::one_of;
+use crate::prepared::prepared_sql;
 use crate::rows::staff_records::{matching_events, matching_notifications};
 use crate::schema::{LICENSE_EVENT, NOTIFICATION, license_event, notification};
 use crate::sql_types::SqlTimestamp;
@@ -34,7 +35,7 @@ impl SqliteUnit<'_> {
             })
             .collect();
         // Without "WHERE true", SQLite would take ON for the condition of a join.
-        let query = diesel::sql_query(
+        let query = prepared_sql(
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
                                        notification_type, last_sent, created, modified)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2, ?2

@@ -1,8 +1,7 @@
 //! Transfer jobs, and moving licenses. One statement takes any number of ids, as a JSON array.
 
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferRepository};
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use super::json::json;
 use super::unit::SqliteUnit;
+use crate::prepared::{prepared_sql, update_row};
 use crate::rows::shared::IdRow;
 use crate::rows::transfers::{
     HeldTwiceRow, TransferJobRow, TransferSummaryRow, matching, transfer_job, transfer_summary,
@@ -58,10 +58,8 @@ impl TransferRepository for SqliteUnit<'_> {
 
     fn save(&mut self, saved: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
         let row = TransferJobRow::try_from(saved)?;
-        self.write_rows(1, "transfer jobs", |connection| {
-            diesel::update(job::table.find(saved.id.0)).set(row).execute(connection)
-        })?;
-        self.record(&LICENSE_TRANSFER_JOB, &json([saved.id])?, ChangeKind::Changed, change)
+        let statement = update_row::<BigInt, _, _>(&LICENSE_TRANSFER_JOB, saved.id.0, row);
+        self.write_recorded(&LICENSE_TRANSFER_JOB, saved.id, ChangeKind::Changed, change, statement)
     }
 
     fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
@@ -79,7 +77,7 @@ impl TransferRepository for SqliteUnit<'_> {
                 self.write(|connection| query.load(connection))?
             }
             TransferredLicenses::Named(ids) => {
-                let query = sql_query(
+                let query = prepared_sql(
                     "SELECT uuid FROM license
                      WHERE uuid IN (SELECT value FROM json_each(?1)) AND subscription_plan_uuid = ?2
                          AND status IN ('assigned', 'activated')
@@ -96,7 +94,7 @@ impl TransferRepository for SqliteUnit<'_> {
 
     fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
         // Finds the moving licenses by their ids, the present licenses by their addresses.
-        let query = sql_query(
+        let query = prepared_sql(
             "SELECT moving.uuid, moving.user_email
              FROM json_each(?1) AS input
              CROSS JOIN license AS moving ON moving.uuid = input.value AND moving.status IN ('assigned', 'activated')
@@ -118,7 +116,7 @@ impl TransferRepository for SqliteUnit<'_> {
             return Ok(());
         }
         let keys = json(licenses)?;
-        let statement = sql_query(
+        let statement = prepared_sql(
             "UPDATE license SET subscription_plan_uuid = ?1, modified = ?2
              WHERE uuid IN (SELECT value FROM json_each(?3))",
         )

@@ -16,6 +16,7 @@ use license_manager_domain::{Error, WebhookId};
 use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
+use crate::prepared::prepared_sql;
 use crate::rows::queue::WEBHOOK_DELIVERY;
 use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, matching, waiting_for};
 use crate::schema::webhook_delivery;
@@ -41,7 +42,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
             )
         };
         let (of_active, of_off) = (waiting("is_active"), waiting("NOT is_active"));
-        let query = sql_query(format!(
+        let query = prepared_sql(format!(
             "SELECT '' AS queue, {of_active} AS waiting, {of_off} AS kept,
                     (SELECT count(*) FROM webhook WHERE NOT is_active) AS off,
                     (SELECT coalesce(sum(dropped), 0) FROM webhook) AS dropped,
@@ -62,7 +63,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
     }
 
     fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
-        let query = sql_query(
+        let query = prepared_sql(
             "SELECT asked.value AS webhook,
                     (SELECT count(*)
                      FROM (SELECT 1 FROM webhook_delivery WHERE webhook_uuid = asked.value AND state = 'waiting'
@@ -122,8 +123,10 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         ];
         let mut dropped = 0;
         for statement in statements {
-            let statement =
-                sql_query(statement).bind::<SqlTimestamp, _>(due).bind::<SqlTimestamp, _>(now).bind::<BigInt, _>(limit);
+            let statement = prepared_sql(statement)
+                .bind::<SqlTimestamp, _>(due)
+                .bind::<SqlTimestamp, _>(now)
+                .bind::<BigInt, _>(limit);
             dropped = self.write(|connection| statement.execute(connection))?;
         }
         Ok(dropped)
@@ -131,7 +134,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
 
     fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         // Finds one webhook after the other in an index, instead of reading every delivery.
-        let statement = sql_query(
+        let statement = prepared_sql(
             "WITH RECURSIVE endpoint (uuid) AS (
                  SELECT min(webhook_uuid) FROM webhook_delivery
                  UNION ALL

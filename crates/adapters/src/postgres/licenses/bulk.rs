@@ -2,7 +2,6 @@
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
 use license_manager_domain::{Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
@@ -11,7 +10,7 @@ use crate::one_of::one_of;
 use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
 use crate::postgres::unit::PostgresUnit;
-use crate::prepared::prepared_sql;
+use crate::prepared::{PreparedSql, Values, prepared_sql};
 use crate::rows::licenses::{Doomed, SOURCE_TYPE};
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -38,18 +37,19 @@ pub(super) fn add_unassigned(
     unit.write_rows(ids.len(), "licenses", |connection| statement.execute(connection))
 }
 
-/// A statement with the condition of these licenses in place of `{doomed}`. `$1` and `$2` are its parameters.
-fn statement<'a>(sql: &str, doomed: &Doomed<'a>) -> BoxedSqlQuery<'a, Pg, SqlQuery> {
-    let condition = match doomed {
-        Doomed::InState(..) => "doomed.subscription_plan_uuid = $1 AND doomed.status = $2",
-        Doomed::Unassigned(_) => "doomed.uuid = ANY ($1) AND doomed.status = $2",
+/// A statement with the condition of these licenses in place of `{doomed}`. `$1` is its parameter.
+///
+/// The status is a literal: without it, a plan that Postgres keeps could not use a partial index.
+fn statement<'a>(sql: &str, doomed: &Doomed<'a>) -> PreparedSql<Values<'a, Pg>> {
+    let (condition, status) = match doomed {
+        Doomed::InState(_, status) => ("doomed.subscription_plan_uuid = $1", *status),
+        Doomed::Unassigned(_) => ("doomed.uuid = ANY ($1)", LicenseStatus::Unassigned),
     };
-    let statement = diesel::sql_query(sql.replace("{doomed}", condition)).into_boxed();
+    let condition = format!("{condition} AND doomed.status = '{}'", status.as_str());
+    let statement = prepared_sql(sql.replace("{doomed}", &condition));
     match doomed {
-        Doomed::InState(plan, status) => statement.bind::<SqlUuid, _>(plan.0).bind::<Text, _>(status.as_str()),
-        Doomed::Unassigned(ids) => statement
-            .bind::<Array<SqlUuid>, _>(column(ids, |id| id.0))
-            .bind::<Text, _>(LicenseStatus::Unassigned.as_str()),
+        Doomed::InState(plan, _) => statement.bind::<SqlUuid, _>(plan.0).boxed(),
+        Doomed::Unassigned(ids) => statement.bind::<Array<SqlUuid>, _>(column(ids, |id| id.0)).boxed(),
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn delete(unit: &mut PostgresUnit<'_>, doomed: &Doomed<'_>, change: &
     );
     unit.write(|connection| lock.execute(connection))?;
     let pointers = statement(
-        "UPDATE license SET renewed_to_uuid = NULL, modified = $3
+        "UPDATE license SET renewed_to_uuid = NULL, modified = $2
          FROM license AS doomed
          WHERE license.renewed_to_uuid = doomed.uuid AND {doomed}
          RETURNING license.*",

@@ -6,7 +6,7 @@ use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::one_of::one_of;
-use crate::prepared::{prepared, prepared_sql};
+use crate::prepared::prepared_sql;
 use crate::rows::licenses::{Doomed, SOURCE_TYPE};
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -46,8 +46,7 @@ pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Ch
             LicenseStatus::Unassigned,
         ),
     };
-    let statement =
-        |sql: String| diesel::sql_query(sql).bind::<Text, _>(which.as_str()).bind::<Text, _>(status.as_str());
+    let statement = |sql: String| prepared_sql(sql).bind::<Text, _>(which.as_str()).bind::<Text, _>(status.as_str());
     let query = statement(format!(
         "SELECT json_group_array(pointing.uuid) AS keys
          FROM license AS doomed JOIN license AS pointing ON pointing.renewed_to_uuid = doomed.uuid
@@ -76,12 +75,12 @@ pub(super) fn unlink(unit: &mut SqliteUnit<'_>, copies: &[LicenseId], change: &C
     if copies.is_empty() {
         return Ok(0);
     }
-    let query = diesel::sql_query(
+    let query = prepared_sql(
         "SELECT json_group_array(uuid) AS keys FROM license
          WHERE renewed_to_uuid IN (SELECT value FROM json_each(?1))",
     )
     .bind::<Text, _>(json(copies)?);
-    let pointing: Keys = unit.write(|connection| prepared(query).get_result(connection))?;
+    let pointing: Keys = unit.write(|connection| query.get_result(connection))?;
     clear_links(unit, &pointing, change)
 }
 
