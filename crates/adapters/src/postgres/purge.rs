@@ -149,7 +149,9 @@ impl PurgeRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(&ids);
         self.write(|connection| sources.execute(connection))?;
-        let about_licenses = prepared_sql(
+        // These are planned for their values each time. Postgres looks up messages in a list of ids or addresses only if it
+        // knows the list when it plans; otherwise it would compare each message with each of them.
+        let about_licenses = sql_query(
             "WITH told AS (DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1))
              DELETE FROM outbox WHERE license_uuid = ANY ($1)",
         )
@@ -158,8 +160,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each
-        // address would take hours.
+        // Reads every message and looks up its address, of which it has one at most.
         let about_people = sql_query(
             "WITH told AS (
                  DELETE FROM webhook_delivery

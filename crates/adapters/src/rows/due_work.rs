@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
-use diesel::{QueryableByName, RunQueryDsl};
+use diesel::{QueryableByName, RunQueryDsl, sql_query};
 use license_manager_domain::ports::{DueRenewal, DueWorkRepository, PlanEnd, Unlinking};
 use license_manager_domain::{
     AgreementId, CatalogId, CustomerId, Email, Error, License, LicenseId, PlanId, PlanTypeId, RenewalId,
@@ -287,7 +287,9 @@ for_both_databases! {
             after: Option<LicenseId>,
             limit: i64,
         ) -> Result<Vec<License>, Error> {
-            let query = prepared_sql(format!(
+            // Planned for its values each time: without the limit, Postgres would rather read all licenses in the order of
+            // their ids than those of the agreement.
+            let query = sql_query(format!(
                 "SELECT {} FROM subscription_plan AS plan
                  JOIN license ON license.subscription_plan_uuid = plan.uuid
                  WHERE plan.customer_agreement_uuid = $1 AND plan.is_active AND license.status = 'activated'

@@ -13,7 +13,7 @@ use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = bulk_enrollment_job)]
-#[diesel(check_for_backend(Pg, Sqlite))]
+#[diesel(treat_none_as_default_value = false, check_for_backend(Pg, Sqlite))]
 pub(crate) struct EnrollmentJobRow {
     pub uuid: SqlUuid,
     pub enterprise_customer_uuid: SqlUuid,

@@ -74,7 +74,8 @@ pub(crate) fn renewals<DB: Backend>() -> _ {
 
 /// The terms of a renewal, and whether it is processed.
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = renewal, treat_none_as_null = true, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = renewal, treat_none_as_null = true)]
+#[diesel(treat_none_as_default_value = false, check_for_backend(Pg, Sqlite))]
 pub(crate) struct RenewalRow {
     prior_subscription_plan_uuid: SqlUuid,
     renewed_subscription_plan_uuid: Option<SqlUuid>,

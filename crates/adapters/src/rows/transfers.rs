@@ -12,7 +12,8 @@ use crate::schema::license_transfer_job as job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = job, treat_none_as_null = true, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = job, treat_none_as_null = true)]
+#[diesel(treat_none_as_default_value = false, check_for_backend(Pg, Sqlite))]
 pub(crate) struct TransferJobRow {
     customer_agreement_uuid: SqlUuid,
     old_subscription_plan_uuid: SqlUuid,

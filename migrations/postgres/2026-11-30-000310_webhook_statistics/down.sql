@@ -1,0 +1,2 @@
+-- Statistics harm nobody.
+SELECT 1;
