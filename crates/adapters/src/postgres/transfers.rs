@@ -75,9 +75,11 @@ impl TransferRepository for PostgresUnit<'_> {
                 self.write(|connection| query.load(connection))?
             }
             TransferredLicenses::Named(ids) => {
+                // IS TRUE makes Postgres look up each license. Without statistics, or with older ones, it expects few
+                // licenses in a plan, and would read them all for each license that is named.
                 let query = prepared_sql(
                     "SELECT license.uuid FROM unnest($1) AS named (uuid) JOIN license ON license.uuid = named.uuid
-                     WHERE license.subscription_plan_uuid = $2 AND license.status IN ('assigned', 'activated')
+                     WHERE (license.subscription_plan_uuid = $2) IS TRUE AND license.status IN ('assigned', 'activated')
                      ORDER BY license.uuid
                      FOR NO KEY UPDATE OF license",
                 )

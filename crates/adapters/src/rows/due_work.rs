@@ -287,8 +287,8 @@ for_both_databases! {
             after: Option<LicenseId>,
             limit: i64,
         ) -> Result<Vec<License>, Error> {
-            // Planned for its values each time: without the limit, Postgres would rather read all licenses in the order of
-            // their ids than those of the agreement.
+            // Planned for its values each time. If Postgres does not know the limit, it reads all licenses in the order of
+            // their ids, instead of those of the agreement.
             let query = sql_query(format!(
                 "SELECT {} FROM subscription_plan AS plan
                  JOIN license ON license.subscription_plan_uuid = plan.uuid

@@ -375,9 +375,10 @@ for_both_databases! {
             following: &FollowingPlan,
             licenses: &[LicenseId],
         ) -> Result<Vec<LicenseId>, Error> {
+            // IS TRUE makes the database look up the licenses by their ids: see `lock_licenses` of transfers in Postgres.
             let query = prepared_sql(format!(
                 "SELECT license.uuid FROM license
-                 WHERE license.subscription_plan_uuid = $1 AND {} AND license.uuid {}
+                 WHERE (license.subscription_plan_uuid = $1) IS TRUE AND {} AND license.uuid {}
                  ORDER BY license.uuid",
                 waits("$2", "$3"),
                 Self::among("$4")

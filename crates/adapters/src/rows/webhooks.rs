@@ -22,7 +22,7 @@ use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = webhook, primary_key(uuid), treat_none_as_null = true)]
-#[diesel(check_for_backend(Pg, Sqlite))]
+#[diesel(treat_none_as_default_value = false, check_for_backend(Pg, Sqlite))]
 pub(crate) struct WebhookRow {
     uuid: SqlUuid,
     url: String,

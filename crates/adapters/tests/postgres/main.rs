@@ -13,6 +13,9 @@ mod imports;
 #[path = "../support/overtaking.rs"]
 mod overtaking;
 mod page_plans;
+mod prepared;
+#[path = "../support/prepared_once.rs"]
+mod prepared_once;
 mod query_plans;
 mod queue_plans;
 mod recent_writes;

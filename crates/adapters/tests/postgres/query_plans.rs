@@ -7,11 +7,14 @@ use std::sync::mpsc;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_adapters::postgres::PostgresStore;
+use license_manager_domain::model::{FollowingPlan, TransferredLicenses};
+use license_manager_domain::outbox::{Message, Payload, Topic};
 use license_manager_domain::ports::{Person, Retiree, StoreExt};
 use license_manager_domain::*;
+use uuid::Uuid;
 
 use crate::support::PostgresDatabase;
-use crate::{AGREEMENT, PLAN, change, email, hand_out, provision};
+use crate::{AGREEMENT, CUSTOMER, PLAN, change, email, hand_out, license_ids, now, provision};
 
 #[derive(QueryableByName)]
 struct Line {
@@ -64,8 +67,8 @@ pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore))
 
 /// Checks that Postgres soon keeps its plan for the last statement of `work`. The parameters are types with values.
 #[track_caller]
-fn assert_is_planned_once(parameters: &[(&str, &str)], work: impl Fn(&PostgresStore)) {
-    let (database, statement) = observed(true, work);
+fn assert_is_planned_once(analyzed: bool, parameters: &[(&str, &str)], work: impl Fn(&PostgresStore)) {
+    let (database, statement) = observed(analyzed, work);
     let (types, values): (Vec<&str>, Vec<&str>) = parameters.iter().copied().unzip();
     let mut connection = database.connection();
     let prepare = format!("PREPARE observed ({}) AS {statement}", types.join(", "));
@@ -86,13 +89,13 @@ fn assert_is_planned_once(parameters: &[(&str, &str)], work: impl Fn(&PostgresSt
 fn what_one_assignment_runs_is_not_planned_each_time() {
     let (plan, address) = (format!("'{PLAN}'"), format!("'{}'", email(7).as_str()));
     let (plan, address) = (plan.as_str(), address.as_str());
-    assert_is_planned_once(&[("uuid", plan), ("text", address)], |store| {
+    assert_is_planned_once(true, &[("uuid", plan), ("text", address)], |store| {
         assert_eq!(store.read(|unit| unit.licenses().live_emails(PLAN, &[email(7)])), Ok(vec![email(7)]));
     });
-    assert_is_planned_once(&[("uuid", plan)], |store| {
+    assert_is_planned_once(true, &[("uuid", plan)], |store| {
         assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 1)).unwrap().len(), 1);
     });
-    assert_is_planned_once(&[("uuid", plan), ("text", address)], |store| {
+    assert_is_planned_once(true, &[("uuid", plan), ("text", address)], |store| {
         let (held, free) = store.write(|unit| unit.licenses().claim_for(PLAN, &[email(7)])).unwrap();
         assert_eq!((held, free.len()), (vec![email(7)], 0));
     });
@@ -104,12 +107,41 @@ fn what_one_assignment_runs_is_not_planned_each_time() {
     let mut parameters: Vec<(&str, &str)> = types.split(' ').map(|name| (name, "NULL")).collect();
     // The license. The other values are no conditions.
     parameters[0].1 = plan;
-    assert_is_planned_once(&parameters, |store| {
+    assert_is_planned_once(true, &parameters, |store| {
         let saved = store.write(|unit| {
             let claimed = unit.licenses().claim_unassigned(PLAN, 1)?;
             unit.licenses().save(&claimed, &change())
         });
         saved.unwrap();
+    });
+}
+
+#[test]
+fn storing_a_message_is_not_planned_each_time() {
+    let parameters = [
+        ("uuid[]", "ARRAY[gen_random_uuid()]"),
+        ("text[]", "'{license_event}'"),
+        ("uuid[]", "'{NULL}'"),
+        ("uuid[]", "'{NULL}'"),
+        ("uuid[]", "ARRAY[gen_random_uuid()]"),
+        ("text[]", "'{x}'"),
+        ("timestamptz[]", "ARRAY[now()]"),
+        ("text[]", "'{events}'"),
+        ("text", "NULL"),
+        ("text[]", "'{x}'"),
+        ("uuid[]", "'{NULL}'"),
+    ];
+    // Nobody collects statistics of a few webhooks, or of none.
+    assert_is_planned_once(false, &parameters, |store| {
+        let message = Message {
+            id: MessageId(Uuid::from_u128(1)),
+            license: None,
+            plan: None,
+            customer: CUSTOMER,
+            payload: Payload::read(Topic::LicenseEvent, "{}".to_owned()),
+            created: now(),
+        };
+        store.write(|unit| unit.outbox().add(std::slice::from_ref(&message))).unwrap();
     });
 }
 
@@ -139,10 +171,56 @@ fn holders_are_found_by_an_index_with_and_without_statistics() {
 }
 
 #[test]
+fn licenses_that_are_named_are_looked_up_with_and_without_statistics() {
+    let licenses = license_ids(0..2);
+    let following = FollowingPlan {
+        id: PlanId(Uuid::from_u128(1)),
+        start_date: now(),
+        license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+    };
+    for analyzed in [false, true] {
+        let locked = query_plan(analyzed, &["uuid[]", "uuid"], |store| {
+            let named = TransferredLicenses::Named(licenses.clone());
+            let locked = store.write(|unit| unit.transfers().lock_licenses(PLAN, &named)).unwrap();
+            assert_eq!(locked, licenses);
+        });
+        let held = query_plan(analyzed, &["uuid[]", "uuid"], |store| {
+            let held = store.read(|unit| unit.transfers().held_twice(&licenses, PLAN)).unwrap();
+            assert_eq!(held.len(), 2);
+        });
+        let types = ["uuid[]", "uuid", "timestamptz", "timestamptz", "text", "text"];
+        let moved = query_plan(analyzed, &types, |store| {
+            store.write(|unit| unit.transfers().move_licenses(&licenses, PLAN, &change())).unwrap();
+        });
+        for plan in [&locked, &held, &moved] {
+            assert!(plan.contains("license_pkey") && !plan.contains("Seq Scan on license"), "{plan}");
+        }
+        assert!(held.contains("license_one_live_per_email"), "{held}");
+        let waiting = query_plan(analyzed, &["uuid", "text", "uuid", "uuid[]"], |store| {
+            let waiting = store.read(|unit| unit.renewals().waiting_among(PLAN, &following, &licenses)).unwrap();
+            assert_eq!(waiting, licenses);
+        });
+        assert!(!waiting.contains("Seq Scan on license"), "{waiting}");
+        assert!(!waiting.contains("Index Cond: (subscription_plan_uuid = $1)"), "{waiting}");
+    }
+}
+
+#[test]
+fn licenses_that_are_deleted_are_found_by_an_index() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["uuid", "timestamptz", "text", "text"], |store| {
+            let deleted = store.write(|unit| unit.licenses().delete(PLAN, LicenseStatus::Revoked, &change()));
+            assert_eq!(deleted, Ok(0));
+        });
+        assert!(!plan.contains("Seq Scan on license"), "{plan}");
+    }
+}
+
+#[test]
 fn copies_are_found_by_their_originals_with_and_without_statistics() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["uuid[]"], |store| {
-            let originals = [LicenseId(uuid::Uuid::from_u128(1))];
+            let originals = [LicenseId(Uuid::from_u128(1))];
             assert_eq!(store.write(|unit| unit.licenses().lock_copies(PLAN, &originals)), Ok(vec![]));
         });
         assert!(plan.contains("license_renewed_from"), "{plan}");

@@ -165,6 +165,23 @@ fn a_claim_from_ten_thousand_jobs_reads_only_due_ones() {
     assert_reads_what_is_due(Queue::PlanJobs(JobKind::Provision), "plan_job", "plan_job_due", &[]);
 }
 
+/// A worker prolongs its claims while a delivery takes long.
+#[test]
+fn prolonging_claims_looks_messages_up_by_their_ids() {
+    let (message, holder) = (Uuid::from_u128(1), Uuid::nil());
+    let lease = Lease { id: holder, queue: Queue::Mail };
+    let run = |store: &PostgresStore| {
+        assert_eq!(store.write(|unit| unit.queue().prolong(lease, &[message], now())), Ok(0));
+    };
+    let values = format!("'mail', '{holder}', '{{{message}}}', '{}'", now().to_rfc3339());
+    for (analyzed, plans) in [(true, "force_generic_plan"), (true, "force_custom_plan"), (false, "force_generic_plan")]
+    {
+        let types = "text, uuid, uuid[], timestamptz";
+        let (_, plan) = carried_out(run, "UPDATE outbox", (types, &values), analyzed, plans);
+        assert!(plan.contains("outbox_pkey") && !plan.contains("Seq Scan on outbox"), "{plan}");
+    }
+}
+
 /// A worker settles the one job that it has done.
 #[test]
 fn settling_a_job_looks_it_up_by_its_plan() {
