@@ -13,8 +13,8 @@ use crate::history::TableWithHistory;
 
 /// A query of diesel's with a part written by hand, which a connection keeps prepared under its text.
 ///
-/// It is only for queries whose rows are loaded. To execute a statement, diesel takes a reference to it, and a reference does
-/// not tell that it may be kept: see [`prepared_sql`].
+/// It is only for queries whose rows are loaded. To execute a statement, diesel takes a reference to it, and a reference
+/// does not tell that it may be kept: see [`prepared_sql`].
 ///
 /// Use it for texts of which there are few.
 #[derive(Debug)]
@@ -49,9 +49,11 @@ impl<S, C> RunQueryDsl<C> for Prepared<S> {}
 
 /// A statement as [`diesel::sql_query`] makes it, which a connection keeps prepared under its text.
 ///
-/// Use it for texts of which there are few, and do not load `SELECT *`: Postgres refuses to run such a statement after a newer
-/// version of this program has added a column. Postgres may soon keep a plan that expects ten elements of an array, and a
-/// tenth of the rows for a `LIMIT`. A statement that needs a plan for its values is one of [`diesel::sql_query`].
+/// Use it for texts of which there are few, and do not load `SELECT *`: Postgres refuses to run such a statement after a
+/// newer version of this program has added a column.
+///
+/// After five times Postgres may keep a plan that knows no values: it expects ten elements of an array, and a tenth of the
+/// rows for a `LIMIT`. A statement that needs a plan for its values is one of [`diesel::sql_query`].
 #[derive(Debug)]
 pub(crate) struct PreparedSql<V> {
     sql: String,
@@ -129,8 +131,8 @@ where
     }
 }
 
-/// Writes the row with this key, whose SQL type is `T`. Diesel prepares its own `UPDATE` anew each time, because its text may
-/// depend on which columns change.
+/// Writes the row with this key, whose SQL type is `T`. Diesel prepares its own `UPDATE` anew each time, because its text
+/// may depend on which columns change.
 ///
 /// `changes` must always have the same columns: they are of a changeset with `treat_none_as_null`.
 pub(crate) fn update_row<T, K, C: AsChangeset>(
@@ -227,10 +229,12 @@ mod tests {
     fn what_is_loaded_is_prepared_once() {
         let (mut connection, kept) = connection();
         for number in 1..=3_i64 {
-            let query = sql_query("SELECT ?1 AS number").bind::<BigInt, _>(number);
-            let rows: Vec<NumberRow> = prepared(query).load(&mut connection).unwrap();
+            let query = prepared_sql("SELECT ?1 AS number").bind::<BigInt, _>(number);
+            let rows: Vec<NumberRow> = query.load(&mut connection).unwrap();
             assert_eq!(rows[0].number, number);
+            let query = diesel::select(diesel::dsl::sql::<BigInt>("2 * ").bind::<BigInt, _>(number));
+            assert_eq!(prepared(query).get_result::<i64>(&mut connection), Ok(2 * number));
         }
-        assert_eq!(kept.lock().unwrap().len(), 1);
+        assert_eq!(kept.lock().unwrap().len(), 2);
     }
 }

@@ -26,12 +26,12 @@ mod imports;
 mod overtaking;
 #[path = "sqlite_only/page_plans.rs"]
 mod page_plans;
-#[path = "sqlite_only/prepared.rs"]
-mod prepared;
 #[path = "support/prepared_once.rs"]
 mod prepared_once;
 #[path = "sqlite_only/queue_plans.rs"]
 mod queue_plans;
+#[path = "sqlite_only/statements.rs"]
+mod statements;
 #[path = "sqlite_only/utilization.rs"]
 mod utilization;
 

@@ -239,11 +239,11 @@ for_both_databases! {
             after: Option<LicenseId>,
             limit: i64,
         ) -> Result<Vec<(LicenseId, Email)>, Error> {
-            // One lookup by address and one by LMS user id, so that each uses its index.
+            // One lookup by address and one by LMS user id, so that each uses its index. IS TRUE: see the renewals.
             let query = prepared_sql(format!(
                 "SELECT license.uuid, license.user_email FROM license
                  WHERE license.subscription_plan_uuid = $1 AND license.status <> 'unassigned'
-                     AND license.status IN ('assigned', 'activated') AND license.renewed_to_uuid IS NULL
+                     AND license.status IN ('assigned', 'activated') AND (license.renewed_to_uuid IS NULL) IS TRUE
                      AND license.uuid > $2
                      AND NOT EXISTS (SELECT 1 FROM license_event WHERE license_uuid = license.uuid AND event_name = $3)
                      AND NOT {} AND NOT {}

@@ -195,9 +195,12 @@ pub(crate) fn renewal_link(
 }
 
 /// The condition that a license without a copy would be carried over, if its renewed plan had a license for it.
+///
+/// IS TRUE keeps SQLite from finding the licenses without a copy by the index of copies: those are most licenses of all
+/// plans.
 fn waits(license_types: &str, renewed_plan: &str) -> String {
     format!(
-        "license.renewed_to_uuid IS NULL
+        "(license.renewed_to_uuid IS NULL) IS TRUE
          AND (license.status = 'activated' AND {license_types} <> 'nothing'
               OR license.status = 'assigned' AND {license_types} = 'assigned_and_activated')
          AND NOT EXISTS (
@@ -375,18 +378,19 @@ for_both_databases! {
             following: &FollowingPlan,
             licenses: &[LicenseId],
         ) -> Result<Vec<LicenseId>, Error> {
-            // IS TRUE makes the database look up the licenses by their ids: see `lock_licenses` of transfers in Postgres.
+            // CROSS JOIN makes SQLite look up the licenses by their ids. IS TRUE makes Postgres do so: without statistics, it
+            // expects few licenses in a plan, and would read them all.
             let query = prepared_sql(format!(
-                "SELECT license.uuid FROM license
-                 WHERE (license.subscription_plan_uuid = $1) IS TRUE AND {} AND license.uuid {}
+                "SELECT license.uuid FROM {} CROSS JOIN license
+                 WHERE license.uuid = input.value AND (license.subscription_plan_uuid = $2) IS TRUE AND {}
                  ORDER BY license.uuid",
-                waits("$2", "$3"),
-                Self::among("$4")
+                Self::each("$1"),
+                waits("$3", "$4")
             ))
+            .bind::<SqlUuidList, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
             .bind::<SqlUuid, _>(prior_plan.0)
             .bind::<Text, _>(following.license_types_to_copy.as_str())
-            .bind::<SqlUuid, _>(following.id.0)
-            .bind::<SqlUuidList, _>(sorted_uuids(licenses.iter().map(|license| license.0)));
+            .bind::<SqlUuid, _>(following.id.0);
             self.list::<IdRow, _>(query)
         }
 

@@ -192,16 +192,14 @@ fn licenses_that_are_named_are_looked_up_with_and_without_statistics() {
         let moved = query_plan(analyzed, &types, |store| {
             store.write(|unit| unit.transfers().move_licenses(&licenses, PLAN, &change())).unwrap();
         });
-        for plan in [&locked, &held, &moved] {
-            assert!(plan.contains("license_pkey") && !plan.contains("Seq Scan on license"), "{plan}");
-        }
-        assert!(held.contains("license_one_live_per_email"), "{held}");
-        let waiting = query_plan(analyzed, &["uuid", "text", "uuid", "uuid[]"], |store| {
+        let waiting = query_plan(analyzed, &["uuid[]", "uuid", "text", "uuid"], |store| {
             let waiting = store.read(|unit| unit.renewals().waiting_among(PLAN, &following, &licenses)).unwrap();
             assert_eq!(waiting, licenses);
         });
-        assert!(!waiting.contains("Seq Scan on license"), "{waiting}");
-        assert!(!waiting.contains("Index Cond: (subscription_plan_uuid = $1)"), "{waiting}");
+        for plan in [&locked, &held, &moved, &waiting] {
+            assert!(plan.contains("license_pkey") && !plan.contains("Seq Scan on license"), "{plan}");
+        }
+        assert!(held.contains("license_one_live_per_email"), "{held}");
     }
 }
 
