@@ -101,7 +101,7 @@ fn what_one_assignment_runs_is_not_planned_each_time() {
     });
     let types = "uuid uuid text text bigint uuid timestamptz timestamptz timestamptz timestamptz uuid boolean timestamptz \
                  timestamptz uuid timestamptz text text";
-    assert_is_planned_once(&[("uuid", plan)], |store| {
+    assert_is_planned_once(true, &[("uuid", plan)], |store| {
         assert_eq!(store.read(|unit| unit.licenses().counts(&[PLAN])).unwrap()[&PLAN].total(), 6_000);
     });
     let mut parameters: Vec<(&str, &str)> = types.split(' ').map(|name| (name, "NULL")).collect();
