@@ -10,6 +10,7 @@ on_both_databases!(
     a_license_is_reminded_and_revoked_from_its_page,
     revoked_licenses_are_selected_to_set_them_back,
     the_first_page_of_licenses_keeps_the_filter,
+    a_file_has_the_licenses_that_the_filter_shows,
     people_are_moved_by_their_addresses,
     an_assignment_is_looked_at_and_changed,
 );
@@ -66,6 +67,36 @@ fn the_first_page_of_licenses_keeps_the_filter(database: Database) {
     let second = visit.page(&format!("{list}{next}"));
     assert_eq!(second.matches("name=\"license\"").count(), 2, "{second}");
     assert!(second.contains("href=\"?email=crowd&amp;order=email\""), "{second}");
+}
+
+fn a_file_has_the_licenses_that_the_filter_shows(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let (amy, bob) = (scene.customer.email("amy"), scene.customer.email("bob"));
+    scene.plan.assign(std::slice::from_ref(&bob)).expect(200);
+    let (mut visit, token) = visit(&scene, &provider, staff());
+    let list = format!("/console/plans/{}/", scene.plan.uuid);
+    let amys = scene.plan.licenses("assigned").into_iter().find(|license| license["user_email"] == amy).unwrap();
+    let revoke = format!("form_token={token}&license={}&act=revoke&confirmed=yes", text(&amys["uuid"]));
+    assert_eq!(visit.post(&format!("{list}act/"), &revoke).status, 303);
+    // How many lines there are of each state, without the heading.
+    let mut lines = |query: &str| {
+        let page = visit.page(&format!("{list}{query}"));
+        let link = between(&page, &format!("href=\"{list}csv/"), "\"").replace("&amp;", "&");
+        let answer = visit.get(&format!("{list}csv/{link}"));
+        assert_eq!((answer.status, answer.header("Content-Type")), (200, "text/csv; charset=utf-8"), "{query}");
+        let file = answer.body.as_str().expect("a file").to_owned();
+        assert!(file.starts_with("state,email,"), "{query}: {file}");
+        let number = |state: &str| file.lines().filter(|line| line.starts_with(&format!("{state},"))).count();
+        (["assigned", "revoked", "unassigned"].map(number), file.contains(&amy), file.contains(&bob))
+    };
+    assert_eq!(lines(""), ([1, 1, 0], true, true), "all that were handed out");
+    assert_eq!(lines("?state=assigned&email="), ([1, 0, 0], false, true));
+    assert_eq!(lines("?state=revoked&order=email"), ([0, 1, 0], true, false));
+    assert_eq!(lines("?email=bob"), ([1, 0, 0], false, true));
+    assert_eq!(lines("?email=bob&state=revoked"), ([0, 0, 0], false, false));
+    let ([.., free], _, _) = lines("?state=unassigned");
+    assert_eq!(free as u64, scene.plan.counts().unassigned);
 }
 
 /// The form of a transfer between these plans.

@@ -1,16 +1,18 @@
-//! The licenses of a plan that were handed out, as a CSV file.
+//! The licenses of a plan that its list shows, as a CSV file.
 
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::web::Bytes;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::stream;
+use license_manager_domain::Error;
 use license_manager_domain::model::{License, text_cell};
 use license_manager_domain::permissions::Action;
-use license_manager_domain::{Error, LicenseId};
+use license_manager_domain::ports::{CustomerScope, LicensePosition, LicenseSearch, StoreExt};
 
-use super::plan::find;
+use super::plan::{filter, find};
 use crate::error::PageError;
+use crate::form::Fields;
 use crate::session::Visitor;
 
 /// How many licenses are read at a time.
@@ -19,37 +21,47 @@ const BATCH: i64 = 5_000;
 /// Where the file is.
 enum Step {
     Head,
-    After(Option<LicenseId>),
+    After(Option<LicensePosition>),
     Done,
 }
 
-/// `GET /console/plans/{plan}/csv/`.
-pub(crate) async fn csv(visitor: Visitor, path: web::Path<String>) -> Result<HttpResponse, PageError> {
+/// `GET /console/plans/{plan}/csv/`, with the filters of the plan's list.
+pub(crate) async fn csv(
+    visitor: Visitor,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, PageError> {
     let shown = find(&visitor, &path, Action::Browse).await?;
-    let plan = shown.plan.id;
-    let lines = stream::unfold((Step::Head, visitor), move |(step, visitor)| async move {
+    let (plan, filter) = (shown.plan.id, filter(&Fields::of_query(&request)));
+    let search = LicenseSearch { scope: CustomerScope::All, customer: None, plan: Some(plan), filter };
+    let lines = stream::unfold((Step::Head, visitor, search), move |(step, visitor, search)| async move {
         let after = match step {
             Step::Head => {
                 let head = "state,email,lms_user_id,assigned,activated,last_reminded,license\r\n";
-                return Some((Ok(Bytes::from(head)), (Step::After(None), visitor)));
+                return Some((Ok(Bytes::from(head)), (Step::After(None), visitor, search)));
             }
             Step::After(after) => after,
             Step::Done => return None,
         };
+        let asked = search.clone();
         let read = visitor
             .read(move |console| {
-                let licenses = console.manager.handed_out_licenses(plan, after, BATCH)?;
-                let last = licenses.last().map(|license| license.id).filter(|_| licenses.len() as i64 == BATCH);
+                // By id: a license that changes meanwhile keeps its place.
+                let licenses = console
+                    .manager
+                    .store()
+                    .read(|unit| unit.lookups().list_after(&asked, &[], after.as_ref(), BATCH))?;
+                let last = licenses.last().filter(|_| licenses.len() as i64 == BATCH).map(LicensePosition::from);
                 Ok((last, text(&licenses)?))
             })
             .await;
         match read {
             Ok((last, text)) => {
                 let next = last.map_or(Step::Done, |last| Step::After(Some(last)));
-                Some((Ok(Bytes::from(text)), (next, visitor)))
+                Some((Ok(Bytes::from(text)), (next, visitor, search)))
             }
             // The file breaks off, so that nobody takes it for complete.
-            Err(error) => Some((Err(std::io::Error::other(error.to_string())), (Step::Done, visitor))),
+            Err(error) => Some((Err(std::io::Error::other(error.to_string())), (Step::Done, visitor, search))),
         }
     });
     let name = format!("attachment; filename=\"licenses-{plan}.csv\"");

@@ -264,7 +264,8 @@ pub(crate) async fn licenses(
             (choice(&query, "order", "Order", &ORDERS))
             button { "Show" }
             @if let Some(total) = total { span.quiet { (counted(total, "license", "licenses")) } }
-            a.button href=(shown.address("csv/")) download { "Download CSV" }
+            a.button href=(lists::with_filters(&shown.address("csv/"), &query, &["email", "state"], &[])) download
+                title="All licenses that the filter shows, also on other pages" { "Download these as CSV" }
         }
         @if licenses.is_empty() {
             p.note {
