@@ -8,8 +8,9 @@ use license_manager_domain::console::{
     ConsoleSession, ConsoleStore, NewSession, ProviderIds, RenewedSession, SearchTerm, SessionLimits,
 };
 use license_manager_domain::model::{StaffAction, StaffActionKind, seeded_products};
+use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::ports::{
-    CustomerScope, FixedClock, LimitOffset, SequentialIds, StaffActionFilter, Store, StoreExt,
+    CustomerScope, FixedClock, LimitOffset, OutboxFilter, SequentialIds, StaffActionFilter, Store, StoreExt,
 };
 use license_manager_domain::{
     Actor, AgreementChanges, AgreementId, AssignmentMail, CatalogId, ChangeReason, CustomerId, Edit, Email,
@@ -56,7 +57,7 @@ on_both_databases! {
     a_search_finds_every_kind_by_its_own_columns
     a_search_and_a_person_stay_within_the_scope
     a_person_has_every_license_that_names_or_named_them
-    a_license_has_its_waiting_messages
+    licenses_have_their_waiting_messages
 }
 
 fn sqlite_options(folder: &std::path::Path) -> SqliteOptions {
@@ -327,15 +328,27 @@ fn a_person_has_every_license_that_names_or_named_them(scene: &Scene) {
     assert_eq!(by_id.iter().map(|row| row.email.as_deref()).collect::<Vec<_>>(), [Some("cleo@example.com")]);
 }
 
-fn a_license_has_its_waiting_messages(scene: &Scene) {
+fn licenses_have_their_waiting_messages(scene: &Scene) {
     let plan = scene.plan(scene.agreement(1, "Acme"), "Languages", 3, 30);
-    scene.assign(plan, &["amy@example.com", "bob@example.com"]);
-    let emails: Vec<Email> = vec!["amy@example.com".parse().unwrap()];
-    let license = scene.console.licenses_of_person(&CustomerScope::All, &emails, None, 1).unwrap()[0].id;
-    let messages = scene.console.messages_of_license(license).unwrap();
+    scene.assign(plan, &["amy@example.com", "bob@example.com", "cleo@example.com"]);
+    let license = |email: &str| {
+        let emails: Vec<Email> = vec![email.parse().unwrap()];
+        scene.console.licenses_of_person(&CustomerScope::All, &emails, None, 1).unwrap()[0].id
+    };
+    let (amy, bob) = (license("amy@example.com"), license("bob@example.com"));
+    let messages = scene.console.messages_of_licenses(&[amy], 100).unwrap();
     let mut topics: Vec<&str> = messages.iter().map(|message| message.topic.as_str()).collect();
     topics.sort_unstable();
     topics.dedup();
     assert_eq!(topics, ["assignment", "license_event"]);
-    assert!(messages.iter().all(|message| message.attempts == 0 && message.given_up.is_none()));
+    assert!(messages.iter().all(|message| message.attempts == 0 && message.dead_lettered_at.is_none()));
+
+    // Of several licenses they come in the order of addition.
+    let stored = scene.manager.outbox(&OutboxFilter::default(), 100).unwrap();
+    let of_both = |message: &WaitingMessage| message.license.is_some_and(|license| license == amy || license == bob);
+    let expected: Vec<WaitingMessage> = stored.into_iter().filter(of_both).collect();
+    assert_eq!(expected.len(), 4);
+    assert_eq!(scene.console.messages_of_licenses(&[bob, amy], 100).unwrap(), expected);
+    assert_eq!(scene.console.messages_of_licenses(&[bob, amy], 3).unwrap(), expected[..3]);
+    assert_eq!(scene.console.messages_of_licenses(&[], 100).unwrap(), []);
 }

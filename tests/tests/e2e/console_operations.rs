@@ -1,11 +1,15 @@
 //! The console's pages for operators, in a real browser: messages, webhooks and the schedule.
 
-use license_manager_tests::{Database, Look, PATIENCE, WebhookEndpoint, on_both_databases, poll};
+use license_manager_tests::{
+    Database, FakeIdentityProvider, Look, PATIENCE, Person, WebhookEndpoint, between, on_both_databases, poll,
+};
 
-use super::console::{demo_as, open, quiet};
+use super::console::{demo_as, open, quiet, scene_with, staff};
+use super::console_plans::{sent, visit};
 
 on_both_databases!(
     an_operator_tries_a_dead_letter_again_and_drops_the_rest,
+    a_person_s_messages_lead_operators_to_each,
     an_operator_looks_after_a_webhook,
     an_operator_runs_a_part_of_the_schedule_now,
     operators_work_without_scripts_narrow_and_dark,
@@ -73,6 +77,41 @@ fn an_operator_tries_a_dead_letter_again_and_drops_the_rest(database: Database) 
     browser.reads("demo-operator");
     browser.picture("actions");
     database.assert_sound();
+}
+
+fn a_person_s_messages_lead_operators_to_each(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene_with(database, &provider, &[("LM_WORKER__ENABLED", "false")]);
+    let (amy, bob) = (scene.customer.email("amy"), scene.customer.email("bob"));
+    scene.plan.assign(std::slice::from_ref(&bob)).expect(200);
+    give_up(scene.database());
+    let person = |email: &str| format!("/console/people/?email={email}");
+    let (mut support, _) = visit(&scene, &provider, staff());
+    let page = support.page(&person(&amy));
+    assert!(page.contains("Licenses that they have") && !page.contains("given up"), "only for operators: {page}");
+
+    scene.server.command(&["superuser", "root"]);
+    let (mut root, token) = visit(&scene, &provider, Person::new(5, "root@example.com", "root"));
+    let page = root.page(&person(&amy));
+    let number = page.matches("/console/operations/?message=").count();
+    assert_eq!(page.matches("given up").count(), number, "{page}");
+    let theirs = format!(
+        "SELECT CAST(outbox.uuid AS text) AS text FROM outbox JOIN license ON license.uuid = outbox.license_uuid
+         WHERE license.user_email = '{amy}'"
+    );
+    assert_eq!((number, number > 0), (scene.database().texts(&theirs).len(), true));
+
+    // A link leads to the message, which is dropped there.
+    let message = between(&page, "/console/operations/?message=", "\"");
+    let own = format!("/console/operations/?message={message}");
+    let shown = root.page(&own);
+    assert!(shown.contains("This is one message.") && shown.matches("name=\"item\"").count() == 1, "{shown}");
+    let drop = format!("form_token={token}&message={message}&item={message}&act=drop&confirmed=yes&reason=asked+for");
+    let dropped = sent(&mut root, "/console/operations/messages/act/", &drop);
+    assert!(dropped.contains("1 message was dropped.") && dropped.contains("does not wait any more"), "{dropped}");
+    assert_eq!(root.page(&person(&amy)).matches("?message=").count(), number - 1);
+    assert!(root.page(&person(&bob)).contains("?message="), "those of others stay");
+    scene.database().assert_sound();
 }
 
 fn an_operator_looks_after_a_webhook(database: Database) {

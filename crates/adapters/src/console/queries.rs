@@ -3,19 +3,21 @@
 use diesel::sql_query;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::console::{
-    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow, Part,
-    PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, SearchTerm, Sorting,
+    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, Part, PlanFilters,
+    PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, SearchTerm, Sorting,
 };
+use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::{AgreementId, Email, Error, LicenseId, LmsUserId, PlanId, RenewalId};
 use uuid::Uuid;
 
 use super::lists::{CUSTOMER, agreement_list, plan_list, renewal_list};
 use super::rows::{
-    AGREEMENT_TABLES, AGREEMENTS, AgreementSqlRow, LICENSES, LicenseSqlRow, MessageSqlRow, PLAN_TABLES, PLANS_SHOWN,
-    PlanSqlRow, RenewalSqlRow,
+    AGREEMENT_TABLES, AGREEMENTS, AgreementSqlRow, LICENSES, LicenseSqlRow, PLAN_TABLES, PLANS_SHOWN, PlanSqlRow,
+    RenewalSqlRow,
 };
 use super::{Dialect, LAST, containing, customers, for_both_stores, named};
+use crate::rows::outbox::WaitingRow;
 use crate::rows::shared::{NumberRow, SharedQuery};
 use crate::sql_types::SqlUuid;
 
@@ -179,17 +181,19 @@ for_both_stores! {
             converted(self.rows::<LicenseSqlRow>(query)?)
         }
 
-        fn messages_of_license(&self, license: LicenseId) -> Result<Vec<MessageRow>, Error> {
-            let query = sql_query(
-                "SELECT topic, created, CAST(attempts AS integer) AS attempts, not_before, last_error, parked_at
-                 FROM (
-                     SELECT * FROM outbox WHERE license_uuid = $1 AND parked_at IS NULL
-                     UNION ALL SELECT * FROM outbox WHERE license_uuid = $1 AND parked_at IS NOT NULL
+        fn messages_of_licenses(&self, licenses: &[LicenseId], limit: i64) -> Result<Vec<WaitingMessage>, Error> {
+            let ids: Vec<Uuid> = licenses.iter().map(|license| license.0).collect();
+            let about_one = Self::DIALECT.is_one_of("license_uuid", "$1");
+            let query = sql_query(format!(
+                "SELECT * FROM (
+                     SELECT * FROM outbox WHERE {about_one} AND parked_at IS NULL
+                     UNION ALL SELECT * FROM outbox WHERE {about_one} AND parked_at IS NOT NULL
                  ) AS message
-                 ORDER BY position LIMIT 100",
-            )
-            .bind::<SqlUuid, _>(license.0);
-            converted(self.rows::<MessageSqlRow>(query)?)
+                 ORDER BY position LIMIT {}",
+                limit.max(0)
+            ))
+            .bind::<Text, _>(serde_json::to_string(&ids).map_err(Error::internal)?);
+            converted(self.rows::<WaitingRow>(query)?)
         }
 
         fn license_row(&self, license: LicenseId) -> Result<Option<LicenseRow>, Error> {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
-use license_manager_domain::console::{AgreementRow, LicenseRow, MessageRow, PlanRow, RenewalRow};
+use license_manager_domain::console::{AgreementRow, LicenseRow, PlanRow, RenewalRow};
 use license_manager_domain::{AgreementId, CustomerId, Error, LicenseId, LicenseStatus, PlanId, RenewalId};
 use uuid::Uuid;
 
@@ -275,35 +275,6 @@ impl From<RenewalSqlRow> for RenewalRow {
             renewed_expiration_date: row.renewed_expiration_date,
             is_processed: row.processed,
             is_exempt: row.exempt_from_batch_processing,
-        }
-    }
-}
-
-#[derive(QueryableByName)]
-pub(super) struct MessageSqlRow {
-    #[diesel(sql_type = Text)]
-    topic: String,
-    #[diesel(sql_type = SqlTimestamp)]
-    created: DateTime<Utc>,
-    #[diesel(sql_type = Integer)]
-    attempts: i32,
-    #[diesel(sql_type = SqlTimestamp)]
-    not_before: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Text>)]
-    last_error: Option<String>,
-    #[diesel(sql_type = Nullable<SqlTimestamp>)]
-    parked_at: Option<DateTime<Utc>>,
-}
-
-impl From<MessageSqlRow> for MessageRow {
-    fn from(row: MessageSqlRow) -> Self {
-        Self {
-            topic: row.topic,
-            created: row.created,
-            attempts: row.attempts,
-            not_before: row.not_before,
-            last_error: row.last_error,
-            given_up: row.parked_at,
         }
     }
 }

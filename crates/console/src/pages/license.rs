@@ -2,8 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
-use license_manager_domain::console::{LicenseRow, MessageRow};
+use license_manager_domain::console::LicenseRow;
 use license_manager_domain::history::EntityRef;
+use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::use_cases::{HistoricChange, LicenseRecord};
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use super::history::{license_headline, timeline};
 use super::lists::{self, customer_name, person_link, state};
+use super::operations::messages::waiting;
 use super::plan::done;
 use crate::dates::moment;
 use crate::error::PageError;
@@ -23,12 +25,15 @@ use crate::session::Visitor;
 /// The most versions that are shown.
 const VERSIONS: i64 = 200;
 
+/// The most messages that are shown.
+const MESSAGES: i64 = 100;
+
 /// A license as its page shows it.
 pub(crate) struct Shown {
     pub(crate) row: LicenseRow,
     pub(crate) record: LicenseRecord,
     history: Vec<HistoricChange>,
-    messages: Vec<MessageRow>,
+    messages: Vec<WaitingMessage>,
 }
 
 /// The license in the path, if the visitor may see it.
@@ -42,7 +47,7 @@ pub(crate) async fn find(visitor: &Visitor, path: &str) -> Result<Shown, PageErr
             Ok(Shown {
                 record: console.manager.license_record(id)?,
                 history: console.manager.history(EntityRef::License(id), part)?.items,
-                messages: console.store.messages_of_license(id)?,
+                messages: console.store.messages_of_licenses(&[id], MESSAGES)?,
                 row,
             })
         })
@@ -98,7 +103,7 @@ pub(crate) async fn license(
                 dt { "Continues" } dd.mono { a href={ "/console/licenses/" (prior) "/" } { (prior) } }
             }
         } }
-        @if !messages.is_empty() { (waiting(messages)) }
+        (waiting(&visitor, messages))
         section.card {
             h2 { "What happened" }
             (timeline(history, license_headline))
@@ -136,24 +141,5 @@ fn date(label: &str, date: Option<DateTime<Utc>>) -> Markup {
     html! {
         dt { (label) }
         dd { @if let Some(date) = date { (moment(date)) " UTC" } @else { "–" } }
-    }
-}
-
-/// Mails, events and calls that are still to be delivered.
-fn waiting(messages: &[MessageRow]) -> Markup {
-    html! {
-        section {
-            h2 { "Mails and messages that wait" }
-            div.card.wide tabindex="0" role="region" aria-label="Mails and messages that wait" { table {
-                thead { tr { th { "What" } th { "Since" } th.number { "Failed tries" } th { "Next try" } th { "Last error" } } }
-                tbody { @for message in messages { tr {
-                    td { (message.topic.replace('_', " ")) }
-                    td { (moment(message.created)) }
-                    td.number { (message.attempts) }
-                    td { @if message.given_up.is_some() { span.wrong { "given up" } } @else { (moment(message.not_before)) } }
-                    td.long { (message.last_error.as_deref().unwrap_or("–")) }
-                } } }
-            } }
-        }
     }
 }

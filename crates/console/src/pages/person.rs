@@ -1,10 +1,12 @@
 //! Everything about one address or LMS user, across customers.
 
 use actix_web::{HttpRequest, HttpResponse};
+use license_manager_domain::console::LicenseRow;
 use license_manager_domain::permissions::Action;
-use license_manager_domain::{Email, LicenseStatus, LmsUserId};
+use license_manager_domain::{Email, LicenseId, LicenseStatus, LmsUserId};
 use maud::html;
 
+use super::operations::messages::waiting;
 use super::{lists, retire};
 use crate::error::PageError;
 use crate::form::Fields;
@@ -13,6 +15,9 @@ use crate::session::Visitor;
 
 /// The most licenses that are shown.
 const SHOWN: i64 = 200;
+
+/// The most messages that are shown.
+const MESSAGES: i64 = 100;
 
 /// `GET /console/people/?email=` or `?lms_user_id=`.
 pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<HttpResponse, PageError> {
@@ -24,8 +29,17 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
     }
     let scope = visitor.scope(Action::Browse)?;
     let emails: Vec<Email> = email.clone().into_iter().collect();
-    let licenses =
-        visitor.list(move |source| source.store.licenses_of_person(&scope, &emails, lms_user_id, SHOWN)).await?;
+    let operates = visitor.rights.may(Action::Operate);
+    let (licenses, messages) = visitor
+        .list(move |source| {
+            let licenses = source.store.licenses_of_person(&scope, &emails, lms_user_id, SHOWN)?;
+            // A license that only named them once is about somebody else now.
+            let own = licenses.iter().filter(|row| names(row, &emails, lms_user_id)).map(|row| row.id);
+            let own: Vec<LicenseId> = own.filter(|_| operates).collect();
+            let messages = source.store.messages_of_licenses(&own, MESSAGES)?;
+            Ok((licenses, messages))
+        })
+        .await?;
     let name = match (&email, lms_user_id) {
         (Some(email), _) => email.as_str().to_owned(),
         (None, id) => format!("LMS user {}", id.map_or(0, |id| id.0)),
@@ -60,6 +74,8 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
                     @for id in &accounts { a href={ "/console/people/?lms_user_id=" (id) } { (id) } " " }
                 }
             } }
+            (waiting(&visitor, &messages))
+            @if messages.len() as i64 == MESSAGES { p.quiet { "Only the first " (MESSAGES) " messages are shown." } }
             section {
                 h2 { "Licenses that they have or had" }
                 (lists::licenses(&licenses))
@@ -68,4 +84,11 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
         }
     };
     Ok(layout::page(&visitor, Section::None, &name, &content))
+}
+
+/// Whether the license names the person now.
+pub(super) fn names(license: &LicenseRow, emails: &[Email], lms_user_id: Option<LmsUserId>) -> bool {
+    let address = license.email.as_deref().and_then(|email| Email::to_look_up(email).ok());
+    let has_id = lms_user_id.is_some_and(|id| license.lms_user_id == Some(id.0));
+    has_id || address.is_some_and(|address| emails.contains(&address))
 }

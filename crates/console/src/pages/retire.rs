@@ -11,6 +11,7 @@ use maud::{Markup, html};
 use super::confirm::{Preview, Why, confirmed, preview};
 use super::license_edit::{field, input};
 use super::lists::{self, counted, number};
+use super::person::names;
 use super::records::users::lms_user_id;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -97,10 +98,7 @@ fn read(fields: &Fields) -> Result<(LmsUserId, String), FieldErrors> {
 
 /// What is erased.
 fn told(id: LmsUserId, username: &str, found: &Found) -> Markup {
-    let is_own = |row: &&LicenseRow| {
-        let address = row.email.as_deref().and_then(|email| Email::to_look_up(email).ok());
-        row.lms_user_id == Some(id.0) || address.is_some_and(|address| found.emails.contains(&address))
-    };
+    let is_own = |row: &&LicenseRow| names(row, &found.emails, Some(id));
     let (now, before): (Vec<&LicenseRow>, Vec<&LicenseRow>) = found.licenses.iter().partition(is_own);
     let live = now.iter().filter(|row| LicenseStatus::LIVE.contains(&row.status)).count() as i64;
     html! {

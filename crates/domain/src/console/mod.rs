@@ -14,8 +14,8 @@ pub use operations::{
     MessageFilters, Slice, TransferFilters, TransferRow,
 };
 pub use queries::{
-    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, MessageRow, Part,
-    PlanFilters, PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, Sorting,
+    AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, Part, PlanFilters,
+    PlanOrder, PlanRow, RenewalFilters, RenewalOrder, RenewalRow, Sorting,
 };
 pub use records::{
     ChangeRow, ConsoleRecords, EVENTS_LOOKED_AT, Footprint, MOST_COUNTED, MarkFilters, MarkRow, SentFilters, SentRow,

@@ -8,6 +8,7 @@ use crate::model::email::Email;
 use crate::model::ids::{AgreementId, CustomerId, LicenseId, LmsUserId, PlanId, RenewalId};
 use crate::model::license::LicenseStatus;
 use crate::model::plan::LicenseCounts;
+use crate::outbox::WaitingMessage;
 use crate::ports::CustomerScope;
 
 /// A license in a list.
@@ -126,23 +127,6 @@ pub struct RenewalRow {
     pub is_processed: bool,
     /// Whether the schedule leaves it to people.
     pub is_exempt: bool,
-}
-
-/// A message that waits to be delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessageRow {
-    /// Its topic.
-    pub topic: String,
-    /// When it was added.
-    pub created: DateTime<Utc>,
-    /// How often its delivery failed.
-    pub attempts: i32,
-    /// When it is tried next.
-    pub not_before: DateTime<Utc>,
-    /// Why it failed last.
-    pub last_error: Option<String>,
-    /// When it was given up.
-    pub given_up: Option<DateTime<Utc>>,
 }
 
 /// What a search found. Each list is cut at the search's limit.
@@ -344,8 +328,8 @@ pub trait ConsoleQueries: Send + Sync {
         limit: i64,
     ) -> Result<Vec<LicenseRow>, Error>;
 
-    /// The waiting and given up messages about a license, in the order of addition.
-    fn messages_of_license(&self, license: LicenseId) -> Result<Vec<MessageRow>, Error>;
+    /// Up to `limit` messages about these licenses that wait or were given up, in the order of addition.
+    fn messages_of_licenses(&self, licenses: &[LicenseId], limit: i64) -> Result<Vec<WaitingMessage>, Error>;
 
     /// A license with its plan and customer.
     fn license_row(&self, license: LicenseId) -> Result<Option<LicenseRow>, Error>;

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use license_manager_domain::console::{MESSAGES_LOOKED_AT, MOST_COUNTED, MessageFilters};
 use license_manager_domain::model::MessageId;
 use license_manager_domain::outbox::{OutboxSelection, Topic, WaitingMessage};
+use license_manager_domain::permissions::Action;
 use license_manager_domain::queue::{Backlog, Queue};
 use license_manager_domain::words;
 use maud::{Markup, html};
@@ -16,15 +17,18 @@ use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
 use crate::pages::lists::{self, Sorted, choice, counted, number};
-use crate::pages::paging::{page_number, pages, slice};
+use crate::pages::paging::{id, page_number, pages, slice};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
 
 /// The fields of the filters.
-const FILTERS: [&str; 3] = ["state", "topic", "queue"];
+const FILTERS: [&str; 4] = ["state", "topic", "queue", "message"];
 
 /// What the list shows.
 fn filters(fields: &Fields) -> MessageFilters {
+    if let Some(message) = id(fields, "message") {
+        return MessageFilters { ids: Some(vec![MessageId(message)]), ..Default::default() };
+    }
     let waiting = fields.text("state").as_deref() == Some("waiting");
     MessageFilters {
         dead_lettered: Some(!waiting),
@@ -47,7 +51,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let (backlog, found) = visitor
         .read(move |console| Ok((console.manager.backlog(MOST_COUNTED)?, console.store.message_rows(&shown, slice)?)))
         .await?;
-    let is_dead = filters.dead_lettered == Some(true);
+    let (is_dead, is_one) = (filters.dead_lettered == Some(true), filters.ids.is_some());
     let topics: Vec<(&str, String)> =
         Topic::ALL.into_iter().map(|topic| (topic.as_str(), topic.as_str().replace('_', " "))).collect();
     let mut topics: Vec<(&str, &str)> = topics.iter().map(|(name, words)| (*name, words.as_str())).collect();
@@ -59,20 +63,25 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         (done(&query))
         (head(""))
         (queues_table(&backlog))
-        form.filters {
-            (choice(&query, "state", "State", &[("", "Dead letters"), ("waiting", "Waiting")]))
-            (choice(&query, "topic", "Kind of message", &topics))
-            @if !is_dead { (choice(&query, "queue", "Queue", &queues)) }
-            (lists::hidden(&query, &["order"]))
-            button { "Show" }
-            span.quiet { (total(found.total)) }
+        @if is_one {
+            p.quiet { "This is one message. " a href=(PATH) { "Show all dead letters" } }
+        } @else {
+            form.filters {
+                (choice(&query, "state", "State", &[("", "Dead letters"), ("waiting", "Waiting")]))
+                (choice(&query, "topic", "Kind of message", &topics))
+                @if !is_dead { (choice(&query, "queue", "Queue", &queues)) }
+                (lists::hidden(&query, &["order"]))
+                button { "Show" }
+                span.quiet { (total(found.total)) }
+            }
         }
         @if !is_dead && (query.has("topic") || query.has("queue")) {
             p.quiet { "Only the first " (number(MESSAGES_LOOKED_AT)) " messages that wait were looked at." }
         }
         @if found.rows.is_empty() {
             p.note.good {
-                @if (query.has("topic") || query.has("queue")) && !is_dead {
+                @if is_one { "The message does not wait any more: it was delivered or dropped." }
+                @else if (query.has("topic") || query.has("queue")) && !is_dead {
                     "No such message waits. " a href={ (PATH) "?state=waiting" } { "Show all that wait" }
                 } @else if query.has("topic") { "No such dead letter. " a href=(PATH) { "Show all dead letters" } }
                 @else if is_dead { "There are no dead letters: everything was delivered, or is still being tried." }
@@ -94,6 +103,31 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         }
     };
     Ok(layout::page(&visitor, Section::Operations, "Messages", &content))
+}
+
+/// Messages that wait or were given up, on the page of what they are about; nothing if there are none. Who looks after
+/// the service gets links to them.
+pub(crate) fn waiting(visitor: &Visitor, messages: &[WaitingMessage]) -> Markup {
+    let operates = visitor.rights.may(Action::Operate);
+    html! {
+        @if !messages.is_empty() { section {
+            h2 { "Mails and messages that wait" }
+            div.card.wide tabindex="0" role="region" aria-label="Mails and messages that wait" { table {
+                thead { tr {
+                    th { "What" } th { "Since" } th.number { "Failed tries" } th { "Next try" } th { "Last error" }
+                    @if operates { th { span.hidden { "Open" } } }
+                } }
+                tbody { @for message in messages { tr {
+                    td { (message.topic.replace('_', " ")) }
+                    td { (moment(message.created)) }
+                    td.number { (message.attempts) }
+                    td { @if message.dead_lettered_at.is_some() { span.wrong { "given up" } } @else { (moment(message.not_before)) } }
+                    td.long { (message.last_error.as_deref().unwrap_or("–")) }
+                    @if operates { td { a href={ (PATH) "?message=" (message.id) } { "Open" } } }
+                } } }
+            } }
+        } }
+    }
 }
 
 /// A number of rows that is not counted further than [`MOST_COUNTED`].
@@ -298,6 +332,8 @@ mod tests {
         let waiting = of("state=waiting&queue=mail&topic=reminder");
         assert_eq!((waiting.dead_lettered, waiting.queue.as_deref()), (Some(false), Some("mail")));
         assert_eq!(of("queue=mail").queue, None, "the button on all dead letters would mean others too");
+        let one = of("message=00000000-0000-0000-0000-000000000007&state=waiting");
+        assert_eq!((one.ids, one.dead_lettered), (Some(vec![MessageId(Uuid::from_u128(7))]), None));
     }
 
     #[test]
