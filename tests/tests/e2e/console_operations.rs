@@ -10,6 +10,7 @@ use super::console_plans::{sent, visit};
 on_both_databases!(
     an_operator_tries_a_dead_letter_again_and_drops_the_rest,
     a_person_s_messages_lead_operators_to_each,
+    webhooks_are_found_by_customer_and_state,
     an_operator_looks_after_a_webhook,
     an_operator_runs_a_part_of_the_schedule_now,
     operators_work_without_scripts_narrow_and_dark,
@@ -112,6 +113,31 @@ fn a_person_s_messages_lead_operators_to_each(database: Database) {
     assert_eq!(root.page(&person(&amy)).matches("?message=").count(), number - 1);
     assert!(root.page(&person(&bob)).contains("?message="), "those of others stay");
     scene.database().assert_sound();
+}
+
+fn webhooks_are_found_by_customer_and_state(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene_with(database, &provider, &[("LM_WORKER__ENABLED", "false")]);
+    scene.server.command(&["superuser", "root"]);
+    let (mut root, token) = visit(&scene, &provider, Person::new(5, "root@example.com", "root"));
+    let list = "/console/operations/webhooks/";
+    for (path, customer) in [("everybody", String::new()), ("one", scene.customer.enterprise.to_string())] {
+        let form = format!("form_token={token}&url=https://hooks.example.com/{path}&customer={customer}");
+        assert_eq!(root.post(&format!("{list}new/"), &form).status, 200, "{path}");
+    }
+    scene.execute("UPDATE customer_agreement SET enterprise_customer_name = 'Acme & Sons'");
+    scene.execute("UPDATE webhook SET is_active = false WHERE enterprise_customer_uuid IS NULL");
+    let mut shown = |query: &str| {
+        let page = root.page(&format!("{list}{query}"));
+        ["everybody", "one"].map(|path| page.contains(&format!("https://hooks.example.com/{path}")))
+    };
+    assert_eq!(shown(""), [true, true]);
+    assert_eq!(shown("?customer=acme&active="), [false, true]);
+    assert_eq!(shown("?active=yes"), [false, true]);
+    assert_eq!(shown("?active=no&order=-added"), [true, false]);
+    assert_eq!(shown("?customer=acme&active=no"), [false, false]);
+    assert!(root.page(&format!("{list}?customer=nobody")).contains("No such webhook."));
+    assert!(root.page(list).contains("<td class=\"long\">Acme &amp; Sons</td>"), "the customer's name");
 }
 
 fn an_operator_looks_after_a_webhook(database: Database) {

@@ -5,21 +5,20 @@ use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use license_manager_domain::console::{
     ConsoleOperations, EnrollmentFilters, EnrollmentRow, EnrollmentTry, JobFilters, JobRow, LicenseRow, ListPage,
-    MESSAGES_LOOKED_AT, MOST_COUNTED, MessageFilters, PlanRow, Slice, TransferFilters, TransferRow,
+    MESSAGES_LOOKED_AT, MOST_COUNTED, MessageFilters, PlanRow, Slice, TransferFilters, TransferRow, WebhookFilters,
+    WebhookRow,
 };
 use license_manager_domain::model::{EnrollmentNumbers, JobKind};
 use license_manager_domain::outbox::WaitingMessage;
 use license_manager_domain::ports::CustomerScope;
 use license_manager_domain::webhooks::{WebhookDelivery, WebhookState};
-use license_manager_domain::{
-    AgreementId, CustomerId, EnrollmentJobId, Error, LicenseId, MessageId, PlanId, TransferJobId, WebhookId,
-};
+use license_manager_domain::{CustomerId, EnrollmentJobId, Error, LicenseId, MessageId, PlanId, WebhookId};
 use uuid::Uuid;
 
-use super::deliveries::{deliveries, first_deliveries};
+use super::deliveries::{deliveries, first_deliveries, matching_webhooks, webhook_list, webhooks};
 use super::lists::{ListedRow, patterns};
 use super::queries::{converted, number};
-use super::rows::{LICENSES, LicenseSqlRow, PLANS_SHOWN, PlanSqlRow};
+use super::rows::{LICENSES, LicenseSqlRow, PLANS_SHOWN, PlanSqlRow, TransferSqlRow, WebhookSqlRow};
 use super::{Dialect, contains, customers, for_both_stores, if_given, named};
 use crate::rows::licenses::CountsRow;
 use crate::rows::outbox::WaitingRow;
@@ -269,51 +268,8 @@ impl TryFrom<EnrollmentSqlRow> for EnrollmentRow {
     }
 }
 
-#[derive(QueryableByName)]
-struct TransferSqlRow {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
-    #[diesel(sql_type = SqlUuid)]
-    agreement_uuid: Uuid,
-    #[diesel(sql_type = Nullable<Text>)]
-    customer_name: Option<String>,
-    #[diesel(sql_type = SqlUuid)]
-    old_uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    old_title: String,
-    #[diesel(sql_type = SqlUuid)]
-    new_uuid: Uuid,
-    #[diesel(sql_type = Text)]
-    new_title: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    notes: Option<String>,
-    #[diesel(sql_type = Bool)]
-    transfer_all: bool,
-    #[diesel(sql_type = Nullable<SqlTimestamp>)]
-    completed_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = SqlTimestamp)]
-    created: DateTime<Utc>,
-}
-
-impl From<TransferSqlRow> for TransferRow {
-    fn from(row: TransferSqlRow) -> Self {
-        Self {
-            id: TransferJobId(row.id),
-            agreement: AgreementId(row.agreement_uuid),
-            customer_name: row.customer_name,
-            old_plan: PlanId(row.old_uuid),
-            old_title: row.old_title,
-            new_plan: PlanId(row.new_uuid),
-            new_title: row.new_title,
-            notes: row.notes,
-            transfer_all: row.transfer_all,
-            completed_at: row.completed_at,
-            created: row.created,
-        }
-    }
-}
-
-const CUSTOMER_NAME: &str = "coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug)";
+pub(super) const CUSTOMER_NAME: &str =
+    "coalesce(agreement.enterprise_customer_name, agreement.enterprise_customer_slug)";
 
 fn scarce(
     dialect: &Dialect,
@@ -419,6 +375,15 @@ for_both_stores! {
             Ok(ListPage {
                 total: number(self.rows::<NumberRow>(enrollments(counted(&rows), filters))?),
                 rows: converted(self.rows::<EnrollmentSqlRow>(enrollments(list, filters))?)?,
+            })
+        }
+
+        fn webhook_rows(&self, filters: &WebhookFilters, slice: Slice) -> Result<ListPage<WebhookRow>, Error> {
+            let rows = matching_webhooks(filters);
+            let list = webhook_list(&rows, &part(slice, &["webhook.created", "webhook.uuid"]));
+            Ok(ListPage {
+                total: number(self.rows::<NumberRow>(webhooks(counted(&rows), filters))?),
+                rows: converted(self.rows::<WebhookSqlRow>(webhooks(list, filters))?)?,
             })
         }
 

@@ -3,12 +3,16 @@
 use chrono::{DateTime, Utc};
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text};
-use license_manager_domain::console::{AgreementRow, LicenseRow, PlanRow, RenewalRow};
-use license_manager_domain::{AgreementId, CustomerId, Error, LicenseId, LicenseStatus, PlanId, RenewalId};
+use license_manager_domain::console::{AgreementRow, LicenseRow, PlanRow, RenewalRow, TransferRow, WebhookRow};
+use license_manager_domain::outbox::EventName;
+use license_manager_domain::webhooks::OffReason;
+use license_manager_domain::{
+    AgreementId, CustomerId, Error, LicenseId, LicenseStatus, PlanId, RenewalId, TransferJobId, WebhookId,
+};
 use uuid::Uuid;
 
 use crate::rows::licenses::CountsRow;
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
 
 #[derive(QueryableByName)]
 pub(super) struct LicenseSqlRow {
@@ -275,6 +279,92 @@ impl From<RenewalSqlRow> for RenewalRow {
             renewed_expiration_date: row.renewed_expiration_date,
             is_processed: row.processed,
             is_exempt: row.exempt_from_batch_processing,
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct TransferSqlRow {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = SqlUuid)]
+    agreement_uuid: Uuid,
+    #[diesel(sql_type = Nullable<Text>)]
+    customer_name: Option<String>,
+    #[diesel(sql_type = SqlUuid)]
+    old_uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    old_title: String,
+    #[diesel(sql_type = SqlUuid)]
+    new_uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    new_title: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    notes: Option<String>,
+    #[diesel(sql_type = Bool)]
+    transfer_all: bool,
+    #[diesel(sql_type = Nullable<SqlTimestamp>)]
+    completed_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = SqlTimestamp)]
+    created: DateTime<Utc>,
+}
+
+impl From<TransferSqlRow> for TransferRow {
+    fn from(row: TransferSqlRow) -> Self {
+        Self {
+            id: TransferJobId(row.id),
+            agreement: AgreementId(row.agreement_uuid),
+            customer_name: row.customer_name,
+            old_plan: PlanId(row.old_uuid),
+            old_title: row.old_title,
+            new_plan: PlanId(row.new_uuid),
+            new_title: row.new_title,
+            notes: row.notes,
+            transfer_all: row.transfer_all,
+            completed_at: row.completed_at,
+            created: row.created,
+        }
+    }
+}
+
+/// A webhook in a list, with its customer's name.
+#[derive(QueryableByName)]
+pub(super) struct WebhookSqlRow {
+    #[diesel(sql_type = SqlUuid)]
+    uuid: Uuid,
+    #[diesel(sql_type = Text)]
+    url: String,
+    #[diesel(sql_type = SqlTextList)]
+    event_types: SqlTextList,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    enterprise_customer_uuid: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Text>)]
+    customer_name: Option<String>,
+    #[diesel(sql_type = Bool)]
+    is_active: bool,
+    #[diesel(sql_type = Nullable<Text>)]
+    off_reason: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    waiting: i64,
+    #[diesel(sql_type = BigInt)]
+    dropped: i64,
+    #[diesel(sql_type = SqlTimestamp)]
+    created: DateTime<Utc>,
+}
+
+impl From<WebhookSqlRow> for WebhookRow {
+    fn from(row: WebhookSqlRow) -> Self {
+        Self {
+            id: WebhookId(row.uuid),
+            url: row.url,
+            event_types: row.event_types.0.iter().filter_map(|name| EventName::from_name(name)).collect(),
+            customer: row.enterprise_customer_uuid.map(CustomerId),
+            customer_name: row.customer_name,
+            is_active: row.is_active,
+            off_reason: row.off_reason.and_then(|name| OffReason::from_name(&name)),
+            waiting: row.waiting,
+            dropped: row.dropped,
+            created: row.created,
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The lists of operators.
 
 use chrono::Duration;
-use license_manager_domain::console::{EnrollmentFilters, JobFilters, MessageFilters, Slice, TransferFilters};
+use license_manager_domain::console::{
+    EnrollmentFilters, JobFilters, MessageFilters, Slice, TransferFilters, WebhookFilters,
+};
 use license_manager_domain::model::{BulkEnrollment, Enrollees, JobKind, TransferOrder, TransferredLicenses};
-use license_manager_domain::outbox::OutboxSelection;
+use license_manager_domain::outbox::{EventName, OutboxSelection};
 use license_manager_domain::ports::{CustomerScope, LimitOffset, OutboxFilter, StoreExt, WebhookDeliveryFilter};
 use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use license_manager_domain::use_cases::WebhookChanges;
-use license_manager_domain::webhooks::{WebhookSecret, WebhookState};
-use license_manager_domain::{Actor, CustomerId, Email, Error, LicenseCounts, LicenseId, Settings, WebhookId};
+use license_manager_domain::webhooks::{OffReason, WebhookSecret, WebhookState};
+use license_manager_domain::{Actor, CustomerId, Edit, Email, Error, LicenseCounts, LicenseId, Settings, WebhookId};
 use uuid::Uuid;
 
 use crate::{NOW, Scene};
@@ -20,6 +22,7 @@ on_both_databases! {
     messages_are_filtered_and_counted_by_topic
     jobs_show_how_far_they_are
     bulk_enrollments_are_listed_latest_first
+    webhooks_are_filtered_by_customer_and_state
     deliveries_of_all_states_come_latest_first
     transfers_are_filtered_with_their_plans
     scarce_plans_come_scarcest_first
@@ -140,6 +143,65 @@ fn bulk_enrollments_are_listed_latest_first(scene: &Scene) {
     let by_id = |id| listed(EnrollmentFilters { id: Some(id), ..all.clone() }).remove(0);
     assert_eq!(by_id(first).waiting, None);
     assert_ne!(by_id(second).waiting.map(|waiting| waiting.message), Some(waiting.message));
+}
+
+fn webhooks_are_filtered_by_customer_and_state(scene: &Scene) {
+    let plan = scene.plan(scene.agreement(1, "Acme"), "Languages", 3, 30);
+    scene.agreement(2, "Books");
+    let actor = Actor::user("amy");
+    let add = |path: &str, changes: WebhookChanges| {
+        let url = format!("https://hooks.example.com/{path}");
+        scene.manager.create_webhook(&actor, url, WebhookSecret::of_key(&[7; 32]), changes).unwrap().id
+    };
+    let of = |customer: u128| Edit::Set(CustomerId(Uuid::from_u128(customer)));
+    let everybodys = add("all", WebhookChanges::default());
+    let event_types = Some(vec![EventName::Revoked, EventName::Assigned]);
+    let acmes = add("acme", WebhookChanges { customer: of(1), event_types, ..WebhookChanges::default() });
+    let off = add("off", WebhookChanges { customer: of(2), is_active: Some(false), ..WebhookChanges::default() });
+    let unknown = add("unknown", WebhookChanges { customer: of(3), ..WebhookChanges::default() });
+    scene.assign(plan, &["amy@example.com", "bob@example.com"]);
+    let listed = |customer: Option<&str>, is_active| {
+        let filters = WebhookFilters { customer: customer.map(str::to_owned), is_active };
+        let page = scene.console.webhook_rows(&filters, ALL).unwrap();
+        assert_eq!(page.total, page.rows.len() as i64);
+        page.rows
+    };
+    let ids = |customer: Option<&str>, is_active| {
+        let mut ids: Vec<WebhookId> = listed(customer, is_active).into_iter().map(|row| row.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let sorted = |mut ids: Vec<WebhookId>| {
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(ids(None, None), sorted(vec![everybodys, acmes, off, unknown]));
+    assert_eq!(ids(None, Some(true)), sorted(vec![everybodys, acmes, unknown]));
+    assert_eq!(ids(None, Some(false)), [off]);
+    assert_eq!(ids(Some("ACM"), None), [acmes]);
+    assert_eq!(ids(Some("book"), None), [off]);
+    assert_eq!(ids(Some("book"), Some(true)), []);
+    assert_eq!(ids(Some("%"), None), []);
+
+    let row = listed(Some("acme"), None).remove(0);
+    assert_eq!(row.event_types, scene.manager.webhook(acmes).unwrap().webhook.event_types);
+    assert_eq!((row.url.as_str(), row.customer_name.as_deref()), ("https://hooks.example.com/acme", Some("Acme")));
+    assert_eq!((row.is_active, row.off_reason, row.dropped, row.created), (true, None, 0, NOW));
+    let row = listed(None, Some(false)).remove(0);
+    assert_eq!((row.off_reason, row.waiting), (Some(OffReason::Requested), 0));
+    for row in listed(None, None) {
+        assert_eq!(row.waiting, scene.manager.webhook(row.id).unwrap().waiting, "{}", row.url);
+    }
+    assert_eq!(listed(Some("acme"), None)[0].waiting, 2, "one for each license");
+
+    // All were added at the same moment: ids decide.
+    let part = |slice| {
+        let page = scene.console.webhook_rows(&WebhookFilters::default(), slice).unwrap();
+        (page.total, page.rows.into_iter().map(|row| row.id).collect::<Vec<_>>())
+    };
+    let all = sorted(vec![everybodys, acmes, off, unknown]);
+    assert_eq!(part(Slice::new(1, 2)), (4, all[1..3].to_vec()));
+    assert_eq!(part(Slice { is_turned: true, ..Slice::new(0, 1) }), (4, all[3..].to_vec()));
 }
 
 fn deliveries_of_all_states_come_latest_first(scene: &Scene) {

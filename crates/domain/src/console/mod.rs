@@ -11,7 +11,7 @@ mod sessions;
 
 pub use operations::{
     ConsoleOperations, EnrollmentFilters, EnrollmentRow, EnrollmentTry, JobFilters, JobRow, MESSAGES_LOOKED_AT,
-    MessageFilters, Slice, TransferFilters, TransferRow,
+    MessageFilters, Slice, TransferFilters, TransferRow, WebhookFilters, WebhookRow,
 };
 pub use queries::{
     AgreementFilters, AgreementOrder, AgreementRow, ConsoleQueries, Found, LicenseRow, ListPage, Part, PlanFilters,

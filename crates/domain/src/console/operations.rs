@@ -10,9 +10,9 @@ use crate::model::ids::{
 };
 use crate::model::jobs::JobKind;
 use crate::model::plan::LicenseCounts;
-use crate::outbox::WaitingMessage;
+use crate::outbox::{EventName, WaitingMessage};
 use crate::ports::CustomerScope;
-use crate::webhooks::{WebhookDelivery, WebhookState};
+use crate::webhooks::{OffReason, WebhookDelivery, WebhookState};
 
 /// A part of a list by the places of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +139,40 @@ pub struct EnrollmentRow {
     pub modified: DateTime<Utc>,
 }
 
+/// Which webhooks to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookFilters {
+    /// Of a customer whose name or slug contains this, in any case. Those of all customers do not match.
+    pub customer: Option<String>,
+    /// Active ones, or those that are off.
+    pub is_active: Option<bool>,
+}
+
+/// A webhook in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookRow {
+    /// Its id.
+    pub id: WebhookId,
+    /// Where it is.
+    pub url: String,
+    /// The events that it is told; all if there are none.
+    pub event_types: Vec<EventName>,
+    /// The customer whose events it is told; `None` for all.
+    pub customer: Option<CustomerId>,
+    /// The customer's name, or else slug.
+    pub customer_name: Option<String>,
+    /// Whether deliveries are made.
+    pub is_active: bool,
+    /// Why it is off, if that is known.
+    pub off_reason: Option<OffReason>,
+    /// The number of waiting deliveries, up to [`crate::webhooks::WAITING_COUNTED`].
+    pub waiting: i64,
+    /// The number of events that waited too long while it was off.
+    pub dropped: i64,
+    /// When it was added.
+    pub created: DateTime<Utc>,
+}
+
 /// Which transfer jobs to list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransferFilters {
@@ -194,6 +228,9 @@ pub trait ConsoleOperations: Send + Sync {
 
     /// Bulk enrollments, latest first.
     fn enrollment_rows(&self, filters: &EnrollmentFilters, slice: Slice) -> Result<ListPage<EnrollmentRow>, Error>;
+
+    /// Webhooks, in the order of addition.
+    fn webhook_rows(&self, filters: &WebhookFilters, slice: Slice) -> Result<ListPage<WebhookRow>, Error>;
 
     /// Deliveries of a webhook, latest first.
     fn delivery_rows(

@@ -1,9 +1,9 @@
 //! Webhooks: the endpoints, and one with its deliveries.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use license_manager_domain::Error;
+use license_manager_domain::console::{WebhookFilters, WebhookRow};
 use license_manager_domain::model::WebhookId;
-use license_manager_domain::ports::LimitOffset;
+use license_manager_domain::outbox::EventName;
 use license_manager_domain::webhooks::{
     OffReason, WAITING_COUNTED, Webhook, WebhookDelivery, WebhookOverview, WebhookState,
 };
@@ -16,7 +16,7 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
-use crate::pages::lists::{self, ROWS, Sorted, choice, counted, number};
+use crate::pages::lists::{self, Sorted, choice, counted, customer_name, number};
 use crate::pages::paging::{page_number, pages, slice};
 use crate::session::Visitor;
 
@@ -42,8 +42,13 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     require(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
-    let part = move |_| Ok::<_, Error>(LimitOffset { offset: (page - 1) * ROWS, limit: ROWS });
-    let found = visitor.read(move |console| console.manager.webhooks(part)).await?;
+    let sorted = Sorted { fields: &query, usual: "added" };
+    let slice = slice(page, sorted);
+    let filters = WebhookFilters {
+        customer: query.text("customer"),
+        is_active: query.text("active").map(|value| value == "yes"),
+    };
+    let found = visitor.read(move |console| console.store.webhook_rows(&filters, slice)).await?;
     let path = format!("{PATH}webhooks/");
     let content = html! {
         @if query.has("deleted") { p.note.good role="status" { "The webhook was deleted." } }
@@ -52,27 +57,54 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             p { "Endpoints of customers and other services that are told what happens to licenses." }
             div.actions { a.button.first href={ (path) "new/" } { "Add a webhook" } }
         }
-        @if found.items.is_empty() {
-            p.note { "There is no webhook yet. Add one, and its endpoint is told of every event from then on." }
+        form.filters {
+            input type="search" name="customer" aria-label="Customer" placeholder="Customer" value=(query.text("customer").unwrap_or_default());
+            (choice(&query, "active", "State", &[("", "On or off"), ("yes", "On"), ("no", "Off")]))
+            (lists::hidden(&query, &["order"]))
+            button { "Show" }
+            span.quiet { (total(found.total)) }
+        }
+        @if found.rows.is_empty() {
+            p.note {
+                @if query.has("customer") || query.has("active") { "No such webhook. " a href=(path) { "Show all" } }
+                @else { "There is no webhook yet. Add one, and its endpoint is told of every event from then on." }
+            }
         } @else {
-            div.card.wide { table {
-                thead { tr { th { "Endpoint" } th { "State" } th { "Events" } th { "Customers" } th.number { "Waiting" } th.number { "Dropped" } } }
-                tbody { @for WebhookOverview { webhook, waiting } in &found.items { tr {
-                    td.long { a href=(address(webhook.id, "")) { (webhook.url) } }
-                    td { (state(webhook.is_active, webhook.off_reason)) }
-                    td.long {
-                        @if webhook.event_types.is_empty() { "all" }
-                        @else { (webhook.event_types.iter().map(|event| event.short_name()).collect::<Vec<_>>().join(", ")) }
-                    }
-                    td { @if webhook.customer.is_some() { "one" } @else { "all" } }
-                    td.number { (waiting_text(*waiting)) }
-                    td.number { (number(webhook.dropped)) }
-                } } }
-            } }
+            (listed(&found.rows, sorted))
             (pages(&path, &query, page, found.total))
         }
     };
     Ok(layout::page(&visitor, Section::Operations, "Webhooks", &content))
+}
+
+fn listed(webhooks: &[WebhookRow], sorted: Sorted<'_>) -> Markup {
+    html! {
+        div.card.wide tabindex="0" role="region" aria-label="Webhooks" { table {
+            thead { tr {
+                th { "Endpoint" } th { "State" } th { "Events" } th { "Customers" } th.number { "Waiting" } th.number { "Dropped" }
+                (sorted.heading("added", "Added"))
+            } }
+            tbody { @for webhook in webhooks { tr {
+                td.long { a href=(address(webhook.id, "")) { (webhook.url) } }
+                td { (state(webhook.is_active, webhook.off_reason)) }
+                td.long { (events(&webhook.event_types)) }
+                td.long {
+                    @if webhook.customer.is_some() { (customer_name(webhook.customer_name.as_deref())) } @else { "all" }
+                }
+                td.number { (waiting_text(webhook.waiting)) }
+                td.number { (number(webhook.dropped)) }
+                td { (moment(webhook.created)) }
+            } } }
+        } }
+    }
+}
+
+/// The events that an endpoint is told, in words.
+fn events(events: &[EventName]) -> String {
+    match events {
+        [] => "all".to_owned(),
+        _ => events.iter().map(|event| event.short_name()).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn waiting_text(waiting: i64) -> String {
@@ -213,10 +245,7 @@ fn facts(webhook: &Webhook, waiting: i64) -> Markup {
     html! {
         section.card { dl {
             dt { "Id" } dd.mono { (webhook.id) }
-            dt { "Events" } dd {
-                @if webhook.event_types.is_empty() { "all" }
-                @else { (webhook.event_types.iter().map(|event| event.short_name()).collect::<Vec<_>>().join(", ")) }
-            }
+            dt { "Events" } dd { (events(&webhook.event_types)) }
             dt { "Customer" } dd { @if let Some(customer) = webhook.customer { span.mono { (customer) } } @else { "all" } }
             dt { "Waiting" } dd { (waiting_text(waiting)) }
             @if webhook.dropped > 0 { dt { "Dropped" } dd { (counted(webhook.dropped, "event", "events")) " waited too long while it was off" } }
