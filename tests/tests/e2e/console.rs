@@ -280,6 +280,9 @@ fn plans_and_agreements_are_edited_with_a_reason(database: Database) {
     };
     let refused = visit.post(&path, &form("", &version));
     assert!(refused.status == 200 && refused.body.as_str().unwrap().contains("Say why"), "{}", refused.body);
+    let refused = visit.post(&path, &form("", &version).replace("expiration_date=2100", "expiration_date=2000"));
+    let page = refused.body.as_str().expect("the form");
+    assert!(page.contains("Say why") && page.contains("must expire after it starts"), "both at once: {page}");
     assert_eq!(visit.post(&path, &form("other", &version)).status, 303);
     let history = visit.page(&format!("{plan}history/"));
     assert!(history.contains("Music") && history.contains("other") && history.contains("pia"), "{history}");

@@ -9,7 +9,7 @@ use maud::html;
 
 use super::assign::head;
 use super::plan::{Shown, find};
-use super::plan_form::{fields_of, markup, read};
+use super::plan_form::{Purpose, fields_of, markup, read};
 use super::sign_in::redirect;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -43,7 +43,7 @@ pub(crate) async fn save(
         let meanwhile = "Somebody else has changed the plan meanwhile. Nothing was saved: go back and edit it again.";
         return again(&FieldErrors::default(), Some(meanwhile));
     }
-    let (reason, changes) = match read(&shown.plan, &fields) {
+    let (reason, changes) = match read(Purpose::Edit, &shown.plan, &products, &fields) {
         Ok(read) => read,
         Err(errors) => return again(&errors, None),
     };

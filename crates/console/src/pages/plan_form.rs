@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use license_manager_domain::model::{ChangeReason, Product};
-use license_manager_domain::{CatalogId, Edit, FieldErrors, PlanChanges, ProductId, SubscriptionPlan};
+use license_manager_domain::{CatalogId, Edit, Error, FieldErrors, PlanChanges, ProductId, SubscriptionPlan};
 use maud::{Markup, html};
 use uuid::Uuid;
 
@@ -52,8 +52,23 @@ pub(super) fn fields_of(plan: &SubscriptionPlan) -> Fields {
     ])
 }
 
-/// The reason, and the changes that the fields ask for: only what differs from the plan.
-pub(super) fn read(plan: &SubscriptionPlan, fields: &Fields) -> Result<(ChangeReason, PlanChanges), FieldErrors> {
+/// What a form is for.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose {
+    /// A new plan, whose every field is checked.
+    Make,
+    /// Another version of a plan.
+    Edit,
+}
+
+/// The reason, and the changes that the fields ask for: only what differs from the plan. If some cannot be read, the
+/// error also has the rules that the others break.
+pub(super) fn read(
+    purpose: Purpose,
+    plan: &SubscriptionPlan,
+    products: &[Product],
+    fields: &Fields,
+) -> Result<(ChangeReason, PlanChanges), FieldErrors> {
     let mut errors = FieldErrors::default();
     let reason = read_reason(fields, &mut errors);
     let mut changes = PlanChanges::default();
@@ -100,7 +115,42 @@ pub(super) fn read(plan: &SubscriptionPlan, fields: &Fields) -> Result<(ChangeRe
     changes.should_auto_apply_licenses = Edit::between(&plan.should_auto_apply_licenses, auto_apply);
     match reason {
         Some(reason) if errors.iter().next().is_none() => Ok((reason, changes)),
-        _ => Err(errors),
+        _ => {
+            add_broken_rules(&mut errors, purpose, plan, products, changes);
+            Err(errors)
+        }
+    }
+}
+
+/// Adds the rules that the plan breaks with what could be read. A rule about a field that could not be read is left out.
+fn add_broken_rules(
+    errors: &mut FieldErrors,
+    purpose: Purpose,
+    plan: &SubscriptionPlan,
+    products: &[Product],
+    changes: PlanChanges,
+) {
+    let mut edited = plan.clone();
+    if changes.apply(&mut edited).is_err() {
+        return;
+    }
+    let Some(product) = products.iter().find(|product| product.id == edited.product) else { return };
+    let checked = match purpose {
+        Purpose::Make => edited.check(product),
+        Purpose::Edit => edited.check_edit(plan, product),
+    };
+    let Err(Error::Invalid(broken)) = checked else { return };
+    let unread: Vec<String> = errors.iter().map(|(field, _)| field.to_owned()).collect();
+    let is_unread = |field: &str| unread.iter().any(|known| known == field);
+    for (field, messages) in broken.iter() {
+        let depends_on = match field {
+            "expiration_date" => "start_date",
+            "salesforce_opportunity_line_item" => "product",
+            other => other,
+        };
+        if !is_unread(field) && !is_unread(depends_on) {
+            messages.iter().for_each(|message| errors.add(field, message));
+        }
     }
 }
 
@@ -182,6 +232,7 @@ pub(super) fn moment_text(moment: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use license_manager_domain::model::seeded_products;
     use license_manager_domain::{AgreementId, CatalogId, PlanId};
     use uuid::Uuid;
 
@@ -203,15 +254,24 @@ mod tests {
         Fields::parse(pairs.finish().as_bytes())
     }
 
+    fn read_edit(change: &str) -> Result<(ChangeReason, PlanChanges), FieldErrors> {
+        read(Purpose::Edit, &plan(), &seeded_products(), &with(change))
+    }
+
+    fn wrong(purpose: Purpose, change: &str) -> Vec<String> {
+        let errors = read(purpose, &plan(), &seeded_products(), &with(change)).unwrap_err();
+        errors.iter().map(|(field, _)| field.to_owned()).collect()
+    }
+
     #[test]
     fn a_form_sent_as_it_is_changes_nothing() {
-        assert_eq!(read(&plan(), &with("reason=other")), Ok((ChangeReason::Other, PlanChanges::default())));
+        assert_eq!(read_edit("reason=other"), Ok((ChangeReason::Other, PlanChanges::default())));
     }
 
     #[test]
     fn only_what_was_edited_changes() {
         let (reason, changes) =
-            read(&plan(), &with("reason=new&title=Music&is_active=yes&expiration_date=2031-01-01T00:00")).unwrap();
+            read_edit("reason=new&title=Music&is_active=yes&expiration_date=2031-01-01T00:00").unwrap();
         let expected = PlanChanges {
             title: Some("Music".to_owned()),
             is_active: Some(true),
@@ -223,8 +283,27 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_told() {
-        let errors = read(&plan(), &with("start_date=soon&desired_num_licenses=many")).unwrap_err();
-        let fields: Vec<&str> = errors.iter().map(|(field, _)| field).collect();
+        let fields = wrong(Purpose::Edit, "start_date=soon&desired_num_licenses=many");
         assert_eq!(fields, ["desired_num_licenses", "reason", "start_date"]);
+    }
+
+    #[test]
+    fn rules_are_told_beside_what_cannot_be_read() {
+        let fields = wrong(Purpose::Edit, "title=&desired_num_licenses=many&expiration_date=2000-01-01T00:00");
+        assert_eq!(fields, ["desired_num_licenses", "expiration_date", "reason", "title"]);
+        let fields = wrong(Purpose::Edit, "reason=other&enterprise_catalog_uuid=x&revoke_max_percentage=101");
+        assert_eq!(fields, ["enterprise_catalog_uuid", "revoke_max_percentage"]);
+        assert_eq!(
+            wrong(Purpose::Make, ""),
+            ["reason", "salesforce_opportunity_line_item"],
+            "of a new plan, every field"
+        );
+    }
+
+    #[test]
+    fn rules_about_what_cannot_be_read_are_not_told() {
+        let fields = wrong(Purpose::Edit, "reason=other&start_date=soon&expiration_date=2000-01-01T00:00");
+        assert_eq!(fields, ["start_date"], "the plan may start before");
+        assert_eq!(wrong(Purpose::Make, "reason=other&product=x"), ["product"], "the product decides");
     }
 }

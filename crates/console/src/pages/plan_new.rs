@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::lists::customer_name;
-use super::plan_form::{fields_of, markup, read};
+use super::plan_form::{Purpose, fields_of, markup, read};
 use super::sign_in::redirect;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -49,7 +49,7 @@ pub(crate) async fn create(Submitted { visitor, fields }: Submitted) -> Result<H
     }
     let of = find(&visitor, &fields.text("agreement").unwrap_or_default()).await?;
     let again = |errors: &FieldErrors, refused: Option<&str>| Ok(page(&visitor, &of, &fields, errors, refused));
-    let (reason, mut changes) = match read(&of.base, &fields) {
+    let (reason, mut changes) = match read(Purpose::Make, &of.base, &of.products, &fields) {
         Ok(read) => read,
         Err(errors) => return again(&errors, None),
     };

@@ -54,7 +54,11 @@ pub struct PlanChanges {
 }
 
 impl PlanChanges {
-    fn apply(self, plan: &mut SubscriptionPlan) -> Result<(), Error> {
+    /// Makes the changes in a plan, whose rules are not checked: see [`SubscriptionPlan::check`].
+    ///
+    /// # Errors
+    /// [`Refusal::AgreementIsFixed`] for another agreement.
+    pub fn apply(self, plan: &mut SubscriptionPlan) -> Result<(), Error> {
         if self.agreement.is_some_and(|agreement| agreement != plan.agreement) {
             return Err(Refusal::AgreementIsFixed.into());
         }
