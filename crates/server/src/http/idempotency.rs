@@ -26,6 +26,7 @@ use crate::auth::identity;
 use crate::http::error::ApiError;
 use crate::http::intake::{LARGE, read_bytes};
 use crate::http::response::{ApiResult, blocking, on_thread};
+use crate::http::turns::OfRequest;
 use crate::state::AppState;
 
 /// The header with the key.
@@ -88,7 +89,7 @@ pub async fn once(
         }
         Ok(Beginning::Do(claim)) => {
             // A client that disconnects cancels this future. The work must go on, because the client will ask again for the response.
-            let work = perform(state.manager.clone(), claim, request, next);
+            let work = perform(state.manager.clone(), claim, OfRequest::under_way(), request, next);
             let done = rt::spawn(work.in_current_span().with_current_context()).await;
             let response =
                 done.map_err(|_| ApiError::from(license_manager_domain::Error::internal("a request ended early")))??;
@@ -174,14 +175,16 @@ async fn begin(manager: &LicenseManager, key: IdempotencyKey, fingerprint: [u8; 
     }
 }
 
-/// Performs the request and stores its response.
+/// Performs the request, which takes its turns at the database, and stores its response. The claim waits for no turn: a
+/// response that is not stored would let the request be done twice.
 async fn perform(
     manager: LicenseManager,
     claim: Claim,
+    turns: OfRequest,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
-    let mut done = std::pin::pin!(answer(request, next));
+    let mut done = std::pin::pin!(turns.during(answer(request, next)));
     let answered = loop {
         let renewal = rt::time::sleep(LicenseManager::CLAIM_RENEWAL);
         tokio::select! {

@@ -144,6 +144,24 @@ pub async fn by_method(
     REQUEST.scope((turns, access), next.call(request)).await
 }
 
+/// The turns of a request, for what of it goes on in a task of its own.
+pub(super) struct OfRequest(Option<(Arc<Turns>, Access)>);
+
+impl OfRequest {
+    /// Those of the request under way.
+    pub(super) fn under_way() -> Self {
+        Self(REQUEST.try_with(Clone::clone).ok())
+    }
+
+    /// Does work that takes them.
+    pub(super) async fn during<T>(self, work: impl Future<Output = T>) -> T {
+        match self.0 {
+            Some(request) => REQUEST.scope(request, work).await,
+            None => work.await,
+        }
+    }
+}
+
 /// The turn of the request under way, once it comes; to read even if the request writes, with [`Access::Read`]. Outside
 /// of requests, and in answers that are still being sent, nobody takes turns.
 pub(super) async fn of_request(at_most: Access) -> ApiResult<Option<Turn>> {
@@ -154,6 +172,8 @@ pub(super) async fn of_request(at_most: Access) -> ApiResult<Option<Turn>> {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::rt;
+
     use super::*;
 
     fn turns(url: &str, connections: u32) -> Turns {
@@ -205,6 +225,19 @@ mod tests {
         assert!(futures_util::poll!(job.as_mut()).is_pending(), "the request asked first");
         drop(request.await.unwrap());
         assert!(job.await.is_some());
+    }
+
+    #[actix_web::test]
+    async fn a_request_takes_its_turns_in_another_task_too() {
+        async fn takes_one() -> bool {
+            of_request(Access::Write).await.is_ok_and(|turn| turn.is_some())
+        }
+
+        let request = (Arc::new(turns("sqlite:a.db", 4)), Access::Write);
+        assert!(REQUEST.scope(request.clone(), takes_one()).await);
+        let kept = REQUEST.scope(request, async { OfRequest::under_way() }).await;
+        assert!(rt::spawn(kept.during(takes_one())).await.unwrap());
+        assert!(!rt::spawn(OfRequest::under_way().during(takes_one())).await.unwrap(), "this is no request");
     }
 
     #[actix_web::test]
