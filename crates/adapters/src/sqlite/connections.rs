@@ -16,8 +16,12 @@ use super::error::unavailable;
 use super::options::{OnStatement, SqliteOptions, Synchronous};
 
 /// The bytes that SQLite uses in this process, all connections together, before it gives pages up that are cached and
-/// unchanged, no matter whose. So what one connection needs for a large write is taken from the caches of the others.
-const MEMORY_LIMIT: u32 = 24 << 20;
+/// unchanged, no matter whose. So what one connection needs for a large write is taken from the caches of the others. More
+/// readers than eight bring the room of their caches: their prepared statements alone would fill a limit that does not
+/// grow, and nothing would be cached.
+fn memory_limit(readers: u32) -> u64 {
+    (8 + 2 * u64::from(readers.max(8))) << 20
+}
 
 /// The file cannot be used as a database.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +57,7 @@ impl Connections {
             refuse(format!("{error}. Check that its directory exists and that both can be written to"))
         })?;
         enter_wal_mode(&mut first, options.busy_timeout).map_err(&refuse)?;
-        limit_memory(&mut first).map_err(|error| refuse(error.to_string()))?;
+        limit_memory(&mut first, options.pool_size).map_err(|error| refuse(error.to_string()))?;
         drop(first);
         let has_temporary_files = has_temporary_folder();
         if !has_temporary_files {
@@ -119,8 +123,8 @@ fn enter_wal_mode(conn: &mut SqliteConnection, timeout: Duration) -> Result<(), 
 }
 
 /// Limits the memory of all connections of this process, also of those that are opened later.
-fn limit_memory(conn: &mut SqliteConnection) -> QueryResult<()> {
-    conn.batch_execute(&format!("PRAGMA soft_heap_limit = {MEMORY_LIMIT}"))
+fn limit_memory(conn: &mut SqliteConnection, readers: u32) -> QueryResult<()> {
+    conn.batch_execute(&format!("PRAGMA soft_heap_limit = {}", memory_limit(readers)))
 }
 
 pub(super) fn connection(pool: &SqlitePool) -> Result<PooledConnection<ConnectionManager<SqliteConnection>>, Error> {
@@ -226,8 +230,9 @@ mod tests {
             let mut conn = connection(pool).expect("a connection is free");
             let found: Limit =
                 diesel::sql_query("PRAGMA soft_heap_limit").get_result(&mut conn).expect("the setting is read");
-            assert_eq!(found.soft_heap_limit, i64::from(MEMORY_LIMIT));
+            assert_eq!(found.soft_heap_limit, 24 << 20);
         }
+        assert_eq!([1, 8, 9, 64].map(|readers| memory_limit(readers) >> 20), [24, 24, 26, 136]);
     }
 
     #[test]
