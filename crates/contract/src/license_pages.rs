@@ -13,6 +13,15 @@ use super::fixtures::*;
 const FIELDS: [LicenseField; 4] =
     [LicenseField::Status, LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate];
 
+/// How many licenses a page has.
+const PAGE: usize = 11;
+
+/// Each field, ascending and descending.
+fn keys() -> Vec<LicenseOrder> {
+    let both = |field| [false, true].map(|descending| LicenseOrder { field, descending });
+    FIELDS.into_iter().flat_map(both).collect()
+}
+
 /// Licenses of all kinds in three plans of two customers, many of which are equal in a field, or lack one. Their ids are
 /// not in the order of any field.
 fn licenses() -> Vec<License> {
@@ -53,6 +62,49 @@ fn licenses() -> Vec<License> {
         }
     }
     licenses
+}
+
+/// Numbers without a pattern, the same in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    /// The next one, of 0 to `bound` - 1.
+    fn below(&mut self, bound: i64) -> i64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 33) as i64 % bound
+    }
+}
+
+/// Licenses of all kinds in three plans of two customers, in no pattern. They share few addresses and few moments, in which
+/// they differ independently of each other.
+fn any_licenses(numbers: &mut Numbers) -> Vec<License> {
+    let any = |index: u128| {
+        let (number, plan, kind) = (1 + index * 37 % 101, 1 + index % 3, numbers.below(7));
+        let address = match kind {
+            0..3 => format!("live{}@example.com", index / 3),
+            _ => format!("gone{}@example.com", numbers.below(2)),
+        };
+        let mut license = assigned(number, plan, &address);
+        if let LicenseState::Assigned(seat) = &mut license.state {
+            seat.last_remind_date = (numbers.below(3) > 0).then(|| day(7 + numbers.below(2)));
+        }
+        let activation = day(10 + numbers.below(2));
+        match kind {
+            0 => license,
+            1 | 2 => license.activate(None, activation).unwrap(),
+            3 => unassigned(number, plan),
+            4 => retired(number, plan),
+            _ => {
+                let was_activated = numbers.below(2) == 0;
+                let former = if was_activated { license.activate(None, activation).unwrap() } else { license };
+                let revoked = former.revoke(day(20)).unwrap();
+                if kind == 5 { revoked } else { revoked.purge(day(21)) }
+            }
+        }
+    };
+    (0..100).map(any).collect()
 }
 
 fn compared(order: &[LicenseOrder], one: &License, other: &License) -> Ordering {
@@ -103,12 +155,11 @@ fn matches(search: &LicenseSearch, license: &License) -> bool {
         && search.filter.matches(license)
 }
 
-/// Checks every page of some sizes, by number and after a position.
-fn check(db: &dyn Database, licenses: &[License], search: &LicenseSearch, order: &[LicenseOrder]) {
+/// Checks every page of a size, by number and after a position.
+fn check(db: &dyn Database, licenses: &[License], search: &LicenseSearch, order: &[LicenseOrder], size: usize) {
     let store = db.store();
     let mut expected: Vec<&License> = licenses.iter().filter(|license| matches(search, license)).collect();
     expected.sort_by(|one, other| compared(order, one, other));
-    let size = 11;
     let count = store.read(|unit| unit.lookups().count(search)).unwrap();
     assert_eq!(count as usize, expected.len(), "{search:?}");
     let all_ids: Vec<_> = expected.iter().map(|license| license.id).collect();
@@ -134,23 +185,43 @@ pub fn every_page_in_every_order_is_a_part_of_the_sorted_whole(db: &dyn Database
     put(&*store, &licenses);
     let licenses: Vec<License> = [1, 2, 3].into_iter().flat_map(|plan| all(&*store, plan)).collect();
     let searches = searches();
-    let keys = FIELDS
-        .into_iter()
-        .flat_map(|field| [false, true].into_iter().map(move |descending| LicenseOrder { field, descending }));
-    let keys: Vec<LicenseOrder> = keys.collect();
-    check(db, &licenses, &searches[0], &[]);
+    let keys = keys();
+    check(db, &licenses, &searches[0], &[], PAGE);
     for &key in &keys {
         for search in &searches {
-            check(db, &licenses, search, &[key]);
+            check(db, &licenses, search, &[key], PAGE);
         }
     }
     for (number, &first) in keys.iter().enumerate() {
         let others: Vec<_> = keys.iter().copied().filter(|key| key.field != first.field).collect();
         for (place, &second) in others.iter().enumerate() {
-            check(db, &licenses, &searches[(number + place) % searches.len()], &[first, second]);
+            check(db, &licenses, &searches[(number + place) % searches.len()], &[first, second], PAGE);
             let third = others.iter().copied().find(|key| key.field != second.field);
             let order: Vec<_> = [first, second].into_iter().chain(third).collect();
-            check(db, &licenses, &searches[place % 3], &order);
+            check(db, &licenses, &searches[place % 3], &order, PAGE);
+        }
+    }
+}
+
+/// The same, of licenses without a pattern, by pages of many sizes: they end before, among and after what ties.
+pub fn pages_of_any_size_are_parts_of_the_sorted_whole(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let mut numbers = Numbers(957);
+    put(&*store, &any_licenses(&mut numbers));
+    let licenses: Vec<License> = [1, 2, 3].into_iter().flat_map(|plan| all(&*store, plan)).collect();
+    let (searches, keys) = (searches(), keys());
+    for &first in &keys {
+        for search in &searches {
+            let mut order = vec![first];
+            for _ in 0..numbers.below(3) {
+                let next = keys[numbers.below(keys.len() as i64) as usize];
+                if order.iter().all(|key| key.field != next.field) {
+                    order.push(next);
+                }
+            }
+            check(db, &licenses, search, &order[..1], 1 + numbers.below(15) as usize);
+            check(db, &licenses, search, &order, 1 + numbers.below(15) as usize);
         }
     }
 }

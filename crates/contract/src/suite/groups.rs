@@ -119,6 +119,7 @@ macro_rules! contract_suite_group {
     ($make:path; license_pages) => {
         $crate::contract_suite!(@named $make; license_pages {
             every_page_in_every_order_is_a_part_of_the_sorted_whole
+            pages_of_any_size_are_parts_of_the_sorted_whole
             what_is_searched_follows_the_licenses
         });
     };
