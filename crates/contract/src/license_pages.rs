@@ -77,8 +77,8 @@ impl Numbers {
     }
 }
 
-/// Licenses of all kinds in three plans of two customers, in no pattern. They share few addresses and few moments, in which
-/// they differ independently of each other.
+/// Licenses of all kinds in three plans of two customers, in no pattern. They share few addresses and few moments, and
+/// have each of them independently of the others.
 fn any_licenses(numbers: &mut Numbers) -> Vec<License> {
     let any = |index: u128| {
         let (number, plan, kind) = (1 + index * 37 % 101, 1 + index % 3, numbers.below(7));
@@ -163,6 +163,10 @@ fn check(db: &dyn Database, licenses: &[License], search: &LicenseSearch, order:
     let count = store.read(|unit| unit.lookups().count(search)).unwrap();
     assert_eq!(count as usize, expected.len(), "{search:?}");
     let all_ids: Vec<_> = expected.iter().map(|license| license.id).collect();
+    // So many are read in another way than a page.
+    let whole = store.read(|unit| unit.lookups().list_after(search, order, None, 20_000)).unwrap();
+    let ids_of_whole: Vec<_> = whole.iter().map(|license| license.id).collect();
+    assert_eq!(ids_of_whole, all_ids, "all of {search:?} by {order:?}");
     assert_eq!(store.read(|unit| unit.lookups().first_ids(search, order, 1_000)), Ok(all_ids), "{search:?} {order:?}");
     let mut after = None;
     for offset in (0..=expected.len()).step_by(size) {
