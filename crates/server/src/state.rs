@@ -1,6 +1,7 @@
 //! The state that handlers share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use license_manager_domain::{Error, LicenseManager};
@@ -45,6 +46,9 @@ pub struct AppState {
     pub turns: Arc<Turns>,
     /// What is new of users who have written nothing, until it is stored.
     pub to_be_stored: Arc<ToBeStored>,
+    /// How long that stays unstored. The learner portal reads a learner's licenses and activates one right away: then
+    /// the activation stores them, and a transaction is saved.
+    pub remember_after: Duration,
     /// The database with its replica, if it has one.
     pub replicated: Option<Arc<Replicated>>,
 }
@@ -73,6 +77,7 @@ impl AppState {
             wake_jobs,
             turns: Arc::new(Turns::new(&config.database, monitor.metrics.requests_waiting())),
             to_be_stored,
+            remember_after: Duration::from_secs(1),
             replicated: None,
             monitor,
         })

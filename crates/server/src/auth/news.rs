@@ -13,6 +13,7 @@ use super::AccessToken;
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct UserNews {
     username: String,
+    /// The token's address, if it is verified. Otherwise what is stored stays.
     email: Option<String>,
     is_staff: bool,
 }
@@ -20,10 +21,9 @@ pub(super) struct UserNews {
 impl UserNews {
     /// What is new in the token. An unverified address is not: retiring the user would erase the licenses of its owner.
     pub(super) fn in_token(token: &AccessToken, user: Option<&User>) -> Option<Self> {
-        let named = token.email.as_deref().filter(|_| token.email_is_verified);
-        let stored = user.and_then(|user| user.email.as_deref());
-        let email = named.or(stored);
-        let is_known = user.is_some_and(|user| stored == email && user.is_staff == token.is_staff);
+        let email = token.email.as_deref().filter(|_| token.email_is_verified);
+        let is_known = user
+            .is_some_and(|user| (email.is_none() || user.email.as_deref() == email) && user.is_staff == token.is_staff);
         (!is_known).then(|| Self {
             username: token.username.clone(),
             email: email.map(str::to_owned),

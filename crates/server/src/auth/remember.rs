@@ -1,7 +1,5 @@
 //! Stores what is new of callers whose requests have written nothing.
 
-use std::time::Duration;
-
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
@@ -12,10 +10,6 @@ use super::news::{Unstored, UserNews};
 use crate::http::response::in_turn;
 use crate::http::turns::Access;
 use crate::state::{AppState, State};
-
-/// How long it stays unstored. The learner portal reads a learner's licenses and activates one right away: then the
-/// activation stores them, and a transaction is saved.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Middleware for `from_fn`, around the handlers: what is new of a caller is stored with what the request writes, and
 /// otherwise after it.
@@ -39,7 +33,7 @@ fn store_soon(state: State, news: UserNews) {
         return;
     }
     rt::spawn(async move {
-        rt::time::sleep(PAUSE).await;
+        rt::time::sleep(state.remember_after).await;
         if !state.to_be_stored.has(&username) {
             return;
         }

@@ -56,7 +56,9 @@ impl Recorded {
         let monitor = Monitor::new(&self.config, metrics, self.opened.clone(), self.manager.clone());
         monitor.started();
         let (monitor, wake_jobs) = (Arc::new(monitor), Arc::new(Notify::new()));
-        web::Data::new(AppState::new(&self.config, self.manager.clone(), monitor, wake_jobs).await.unwrap())
+        let state = AppState::new(&self.config, self.manager.clone(), monitor, wake_jobs).await.unwrap();
+        // Who has only read is not stored beside the statements that are counted.
+        web::Data::new(AppState { remember_after: std::time::Duration::from_secs(3_600), ..state })
     }
 
     /// Begins to record.
