@@ -1,7 +1,7 @@
 //! Opens the configured database.
 
 use std::num::NonZeroU32;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use license_manager_domain::console::ConsoleStore;
 use license_manager_domain::model::seeded_products;
 use license_manager_domain::ports::{Clock, Store, StoreExt};
 use license_manager_domain::{Actor, Error, LicenseManager, Settings};
+use tempfile::TempDir;
 
 use crate::config::{Config, DatabaseUrl, SqliteSynchronous};
 use crate::lists::Replicated;
@@ -73,27 +74,29 @@ impl Database {
     /// # Errors
     /// Also when there is no file of SQLite.
     pub fn open_existing(config: &Config) -> Result<Self, OpenError> {
-        match config.database.url_or_default() {
-            DatabaseUrl::Sqlite(path) if !path.is_file() => Err(no_database(&path).into()),
-            _ => Self::open(config),
+        match missing_file(config) {
+            Some(path) => Err(no_database(&path).into()),
+            None => Self::open(config),
         }
+    }
+
+    /// A new database with the tables of this version, for a command that shows what it would do where there is no file
+    /// of SQLite yet. It is gone once the folder is dropped, which must not be before the database.
+    ///
+    /// # Errors
+    /// The folder cannot be created, or the file in it.
+    pub fn temporary(config: &Config) -> Result<(TempDir, Self), OpenError> {
+        let folder = tempfile::tempdir().map_err(|error| format!("no temporary database can be created: {error}"))?;
+        let store = sqlite_store(folder.path().join("temporary.db"), config, None)?;
+        // Told to nobody: the log is about the configured database.
+        store.migrate()?;
+        Ok((folder, Self::Sqlite(Arc::new(store))))
     }
 
     /// Like [`Database::open`], with an observer that counts statements.
     pub fn open_observed(config: &Config, on_statement: Option<StatementObserver>) -> Result<Self, OpenError> {
-        let database = &config.database;
-        match database.url_or_default() {
-            DatabaseUrl::Sqlite(path) => Ok(Self::Sqlite(Arc::new(SqliteStore::open(&SqliteOptions {
-                path,
-                pool_size: database.pool_size,
-                connect_timeout: database.connect_timeout(),
-                busy_timeout: busy_timeout(config),
-                synchronous: match database.sqlite_synchronous {
-                    SqliteSynchronous::Full => Synchronous::Full,
-                    SqliteSynchronous::Normal => Synchronous::Normal,
-                },
-                on_statement,
-            })?))),
+        match config.database.url_or_default() {
+            DatabaseUrl::Sqlite(path) => Ok(Self::Sqlite(Arc::new(sqlite_store(path, config, on_statement)?))),
             DatabaseUrl::Postgres(url) => {
                 Ok(Self::Postgres(Arc::new(PostgresStore::connect(&postgres_options(url, config, on_statement))?)))
             }
@@ -195,6 +198,33 @@ impl Database {
         LicenseManager::new(store, Arc::new(SystemClock), Arc::new(RandomIds), settings)
             .with_blocking(Arc::new(SpawnBlocking))
     }
+}
+
+/// The file of SQLite that the configuration names, if there is none.
+pub fn missing_file(config: &Config) -> Option<PathBuf> {
+    match config.database.url_or_default() {
+        DatabaseUrl::Sqlite(path) if !path.is_file() => Some(path),
+        _ => None,
+    }
+}
+
+fn sqlite_store(
+    path: PathBuf,
+    config: &Config,
+    on_statement: Option<StatementObserver>,
+) -> Result<SqliteStore, OpenError> {
+    let database = &config.database;
+    Ok(SqliteStore::open(&SqliteOptions {
+        path,
+        pool_size: database.pool_size,
+        connect_timeout: database.connect_timeout(),
+        busy_timeout: busy_timeout(config),
+        synchronous: match database.sqlite_synchronous {
+            SqliteSynchronous::Full => Synchronous::Full,
+            SqliteSynchronous::Normal => Synchronous::Normal,
+        },
+        on_statement,
+    })?)
 }
 
 fn postgres_options(url: String, config: &Config, on_statement: Option<StatementObserver>) -> PostgresOptions {

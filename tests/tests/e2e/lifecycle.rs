@@ -171,7 +171,6 @@ fn a_command_begins_no_database_where_there_is_none() {
         &["provision", plan],
         &["history", "plan", plan],
         &["export", "--to", django],
-        &["import", "--from", django, "--dry-run"],
         &["import", "--from", django, "--verify"],
         &["import", "--finish"],
     ] {

@@ -21,7 +21,7 @@ use super::rule_summary::RuleSummary;
 use super::supervisor::CommandSupervisor;
 use crate::cli::runtime::command_runtime;
 use crate::config::{Config, Secret};
-use crate::database::Database;
+use crate::database::{Database, missing_file};
 use crate::system::SystemClock;
 use crate::telemetry::work_traces;
 
@@ -88,9 +88,12 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     };
     let address = DatabaseAddress::parse(url.expose())?;
     refuse_pooler(config)?;
-    let target = match arguments.verify || arguments.run.dry_run {
-        true => Database::open_existing(config)?,
-        false => Database::open(config)?,
+    // Where nobody has created a database yet, a dry run tells what a new one would get.
+    let missing = missing_file(config).filter(|_| arguments.run.dry_run);
+    let (_folder, target) = match (&missing, arguments.verify || arguments.run.dry_run) {
+        (Some(_), _) => Database::temporary(config).map(|(folder, database)| (Some(folder), database))?,
+        (None, true) => (None, Database::open_existing(config)?),
+        (None, false) => (None, Database::open(config)?),
     };
     target.migrate()?;
     let mut source = DjangoDatabase::connect(&address)?;
@@ -121,7 +124,7 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
         Err(error) => return Err(error.into()),
     };
     work_traces::count(imported.tables.iter().map(|(table, rows)| (table.as_str(), *rows)));
-    let summary = Summary { imported, dry_run: run.dry_run, refused, examples: report.examples };
+    let summary = Summary { imported, dry_run: run.dry_run, missing, refused, examples: report.examples };
     match run.show.output {
         SummaryFormat::Text => summary.write_text(out)?,
         SummaryFormat::Json => writeln!(out, "{}", summary.json())?,
@@ -208,6 +211,8 @@ fn write_compared(
 struct Summary {
     imported: Imported,
     dry_run: bool,
+    /// The file that a dry run did not find.
+    missing: Option<PathBuf>,
     refused: bool,
     examples: Vec<Finding>,
 }
@@ -229,6 +234,10 @@ impl Summary {
             (false, false) => "",
         };
         writeln!(out, "import{what}")?;
+        if let Some(path) = &self.missing {
+            let path = path.display();
+            writeln!(out, "  there is no SQLite database {path}: this is what a new one would get")?;
+        }
         write_counts(&self.imported.tables, out)?;
         match &self.imported.again {
             Some(changed) if changed.is_empty() => writeln!(out, "  the source is as it was at the last import")?,
@@ -260,6 +269,7 @@ impl Summary {
         json!({
             "operation": "import",
             "dry_run": self.dry_run,
+            "without_database": self.missing.is_some(),
             "refused": self.refused,
             "tables": json_of_counts(&self.imported.tables),
             "changes": again,
