@@ -13,6 +13,12 @@ use uuid::Uuid;
 /// Everything in one page.
 pub const ALL: LimitOffset = LimitOffset { offset: 0, limit: 1_000_000 };
 
+/// The first item, as a part that begins before it.
+pub const FROM_BELOW_ZERO: LimitOffset = LimitOffset { offset: -1, limit: 1 };
+
+/// No item.
+pub const LESS_THAN_NONE: LimitOffset = LimitOffset { offset: 0, limit: -1 };
+
 /// A time on this day, with microseconds.
 pub fn day(number: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + Duration::days(20_000 + number) + Duration::microseconds(123_456)

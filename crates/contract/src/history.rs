@@ -71,6 +71,8 @@ pub fn history_is_read_part_by_part(db: &dyn Database) {
     assert_eq!(part(0, 2), [day(4), day(3)]);
     assert_eq!(part(3, 2), [day(1)]);
     assert!(part(4, 2).is_empty());
+    assert_eq!(part(-1, 1), [day(4)]);
+    assert!(part(0, -1).is_empty());
 }
 
 /// Every record that staff change has a history.

@@ -125,6 +125,8 @@ pub fn plans_are_listed_the_latest_start_first_part_by_part(db: &dyn Database) {
     assert_eq!(part(0, 100), [4, 6, 1, 2, 3, 5]);
     assert_eq!(part(1, 3), [6, 1, 2]);
     assert_eq!(part(6, 3), [0; 0]);
+    assert_eq!(part(-1, 1), [4]);
+    assert_eq!(part(0, -1), [0; 0]);
 }
 
 /// A caller sees the plans of their customers only.

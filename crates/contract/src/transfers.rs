@@ -117,6 +117,8 @@ pub fn transfer_jobs_are_listed_the_latest_first_and_filtered(db: &dyn Database)
     let any = TransferFilter::default();
     assert_eq!(listed(&any, ALL), [elsewhere, back, first].map(|id| (&found(&*store, id)).into()));
     assert_eq!(listed(&any, LimitOffset { offset: 1, limit: 1 })[0].id, back);
+    assert_eq!(listed(&any, FROM_BELOW_ZERO)[0].id, elsewhere);
+    assert_eq!(listed(&any, LESS_THAN_NONE), []);
     for (filter, expected) in [
         (TransferFilter { customer: Some(customer(1)), ..any }, vec![back, first]),
         (TransferFilter { agreement: Some(agreement_id(2)), ..any }, vec![elsewhere]),

@@ -52,13 +52,14 @@ impl PostgresUnit<'_> {
     /// The versions of an entity, the newest first.
     pub(crate) fn versions_of(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, key_type, id) = place(of);
+        let LimitOffset { offset, limit } = limit_offset.at_least_zero();
         let query = prepared_sql(format!(
             "SELECT {VERSION} FROM {name}_history AS version WHERE version.{key} = $1::{key_type}
              ORDER BY version.history_id DESC OFFSET $2 LIMIT $3"
         ))
         .bind::<Text, _>(id)
-        .bind::<BigInt, _>(limit_offset.offset)
-        .bind::<BigInt, _>(limit_offset.limit);
+        .bind::<BigInt, _>(offset)
+        .bind::<BigInt, _>(limit);
         let rows = self.read(|connection| query.load::<VersionRow>(connection))?;
         rows.into_iter().map(|row| row.version(table)).collect()
     }

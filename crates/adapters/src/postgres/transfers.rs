@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::recording::{Kind, with_history};
 use super::unit::PostgresUnit;
 use crate::prepared::{prepared_sql, update_row};
-use crate::rows::shared::{IdRow, sorted_uuids};
+use crate::rows::shared::{IdRow, part, sorted_uuids};
 use crate::rows::transfers::{
     HeldTwiceRow, TransferJobRow, TransferSummaryRow, matching, transfer_job, transfer_summary,
 };
@@ -35,7 +35,8 @@ impl TransferRepository for PostgresUnit<'_> {
             (job::notes, job::is_dry_run, job::license_uuids.is_null()),
             (job::completed_at, job::created, job::modified),
         ));
-        let query = matching!(jobs, filter).order(job::id.desc()).offset(limit_offset.offset).limit(limit_offset.limit);
+        let query = matching!(jobs, filter).order(job::id.desc());
+        let query = part(query, limit_offset);
         let rows = self.read(|connection| query.load::<TransferSummaryRow>(connection))?;
         Ok(rows.into_iter().map(transfer_summary).collect())
     }

@@ -14,7 +14,7 @@ use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::queue::WEBHOOK_DELIVERY;
-use crate::rows::shared::{NumberRow, sorted_uuids};
+use crate::rows::shared::{NumberRow, part, sorted_uuids};
 use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, matching, waiting_for};
 use crate::schema::{webhook, webhook_delivery};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -83,9 +83,8 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         limit_offset: LimitOffset,
     ) -> Result<Vec<WebhookDelivery>, Error> {
         let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
-            .order(webhook_delivery::position.desc())
-            .offset(limit_offset.offset)
-            .limit(limit_offset.limit);
+            .order(webhook_delivery::position.desc());
+        let query = part(query, limit_offset);
         self.list::<DeliveryRow, _>(query)
     }
 

@@ -13,7 +13,7 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use super::shared::for_both_databases;
+use super::shared::{for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::prepared::update_row;
@@ -215,9 +215,8 @@ for_both_databases! {
             limit_offset: LimitOffset,
         ) -> Result<Vec<CustomerAgreement>, Error> {
             let query = matching!(agreements(), filter)
-                .order(customer_agreement::uuid)
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order(customer_agreement::uuid);
+            let query = part(query, limit_offset);
             let found = self.read(|connection| query.load::<AgreementWithMessage>(connection))?;
             found.into_iter().map(agreement).collect()
         }

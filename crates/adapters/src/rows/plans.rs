@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::agreements::{AgreementRow, MessageRow, agreement};
 use super::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewal_link, renewed};
-use super::shared::{NumberRow, for_both_databases};
+use super::shared::{NumberRow, for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::prepared::{prepared_sql, update_row};
@@ -313,9 +313,8 @@ for_both_databases! {
 
         fn list(&mut self, filter: &PlanFilter, limit_offset: LimitOffset) -> Result<Vec<PlanDetails>, Error> {
             let query = matching!(plans(), filter)
-                .order((subscription_plan::start_date.desc(), subscription_plan::uuid))
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
+            let query = part(query, limit_offset);
             all_details(self.read(|connection| query.load::<PlanDetailsRow>(connection))?)
         }
 

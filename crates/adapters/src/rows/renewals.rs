@@ -15,7 +15,7 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use super::shared::{IdRow, for_both_databases, sorted_uuids};
+use super::shared::{IdRow, for_both_databases, part, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::prepared::{prepared_sql, update_row};
@@ -322,9 +322,8 @@ for_both_databases! {
 
         fn list(&mut self, filter: &RenewalFilter, limit_offset: LimitOffset) -> Result<Vec<RenewalDetails>, Error> {
             let query = matching!(renewals(), filter)
-                .order((renewal::effective_date.desc(), renewal::id.desc()))
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order((renewal::effective_date.desc(), renewal::id.desc()));
+            let query = part(query, limit_offset);
             let rows = self.read(|connection| query.load::<RenewalDetailsRow>(connection))?;
             rows.into_iter().map(renewal_details).collect()
         }

@@ -2,8 +2,9 @@
 
 use diesel::QueryableByName;
 use diesel::query_dsl::LoadQuery;
-use diesel::query_dsl::methods::ExecuteDsl;
+use diesel::query_dsl::methods::{ExecuteDsl, LimitDsl, OffsetDsl};
 use diesel::sql_types::BigInt;
+use license_manager_domain::ports::LimitOffset;
 use license_manager_domain::{AgreementId, LicenseId, PlanId};
 use uuid::Uuid;
 
@@ -53,6 +54,16 @@ pub(crate) fn sorted_uuids(uuids: impl IntoIterator<Item = Uuid>) -> Vec<Uuid> {
     uuids.sort_unstable();
     uuids.dedup();
     uuids
+}
+
+/// A part of what a query finds.
+pub(crate) fn part<Q>(query: Q, limit_offset: LimitOffset) -> <Q::Output as LimitDsl>::Output
+where
+    Q: OffsetDsl,
+    Q::Output: LimitDsl,
+{
+    let LimitOffset { offset, limit } = limit_offset.at_least_zero();
+    query.offset(offset).limit(limit)
 }
 
 /// A query that runs on both databases.

@@ -9,7 +9,7 @@ use license_manager_domain::model::{StaffAction, StaffActionKind};
 use license_manager_domain::ports::{LimitOffset, StaffActionFilter, StaffActionRepository};
 use uuid::Uuid;
 
-use super::shared::{SharedStatement, for_both_databases};
+use super::shared::{SharedStatement, for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::prepared::prepared_sql;
 use crate::schema::staff_action as table;
@@ -95,9 +95,8 @@ for_both_databases! {
 
         fn list(&mut self, filter: &StaffActionFilter, limit_offset: LimitOffset) -> Result<Vec<StaffAction>, Error> {
             let query = matching!(table::table.select(StaffActionRow::as_select()), filter)
-                .order((table::created.desc(), table::uuid.desc()))
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order((table::created.desc(), table::uuid.desc()));
+            let query = part(query, limit_offset);
             self.list::<StaffActionRow, _>(query)
         }
 

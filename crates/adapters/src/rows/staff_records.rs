@@ -11,7 +11,7 @@ use license_manager_domain::ports::{
 use license_manager_domain::{CustomerId, Error, LicenseEventId, LicenseId, NotificationId, PlanId};
 use uuid::Uuid;
 
-use super::shared::{for_both_databases, sorted_uuids};
+use super::shared::{for_both_databases, part, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
@@ -119,9 +119,8 @@ for_both_databases! {
             limit_offset: LimitOffset,
         ) -> Result<Vec<(NotificationId, Notification)>, Error> {
             let query = matching_notifications!(notification::table.select(NotificationRow::as_select()), filter)
-                .order((notification::last_sent.desc(), notification::id.desc()))
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order((notification::last_sent.desc(), notification::id.desc()));
+            let query = part(query, limit_offset);
             self.list::<NotificationRow, _>(query)
         }
 
@@ -156,9 +155,8 @@ for_both_databases! {
     impl LicenseEventRepository for Unit {
         fn list(&mut self, filter: &LicenseEventFilter, limit_offset: LimitOffset) -> Result<Vec<LicenseMark>, Error> {
             let query = matching_events!(license_event::table.select(LicenseEventRow::as_select()), filter)
-                .order(license_event::id.desc())
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order(license_event::id.desc());
+            let query = part(query, limit_offset);
             self.list::<LicenseEventRow, _>(query)
         }
 

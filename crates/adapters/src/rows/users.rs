@@ -9,7 +9,7 @@ use license_manager_domain::ports::{
 use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
 use uuid::Uuid;
 
-use super::shared::for_both_databases;
+use super::shared::{for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::prepared::prepared_sql;
 use crate::schema::{role_assignment, users};
@@ -122,9 +122,8 @@ for_both_databases! {
             limit_offset: LimitOffset,
         ) -> Result<Vec<AssignedRole>, Error> {
             let query = matching!(role_assignment::table.select(RoleAssignmentRow::as_select()), filter)
-                .order(role_assignment::id)
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order(role_assignment::id);
+            let query = part(query, limit_offset);
             self.list::<RoleAssignmentRow, _>(query)
         }
 

@@ -14,7 +14,7 @@ use license_manager_domain::{CustomerId, Error, MessageId, WebhookId};
 use uuid::Uuid;
 
 use super::queue::BacklogRow;
-use super::shared::for_both_databases;
+use super::shared::{for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::prepared::prepared_sql;
 use crate::schema::{webhook, webhook_delivery};
@@ -205,9 +205,8 @@ for_both_databases! {
         fn list(&mut self, limit_offset: LimitOffset) -> Result<Vec<Webhook>, Error> {
             let query = webhook::table
                 .select(WebhookRow::as_select())
-                .order((webhook::created, webhook::uuid))
-                .offset(limit_offset.offset.max(0))
-                .limit(limit_offset.limit.max(0));
+                .order((webhook::created, webhook::uuid));
+            let query = part(query, limit_offset);
             self.list::<WebhookRow, _>(query)
         }
 

@@ -64,14 +64,15 @@ impl SqliteUnit<'_> {
     /// The versions of an entity, the newest first.
     pub(crate) fn versions_of(&mut self, of: EntityRef, limit_offset: LimitOffset) -> Result<Vec<Version>, Error> {
         let (table @ TableWithHistory { name, key, .. }, id) = place(of)?;
+        let LimitOffset { offset, limit } = limit_offset.at_least_zero();
         let query = prepared_sql(format!(
             "SELECT {} FROM {name}_history WHERE {key} = ?1 ->> 0
              ORDER BY history_id DESC LIMIT ?2 OFFSET ?3",
             columns(table)
         ))
         .bind::<Text, _>(id)
-        .bind::<BigInt, _>(limit_offset.limit.max(0))
-        .bind::<BigInt, _>(limit_offset.offset.max(0));
+        .bind::<BigInt, _>(limit)
+        .bind::<BigInt, _>(offset);
         let rows: Vec<VersionRow> = self.read(|connection| query.load(connection))?;
         rows.into_iter().map(|row| row.version(table)).collect()
     }

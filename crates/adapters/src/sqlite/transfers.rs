@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::prepared::{prepared_sql, update_row};
-use crate::rows::shared::IdRow;
+use crate::rows::shared::{IdRow, part};
 use crate::rows::transfers::{
     HeldTwiceRow, TransferJobRow, TransferSummaryRow, matching, transfer_job, transfer_summary,
 };
@@ -36,10 +36,8 @@ impl TransferRepository for SqliteUnit<'_> {
             (job::notes, job::is_dry_run, job::license_uuids.is_null()),
             (job::completed_at, job::created, job::modified),
         ));
-        let query = matching!(jobs, filter)
-            .order(job::id.desc())
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0));
+        let query = matching!(jobs, filter).order(job::id.desc());
+        let query = part(query, limit_offset);
         let rows: Vec<TransferSummaryRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().map(transfer_summary).collect())
     }

@@ -18,6 +18,7 @@ use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::queue::WEBHOOK_DELIVERY;
+use crate::rows::shared::part;
 use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, matching, waiting_for};
 use crate::schema::webhook_delivery;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -81,9 +82,8 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         limit_offset: LimitOffset,
     ) -> Result<Vec<WebhookDelivery>, Error> {
         let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
-            .order(webhook_delivery::position.desc())
-            .offset(limit_offset.offset.max(0))
-            .limit(limit_offset.limit.max(0));
+            .order(webhook_delivery::position.desc());
+        let query = part(query, limit_offset);
         self.list::<DeliveryRow, _>(query)
     }
 

@@ -30,6 +30,9 @@ pub fn deliveries_are_listed_and_replayed(db: &dyn Database) {
     let filter = WebhookDeliveryFilter { webhook: webhook_id(1), state: None, id: None };
     let page = store.read(|unit| unit.webhook_deliveries().list(&filter, second)).unwrap();
     assert_eq!(page.iter().map(|told| told.id).collect::<Vec<_>>(), [id(3), id(2)]);
+    let part = |part| store.read(|unit| unit.webhook_deliveries().list(&filter, part)).unwrap();
+    assert_eq!(part(FROM_BELOW_ZERO)[0].id, id(4));
+    assert_eq!(part(LESS_THAN_NONE), []);
 
     let replay = |id: Option<MessageId>, state: Option<WebhookState>, since: Option<DateTime<Utc>>| {
         let replay = WebhookReplay { webhook: webhook_id(1), ids: id.map(|id| vec![id]), state, since };

@@ -10,7 +10,7 @@ use crate::model::jobs::{Job, JobKind};
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product};
 
-/// A part of a list.
+/// A part of a list. A number below 0 MUST count as 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitOffset {
     /// How many items to skip.
@@ -20,6 +20,12 @@ pub struct LimitOffset {
 }
 
 impl LimitOffset {
+    /// The same part without numbers below 0, which databases refuse or take for no limit.
+    #[must_use]
+    pub fn at_least_zero(self) -> Self {
+        Self { offset: self.offset.max(0), limit: self.limit.max(0) }
+    }
+
     /// This part of a list that was read whole.
     #[must_use]
     pub fn of<T>(self, all: Vec<T>) -> Vec<T> {
