@@ -57,6 +57,16 @@ enum Beside {
     Used,
 }
 
+impl Beside {
+    /// Uses the connection if it still waits: a server, or what is between, ends a connection that is silent for long.
+    fn stay(&mut self) -> Result<(), DjangoError> {
+        match self {
+            Self::Idle(client) => client.execute("DO 1"),
+            Self::Adding(_) | Self::Used => Ok(()),
+        }
+    }
+}
+
 impl From<DjangoError> for ImportError {
     fn from(error: DjangoError) -> Self {
         Self::Source(error.to_string())
@@ -123,7 +133,7 @@ impl Source for DjangoDatabase {
     }
 
     fn read(&mut self, to: &mut dyn Target) -> Result<(), ImportError> {
-        let (client, layout) = (&mut self.client, &*self.layout);
+        let (client, beside, layout) = (&mut self.client, &mut self.beside, &*self.layout);
         // One thread reads and maps while the other one writes.
         thread::scope(|scope| {
             let (pages, taken) = mpsc::sync_channel(PAGES);
@@ -139,6 +149,7 @@ impl Source for DjangoDatabase {
                 to.write("value", &values)?;
                 to.write(target, &rows)?;
                 to.advanced(read)?;
+                beside.stay()?;
             }
             Ok(())
         })

@@ -1,14 +1,17 @@
-//! What a connection prepares, and which licenses statements read.
+//! What a connection prepares, which licenses statements read, and which columns they write.
 
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
 use license_manager_contract::fixtures::*;
 use license_manager_domain::LicenseTypesToCopy;
-use license_manager_domain::model::FollowingPlan;
+use license_manager_domain::model::{
+    AnswerQuota, Claimed, FirstRequest, FollowingPlan, IdempotencyKey, StoredAnswer, StoredBody,
+};
 use license_manager_domain::ports::{StoreExt, Unlinking};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::prepared_once::{assert_prepared_once, watch};
-use crate::{Watched, options, plans_of};
+use crate::{Watched, lines, migrated, options, plans_of, stranger};
 
 #[test]
 fn a_connection_prepares_a_statement_once() {
@@ -48,4 +51,45 @@ fn licenses_without_a_copy_are_looked_for_in_their_plan() {
         assert!(!plan.iter().any(|step| step.starts_with("SCAN license")), "{plan:#?}");
     }
     assert!(by_id.iter().any(|step| step.starts_with("SEARCH license") && step.ends_with("(uuid=?)")), "{by_id:#?}");
+}
+
+#[test]
+fn a_key_that_is_claimed_again_is_as_a_new_one() {
+    let directory = TempDir::new().unwrap();
+    let store = migrated(&directory);
+    let key = |name: &str| IdempotencyKey {
+        username: "amy".to_owned(),
+        key: name.to_owned(),
+        operation: "POST /".to_owned(),
+    };
+    let quota = AnswerQuota { answer: 1_000, user: 1_000_000, total: 1_000_000 };
+    let claim = |name: &str, number: u8, at: i64| {
+        let request = FirstRequest {
+            fingerprint: [number; 32],
+            owner: Uuid::from_u128(number.into()),
+            created: day(at),
+            lease_until: day(at + 1),
+            reserved: number.into(),
+            answer: None,
+        };
+        let claimed = store.write(|unit| unit.idempotency().claim(&key(name), &request, day(at - 1), &quota));
+        assert_eq!(claimed, Ok(Claimed::First), "{name}");
+    };
+    for (name, body) in [("plain", StoredBody::Plain(vec![1])), ("compressed", StoredBody::Compressed(vec![2]))] {
+        claim(name, 1, 5);
+        let answer = StoredAnswer { status: 201, content_type: Some("text/plain".to_owned()), body: Some(body) };
+        let completed = store.write(|unit| unit.idempotency().complete(&key(name), Uuid::from_u128(1), &answer));
+        assert_eq!(completed, Ok(true), "{name}");
+    }
+    for name in ["plain", "compressed", "new"] {
+        claim(name, 2, 20);
+    }
+    let mut conn = stranger(&store);
+    let columns = lines(
+        &mut conn,
+        "SELECT 'quote(' || name || ')' AS line FROM pragma_table_info('idempotency_key') WHERE name <> 'key'",
+    );
+    assert!(columns.len() > 10, "{columns:?}");
+    let rows = lines(&mut conn, &format!("SELECT {} AS line FROM idempotency_key", columns.join(" || ', ' || ")));
+    assert!(rows.len() == 3 && rows.iter().all(|row| *row == rows[0]), "{rows:#?}");
 }

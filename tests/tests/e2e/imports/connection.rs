@@ -1,4 +1,4 @@
-//! Encrypted connections to the database that is imported.
+//! Connections to the database that is imported.
 
 use std::fs;
 
@@ -40,4 +40,16 @@ fn a_connection_is_encrypted_and_the_server_is_the_one_that_is_named() {
     assert!(verified.succeeded, "{verified:?}");
     let equal = import(&target, &format!("{named}?ssl-ca={authority}"), &["--verify"]);
     assert!(equal.succeeded, "{equal:?}");
+}
+
+#[test]
+fn the_connection_that_waits_for_the_checksums_is_used_meanwhile() {
+    let mariadb = DjangoServer::new();
+    let source = mariadb.oddities("old", DjangoIds::Native);
+    let used = || mariadb.rows("old", "SHOW GLOBAL STATUS LIKE 'Com_do'").concat();
+    let before = used();
+    assert!(before.starts_with("Com_do"), "{before}");
+    let looked = import(&Database::sqlite(), &source, &["--dry-run"]);
+    assert!(looked.succeeded, "{looked:?}");
+    assert_ne!(used(), before, "a server ends a connection that is silent for long");
 }
