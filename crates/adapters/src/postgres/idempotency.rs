@@ -19,7 +19,7 @@ impl PostgresUnit<'_> {
                   ORDER BY created LIMIT $2 FOR UPDATE SKIP LOCKED)",
         )
         .bind::<SqlTimestamp, _>(expired)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         self.write(|connection| statement.execute(connection))
     }
 }

@@ -87,7 +87,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             .filter(HandedOut::new(license::status))
             .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
-            .limit(limit);
+            .limit(limit.max(0));
         self.list::<LicenseRow, _>(query)
     }
 
@@ -225,7 +225,7 @@ impl LicenseRepository for PostgresUnit<'_> {
             .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
             .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
-            .limit(limit)
+            .limit(limit.max(0))
             .for_no_key_update();
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }

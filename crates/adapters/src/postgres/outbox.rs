@@ -149,7 +149,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         ))
         .bind::<Array<Text>, _>(column(&Queue::MESSAGES, |queue| queue.as_str()))
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         let rows: Vec<BacklogRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().filter_map(BacklogRow::of_queue).collect())
     }
@@ -162,7 +162,7 @@ impl OutboxRepository for PostgresUnit<'_> {
         )
         .bind::<Bool, _>(filter.dead_lettered_only)
         .bind::<Nullable<Text>, _>(filter.topic.as_deref())
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         self.list::<WaitingRow, _>(query)
     }
 

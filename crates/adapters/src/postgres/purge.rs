@@ -59,7 +59,7 @@ impl PurgeRepository for PostgresUnit<'_> {
         // Without an order: a statement that skips locked rows does not wait, so it cannot deadlock.
         let query = prepared_sql(format!("{} LIMIT $2 FOR NO KEY UPDATE OF license SKIP LOCKED", due(purge)))
             .bind::<SqlTimestamp, _>(now)
-            .bind::<BigInt, _>(limit);
+            .bind::<BigInt, _>(limit.max(0));
         let mut due = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
         due.sort_unstable_by_key(|license| license.id);
         Ok(due)
@@ -74,7 +74,7 @@ impl PurgeRepository for PostgresUnit<'_> {
     ) -> Result<Vec<License>, Error> {
         let query = prepared_sql(format!("{} AND license.uuid > $3 ORDER BY license.uuid LIMIT $2", due(purge)))
             .bind::<SqlTimestamp, _>(now)
-            .bind::<BigInt, _>(limit)
+            .bind::<BigInt, _>(limit.max(0))
             .bind::<SqlUuid, _>(following(after));
         self.list::<LicenseRow, _>(query)
     }
@@ -84,7 +84,7 @@ impl PurgeRepository for PostgresUnit<'_> {
             "SELECT deleted.uuid, deleted.user_email {DELETED} LIMIT $2 FOR NO KEY UPDATE OF deleted SKIP LOCKED"
         ))
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         let mut due = self.write(|connection| query.load::<DeletedRow>(connection))?;
         if due.is_empty() {
             return Ok(Vec::new());
@@ -111,7 +111,7 @@ impl PurgeRepository for PostgresUnit<'_> {
             "SELECT deleted.uuid, deleted.user_email {DELETED} AND deleted.uuid > $3 ORDER BY deleted.uuid LIMIT $2"
         ))
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit)
+        .bind::<BigInt, _>(limit.max(0))
         .bind::<SqlUuid, _>(following(after));
         self.list::<DeletedRow, _>(query)
     }

@@ -60,7 +60,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
                      WHERE is_active AND (rest_until IS NULL OR rest_until <= $1)) AS due_since"
         ))
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         let row: WebhookBacklogRow = self.read(|connection| query.get_result(connection))?;
         Ok(row.into())
     }
@@ -73,7 +73,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
              FROM unnest($1) AS webhook",
         )
         .bind::<Array<SqlUuid>, _>(sorted_uuids(webhooks.iter().map(|webhook| webhook.0)))
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         Ok(waiting_for(self.read(|connection| query.load(connection))?))
     }
 
@@ -133,7 +133,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         )
         .bind::<SqlTimestamp, _>(due)
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         let dropped: NumberRow = self.write(|connection| statement.get_result(connection))?;
         usize::try_from(dropped.number).map_err(Error::internal)
     }
@@ -157,7 +157,7 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
              WHERE (webhook_uuid, uuid) IN (SELECT webhook_uuid, uuid FROM old LIMIT $2)",
         )
         .bind::<SqlTimestamp, _>(delivered)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         self.write(|connection| statement.execute(connection))
     }
 }

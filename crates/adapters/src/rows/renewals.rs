@@ -367,7 +367,7 @@ for_both_databases! {
             .bind::<SqlUuid, _>(prior_plan.0)
             .bind::<Text, _>(following.license_types_to_copy.as_str())
             .bind::<SqlUuid, _>(following.id.0)
-            .bind::<BigInt, _>(limit);
+            .bind::<BigInt, _>(limit.max(0));
             self.list::<IdRow, _>(query)
         }
 

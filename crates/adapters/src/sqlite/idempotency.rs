@@ -17,7 +17,7 @@ impl SqliteUnit<'_> {
                  (SELECT rowid FROM idempotency_key WHERE created <= ?1 ORDER BY created LIMIT ?2)",
         )
         .bind::<SqlTimestamp, _>(expired)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         self.write(|connection| statement.execute(connection))
     }
 }

@@ -164,7 +164,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         ))
         .bind::<Text, _>(json(names)?)
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         let rows: Vec<BacklogRow> = self.read(|connection| query.load(connection))?;
         Ok(rows.into_iter().filter_map(BacklogRow::of_queue).collect())
     }
@@ -177,7 +177,7 @@ impl OutboxRepository for SqliteUnit<'_> {
         )
         .bind::<Bool, _>(filter.dead_lettered_only)
         .bind::<Nullable<Text>, _>(filter.topic.as_deref())
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         self.list::<WaitingRow, _>(query)
     }
 

@@ -58,7 +58,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
                          FROM webhook WHERE is_active AND (rest_until IS NULL OR rest_until <= ?1))) AS due_since"
         ))
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         let row: WebhookBacklogRow = self.read(|connection| query.get_result(connection))?;
         Ok(row.into())
     }
@@ -72,7 +72,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
              FROM json_each(?1) AS asked",
         )
         .bind::<Text, _>(json(webhooks)?)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         Ok(waiting_for(self.read(|connection| query.load(connection))?))
     }
 
@@ -126,7 +126,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
             let statement = prepared_sql(statement)
                 .bind::<SqlTimestamp, _>(due)
                 .bind::<SqlTimestamp, _>(now)
-                .bind::<BigInt, _>(limit);
+                .bind::<BigInt, _>(limit.max(0));
             dropped = self.write(|connection| statement.execute(connection))?;
         }
         Ok(dropped)
@@ -149,7 +149,7 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
              DELETE FROM webhook_delivery WHERE position IN (SELECT position FROM old LIMIT ?2)",
         )
         .bind::<SqlTimestamp, _>(delivered)
-        .bind::<BigInt, _>(limit);
+        .bind::<BigInt, _>(limit.max(0));
         self.write(|connection| statement.execute(connection))
     }
 }
