@@ -78,7 +78,7 @@ pub fn assert_prepared_once(store: &dyn Store) {
 }
 
 /// The same work about other licenses in each round.
-fn work(store: &dyn Store, round: u128) {
+pub fn work(store: &dyn Store, round: u128) {
     let seats = Seats::new(round);
     let licenses = [
         activated(seats.amy, 1, &seats.address("amy"), seats.user),
