@@ -118,7 +118,7 @@ fn counts_are_added_up_by_plan_and_day() {
 
 #[test]
 fn counts_read_no_license() {
-    let plan = query_plan(false, &["uuid[]"], |store| {
+    let plan = query_plan(false, &["uuid"], |store| {
         assert_eq!(store.read(|unit| unit.licenses().counts(&[PLAN])).unwrap().len(), 1);
     });
     assert!(plan.contains("seat_change") && !plan.contains("on license"), "{plan}");

@@ -130,7 +130,7 @@ impl Recorded {
 
 /// As much of statements as tells what they are.
 pub fn beginnings(statements: Vec<String>) -> Vec<String> {
-    statements.into_iter().map(|statement| statement.chars().take(160).collect()).collect()
+    statements.into_iter().map(|statement| statement.chars().take(500).collect()).collect()
 }
 
 /// Runs a story of a service.
