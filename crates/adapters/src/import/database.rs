@@ -58,8 +58,17 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
     /// The statement that inserts the rows of a JSON array into a table.
     fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError>;
 
+    /// Runs work in a transaction that keeps other writers out, and from one table readers, too.
+    fn locked_alone<T>(
+        &mut self,
+        alone: Option<&str>,
+        work: impl FnOnce(&mut Self) -> Result<T, ImportError>,
+    ) -> Result<T, ImportError>;
+
     /// Runs work in a transaction that keeps other writers out.
-    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError>;
+    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
+        self.locked_alone(None, work)
+    }
 
     /// The triggers of a table.
     fn triggers(&mut self, table: &str) -> QueryResult<Vec<Removable>>;
@@ -197,8 +206,14 @@ impl Database for PgConnection {
         ))
     }
 
-    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
-        let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.tables()?.join(", "));
+    fn locked_alone<T>(
+        &mut self,
+        alone: Option<&str>,
+        work: impl FnOnce(&mut Self) -> Result<T, ImportError>,
+    ) -> Result<T, ImportError> {
+        // The table comes first: whoever has read it and goes on to write it waits for nothing then.
+        let alone = alone.map(|table| format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; ")).unwrap_or_default();
+        let lock = format!("{alone}LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.tables()?.join(", "));
         let (mut work, mut deadlocks) = (Some(work), 0);
         loop {
             let result = self.transaction(|connection| -> Result<T, ImportError> {
@@ -321,7 +336,11 @@ impl Database for SqliteConnection {
         Ok(format!("INSERT INTO {table} ({}) SELECT {} FROM jsonb_each(?1)", names.join(", "), values.join(", ")))
     }
 
-    fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
+    fn locked_alone<T>(
+        &mut self,
+        _alone: Option<&str>,
+        work: impl FnOnce(&mut Self) -> Result<T, ImportError>,
+    ) -> Result<T, ImportError> {
         self.immediate_transaction(work)
     }
 

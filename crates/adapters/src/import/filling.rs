@@ -119,7 +119,9 @@ fn fill_part<C: Database>(
     let insert = format!(
         "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {key} {replace};"
     );
-    let rows = connection.locked(|connection| {
+    // Postgres drops indexes only of a table that nobody reads.
+    let alone = matches!(table, "license" | "license_history").then_some(table);
+    let rows = connection.locked_alone(alone, |connection| {
         state::refuse_others(connection, state)?;
         let write = |connection: &mut C| -> Result<(), ImportError> {
             connection.run(&insert).map_err(|error| ImportError::about(table, error))?;

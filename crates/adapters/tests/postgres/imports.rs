@@ -49,3 +49,23 @@ fn an_import_that_ends_a_deadlock_with_a_server_takes_its_locks_again() {
         assert!(matches!(result, Err(ImportError::NeverImported)), "{result:?}");
     });
 }
+
+#[test]
+fn who_has_read_licenses_and_writes_them_meets_no_deadlock_with_an_import() {
+    let (store, database) = postgres_store();
+    let mut server = database.connection();
+    server.batch_execute("BEGIN; SELECT FROM license").unwrap();
+    let waiting = "SELECT count(*) AS number FROM pg_locks WHERE relation = 'license'::regclass AND NOT granted";
+    std::thread::scope(|scope| {
+        let import = scope.spawn(|| {
+            let mut source = Overtaken(|| ());
+            import_postgres(&store, &mut source, options(), &mut ignore, &Unsupervised)
+        });
+        while !import.is_finished() && number(&database, waiting) == 0 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        server.batch_execute("LOCK TABLE license IN ROW EXCLUSIVE MODE; COMMIT").unwrap();
+        let result = import.join().unwrap();
+        assert!(result.is_ok(), "{result:?}");
+    });
+}
