@@ -11,9 +11,18 @@ use super::enrollment_jobs::job;
 use super::fixtures::*;
 use super::{Database, Told};
 
+/// Eve, who has no account.
+fn eve() -> Retiree {
+    Retiree { lms_user_id: None, emails: vec![email("eve@example.com")], username: None }
+}
+
 /// Amy, whose LMS id is 7.
 fn amy() -> Retiree {
-    Retiree { lms_user_id: LmsUserId(7), emails: vec![email("amy@example.com")], username: "amy".to_owned() }
+    Retiree {
+        lms_user_id: Some(LmsUserId(7)),
+        emails: vec![email("amy@example.com")],
+        username: Some("amy".to_owned()),
+    }
 }
 
 fn locked(store: &dyn Store, person: &Retiree) -> Vec<u128> {
@@ -54,8 +63,11 @@ pub fn a_retiree_s_licenses_are_found_by_id_and_by_address(db: &dyn Database) {
     assert_eq!(locked(&*store, &amy()), [1, 2, 4], "in the order of the ids, of every plan");
     let unknown = Retiree { emails: Vec::new(), ..amy() };
     assert_eq!(locked(&*store, &unknown), [4], "no address matches no license without one");
-    let stranger = Retiree { lms_user_id: LmsUserId(1), emails: Vec::new(), username: "eve".to_owned() };
+    let stranger = Retiree { lms_user_id: Some(LmsUserId(1)), emails: Vec::new(), username: Some("eve".to_owned()) };
     assert_eq!(locked(&*store, &stranger), [0; 0]);
+    let pending = Retiree { emails: vec![email("amy@example.com")], ..eve() };
+    assert_eq!(locked(&*store, &pending), [1, 2], "no id matches no license, with an id or without");
+    assert_eq!(locked(&*store, &Retiree { emails: Vec::new(), ..eve() }), [0; 0]);
 }
 
 /// History of deleted licenses names a person too.
@@ -82,6 +94,8 @@ pub fn licenses_deleted_while_they_were_a_retiree_s_are_found_by_id_and_by_addre
     assert_eq!(deleted(&amy()), [told(1, "amy@example.com"), told(2, "old@example.com")]);
     let unknown = Retiree { emails: Vec::new(), ..amy() };
     assert_eq!(deleted(&unknown), [told(2, "old@example.com")], "no address matches no license without one");
+    let pending = Retiree { emails: vec![email("bob@example.com")], ..eve() };
+    assert_eq!(deleted(&pending), [told(3, "bob@example.com")], "no id matches no license, with an id or without");
     // Even without the ids of the licenses.
     store.write(|unit| unit.retirement().erase_history(&[], &amy(), &[email("amy@example.com")])).unwrap();
     assert_eq!(deleted(&amy()), []);
@@ -184,7 +198,15 @@ pub fn the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license(d
     };
     let [admin, amy] = ["admin", "amy"].map(|name| Some(name.to_owned()));
     assert_eq!(users(1), [admin.clone(), admin.clone(), None]);
-    assert_eq!(users(2), [admin.clone(), admin, amy], "what somebody did for others stays on record");
+    assert_eq!(users(2), [admin.clone(), admin.clone(), amy.clone()], "what somebody did for others stays on record");
+
+    // Who has no user name did nothing.
+    put(&*store, &[assigned(3, 1, "eve@example.com")]);
+    let revoked = all(&*store, 1).into_iter().find(|license| license.id == license_id(3)).unwrap();
+    store.write(|unit| unit.licenses().save(&[revoked.revoke(day(6)).unwrap()], &by_amy)).unwrap();
+    store.write(|unit| unit.retirement().erase_history(&[license_id(3)], &eve(), &[email("eve@example.com")])).unwrap();
+    assert_eq!(users(3), [admin.clone(), admin, amy]);
+    assert!(db.told_of(license_id(3)).iter().all(|told| told.email.is_none()), "their address is forgotten");
 }
 
 /// A retirement touches nobody else.
@@ -193,7 +215,7 @@ pub fn nothing_is_erased_for_a_person_nobody_knows(db: &dyn Database) {
     with_plans(&*store);
     put(&*store, &[activated(1, 1, "bob@example.com", 8), assigned(2, 1, "eve@example.com"), unassigned(3, 1)]);
     let before = [1, 2, 3].map(|number| db.told_of(license_id(number)));
-    let nobody = Retiree { lms_user_id: LmsUserId(7), emails: Vec::new(), username: "amy".to_owned() };
+    let nobody = Retiree { lms_user_id: Some(LmsUserId(7)), emails: Vec::new(), username: Some("amy".to_owned()) };
     store
         .write(|unit| {
             unit.retirement().erase_history(&[], &nobody, &[])?;

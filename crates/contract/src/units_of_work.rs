@@ -204,7 +204,11 @@ fn claim(queue: Queue) -> Claim {
 }
 
 fn retiree() -> Retiree {
-    Retiree { lms_user_id: LmsUserId(7), emails: vec![email("amy@example.com")], username: "amy".to_owned() }
+    Retiree {
+        lms_user_id: Some(LmsUserId(7)),
+        emails: vec![email("amy@example.com")],
+        username: Some("amy".to_owned()),
+    }
 }
 
 /// A reader never waits for writers, and never makes them wait.

@@ -185,7 +185,8 @@ pub fn retiring_somebody_changes_nothing_of_what_was(db: &dyn Database) {
     save(&*store, &[assigned(1, 1, AMY)], 2);
     save(&*store, &[activated(1, 1, AMY, 7)], 3);
     let before = (changes(&*store, 1, 9), delays(&*store, 1, 0, 9));
-    let person = Retiree { lms_user_id: LmsUserId(7), emails: vec![email(AMY)], username: "amy".to_owned() };
+    let person =
+        Retiree { lms_user_id: Some(LmsUserId(7)), emails: vec![email(AMY)], username: Some("amy".to_owned()) };
     let emails: Vec<Email> = vec![email(AMY)];
     store
         .write(|unit| {

@@ -1,10 +1,15 @@
-//! Records and people in the console, in a real browser.
+//! Records and people in the console.
 
-use license_manager_tests::{Database, Look, on_both_databases};
+use license_manager_tests::{Database, FakeIdentityProvider, Look, Person, between, on_both_databases};
 
-use super::console::{demo_as, open, quiet};
+use super::console::{demo_as, open, quiet, scene};
+use super::console_plans::{sent, visit};
 
-on_both_databases!(support_staff_keeps_records, a_superuser_retires_a_person);
+on_both_databases!(
+    support_staff_keeps_records,
+    a_superuser_retires_a_person,
+    who_has_no_account_is_retired_by_their_address,
+);
 
 fn support_staff_keeps_records(database: Database) {
     let server = quiet(&database, &[]);
@@ -99,8 +104,11 @@ fn a_superuser_retires_a_person(database: Database) {
     let browser = demo_as(&server, Look::USUAL, "superuser");
     open(&browser, &server, "people/?email=ada@example.com");
     browser.press("Retire this person");
+    // Their licenses know no LMS user id, but the service knows the user.
+    browser.press("Look at what is erased");
+    browser.reads("They have an account: the user ada.");
+    browser.press("Back");
     browser.fill("#lms_user_id", "7");
-    browser.fill("#username", "ada");
     browser.picture("retire");
     browser.press("Look at what is erased");
     browser.reads("This cannot be undone.");
@@ -122,4 +130,41 @@ fn a_superuser_retires_a_person(database: Database) {
     browser.reads("Person retired");
     browser.reads("their request");
     database.assert_sound();
+}
+
+fn who_has_no_account_is_retired_by_their_address(database: Database) {
+    let provider = FakeIdentityProvider::start();
+    let scene = scene(database, &provider);
+    let (amy, bob) = (scene.customer.email("amy"), scene.customer.email("bob"));
+    scene.plan.assign(std::slice::from_ref(&bob)).expect(200);
+    scene.server.command(&["superuser", "root"]);
+    let (mut root, token) = visit(&scene, &provider, Person::new(5, "root@example.com", "root"));
+    let page = root.page(&format!("/console/people/?email={amy}"));
+    let link = between(&page, "href=\"/console/people/retire/", "\"");
+    let form = root.page(&format!("/console/people/retire/{link}"));
+    assert!(form.contains(&format!("value=\"{amy}\"")), "{form}");
+
+    let retire = "/console/people/retire/";
+    let both = sent(&mut root, retire, &format!("form_token={token}&email={amy}&lms_user_id=7&username=amy"));
+    assert!(both.contains("Leave this empty for who has an account."), "{both}");
+    let whom = format!("form_token={token}&email={amy}&lms_user_id=&username=");
+    let looked_at = sent(&mut root, retire, &whom);
+    assert!(looked_at.contains("1, 1 of them live") && looked_at.contains("Erase this for good"), "{looked_at}");
+    assert_eq!(scene.plan.counts().assigned, 2, "nothing happened yet");
+    let done = sent(&mut root, retire, &format!("{whom}&confirmed=yes&reason=their+request"));
+    assert!(done.contains("1 license lost the person."), "{done}");
+    assert_eq!(scene.plan.counts().assigned, 1);
+    for table in ["license", "license_history"] {
+        let left = |email: &str| {
+            scene.database().texts(&format!("SELECT user_email AS text FROM {table} WHERE user_email = '{email}'"))
+        };
+        assert_eq!((left(&amy).len(), left(&bob).is_empty()), (0, false), "{table}");
+    }
+
+    // Who has an account is named elsewhere too.
+    scene.execute(&format!("UPDATE license SET lms_user_id = 77 WHERE user_email = '{bob}'"));
+    let confirmed = format!("form_token={token}&email={bob}&confirmed=yes&reason=their+request");
+    let refused = sent(&mut root, retire, &confirmed);
+    assert!(refused.contains("LMS user 77") && !refused.contains("Erase this for good"), "{refused}");
+    assert_eq!(scene.plan.counts().assigned, 1);
 }

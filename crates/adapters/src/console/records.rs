@@ -371,7 +371,7 @@ for_both_stores! {
             })
         }
 
-        fn footprint(&self, lms_user_id: LmsUserId, licenses: &[LicenseId]) -> Result<Footprint, Error> {
+        fn footprint(&self, lms_user_id: Option<LmsUserId>, licenses: &[LicenseId]) -> Result<Footprint, Error> {
             let ids = serde_json::to_string(&licenses.iter().map(|license| license.0).collect::<Vec<_>>());
             let of_them = |column: &str| Self::DIALECT.is_one_of(column, "$1");
             let query = sql_query(format!(
@@ -383,7 +383,7 @@ for_both_stores! {
                 version = of_them("uuid")
             ))
             .bind::<Text, _>(ids.map_err(Error::internal)?)
-            .bind::<BigInt, _>(lms_user_id.0);
+            .bind::<Nullable<BigInt>, _>(lms_user_id.map(|id| id.0));
             let found = self.rows::<FootprintSqlRow>(query)?.pop();
             Ok(found.map_or_else(Footprint::default, |row| Footprint {
                 messages: row.messages,

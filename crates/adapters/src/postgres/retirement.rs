@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Retiree, RetirementRepository};
 use license_manager_domain::{Email, Error, License, LicenseId, LmsUserId};
@@ -21,7 +21,7 @@ impl RetirementRepository for PostgresUnit<'_> {
         let emails: Vec<&str> = person.emails.iter().map(Email::as_str).collect();
         let query = license::table
             .select(LicenseRow::as_select())
-            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(license::user_email.eq_any(emails)))
+            .filter(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0)).or(license::user_email.eq_any(emails)))
             .order(license::uuid)
             .for_no_key_update();
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
@@ -32,7 +32,7 @@ impl RetirementRepository for PostgresUnit<'_> {
             "SELECT uuid, user_email FROM license_history
              WHERE history_type = '-' AND (lms_user_id = $1 OR user_email = ANY ($2))",
         )
-        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<BigInt>, _>(person.lms_user_id.map(|id| id.0))
         .bind::<Array<Text>, _>(person.emails.iter().map(Email::as_str).collect::<Vec<_>>());
         let rows = self.write(|connection| query.load::<DeletedRow>(connection))?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())
@@ -53,9 +53,9 @@ impl RetirementRepository for PostgresUnit<'_> {
              WHERE uuid = ANY ($1) OR lms_user_id = $2 OR user_email = ANY ($3)",
         )
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
-        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<BigInt>, _>(person.lms_user_id.map(|id| id.0))
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>())
-        .bind::<Text, _>(&person.username);
+        .bind::<Nullable<Text>, _>(person.username.as_deref());
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

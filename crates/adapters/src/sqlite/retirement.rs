@@ -22,7 +22,7 @@ impl RetirementRepository for SqliteUnit<'_> {
             .bind::<Text, _>(json(&person.emails)?)
             .sql("))");
         let query = license::table
-            .filter(license::lms_user_id.eq(person.lms_user_id.0).or(has_address))
+            .filter(license::lms_user_id.eq(person.lms_user_id.map(|id| id.0)).or(has_address))
             .order(license::uuid)
             .select(LicenseRow::as_select());
         licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)
@@ -33,7 +33,7 @@ impl RetirementRepository for SqliteUnit<'_> {
             "SELECT uuid, user_email FROM license_history
              WHERE history_type = '-' AND (lms_user_id = ?1 OR user_email IN (SELECT value FROM json_each(?2)))",
         )
-        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<BigInt>, _>(person.lms_user_id.map(|id| id.0))
         .bind::<Text, _>(json(&person.emails)?);
         let rows = self.write(|connection| query.load::<DeletedRow>(connection))?;
         Ok(rows.into_iter().map(DeletedLicense::from).collect())
@@ -56,9 +56,9 @@ impl RetirementRepository for SqliteUnit<'_> {
                 OR user_email IN (SELECT value FROM json_each(?3))",
         )
         .bind::<Text, _>(json(licenses)?)
-        .bind::<BigInt, _>(person.lms_user_id.0)
+        .bind::<Nullable<BigInt>, _>(person.lms_user_id.map(|id| id.0))
         .bind::<Text, _>(json(emails)?)
-        .bind::<Text, _>(&person.username);
+        .bind::<Nullable<Text>, _>(person.username.as_deref());
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

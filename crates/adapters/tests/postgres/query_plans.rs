@@ -278,7 +278,8 @@ fn deleted_licenses_are_found_by_an_index() {
 #[test]
 fn a_retiree_is_looked_up_in_the_history_by_license_address_and_id() {
     let plan = query_plan(true, &["uuid[]", "bigint", "text[]", "text"], |store| {
-        let person = Retiree { lms_user_id: LmsUserId(7), emails: vec![email(7)], username: "amy".to_owned() };
+        let person =
+            Retiree { lms_user_id: Some(LmsUserId(7)), emails: vec![email(7)], username: Some("amy".to_owned()) };
         store.write(|unit| unit.retirement().erase_history(&[], &person, &person.emails)).unwrap();
     });
     for index in ["license_history_by_row", "license_history_by_email", "license_history_by_lms_user"] {

@@ -1,7 +1,6 @@
 //! Everything about one address or LMS user, across customers.
 
 use actix_web::{HttpRequest, HttpResponse};
-use license_manager_domain::console::LicenseRow;
 use license_manager_domain::permissions::Action;
 use license_manager_domain::{Email, LicenseId, LicenseStatus, LmsUserId};
 use maud::html;
@@ -34,7 +33,7 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
         .list(move |source| {
             let licenses = source.store.licenses_of_person(&scope, &emails, lms_user_id, SHOWN)?;
             // A license that only named them once is about somebody else now.
-            let own = licenses.iter().filter(|row| names(row, &emails, lms_user_id)).map(|row| row.id);
+            let own = licenses.iter().filter(|row| retire::names(row, &emails, lms_user_id)).map(|row| row.id);
             let own: Vec<LicenseId> = own.filter(|_| operates).collect();
             let messages = source.store.messages_of_licenses(&own, MESSAGES)?;
             Ok((licenses, messages))
@@ -51,15 +50,17 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
     let mut addresses: Vec<&str> = licenses.iter().filter_map(|row| row.email.as_deref()).collect();
     addresses.sort_unstable();
     addresses.dedup();
+    let retirement = match (lms_user_id.map(|id| id.0).or(accounts.first().copied()), &email) {
+        (None, Some(email)) => retire::by_address(email.as_str()),
+        (id, _) => format!("{}?lms_user_id={}", retire::PATH, id.map_or(String::new(), |id| id.to_string())),
+    };
     let live = licenses.iter().filter(|row| LicenseStatus::LIVE.contains(&row.status)).count();
     let content = html! {
         div.title {
             h1 { (name) }
             @if visitor.rights.may(Action::Retire) {
                 div.actions {
-                    a.button.grave href={ (retire::PATH) "?lms_user_id=" (lms_user_id.map(|id| id.0).or(accounts.first().copied()).map_or(String::new(), |id| id.to_string())) } {
-                        "Retire this person"
-                    }
+                    a.button.grave href=(retirement) { "Retire this person" }
                 }
             }
         }
@@ -84,11 +85,4 @@ pub(crate) async fn person(visitor: Visitor, request: HttpRequest) -> Result<Htt
         }
     };
     Ok(layout::page(&visitor, Section::None, &name, &content))
-}
-
-/// Whether the license names the person now.
-pub(super) fn names(license: &LicenseRow, emails: &[Email], lms_user_id: Option<LmsUserId>) -> bool {
-    let address = license.email.as_deref().and_then(|email| Email::to_look_up(email).ok());
-    let has_id = lms_user_id.is_some_and(|id| license.lms_user_id == Some(id.0));
-    has_id || address.is_some_and(|address| emails.contains(&address))
 }

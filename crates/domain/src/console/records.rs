@@ -177,6 +177,6 @@ pub trait ConsoleRecords: Send + Sync {
     /// License events, latest first.
     fn mark_rows(&self, filters: &MarkFilters, slice: Slice) -> Result<ListPage<MarkRow>, Error>;
 
-    /// What is stored about a person with this LMS user id and these licenses.
-    fn footprint(&self, lms_user_id: LmsUserId, licenses: &[LicenseId]) -> Result<Footprint, Error>;
+    /// What is stored about a person with this LMS user id, if they have one, and these licenses.
+    fn footprint(&self, lms_user_id: Option<LmsUserId>, licenses: &[LicenseId]) -> Result<Footprint, Error>;
 }

@@ -9,7 +9,8 @@ use crate::ports::{DeletedLicense, Retiree, RetirementRepository};
 
 fn is_of(person: &Retiree, columns: &LicenseColumns) -> bool {
     let has_address = columns.user_email.as_ref().is_some_and(|email| person.emails.contains(email));
-    columns.lms_user_id == Some(person.lms_user_id) || has_address
+    let has_id = person.lms_user_id.is_some() && columns.lms_user_id == person.lms_user_id;
+    has_id || has_address
 }
 
 impl RetirementRepository for MemoryUnit<'_> {
@@ -36,7 +37,7 @@ impl RetirementRepository for MemoryUnit<'_> {
             let held = columns.user_email.as_ref().is_some_and(|email| emails.contains(email));
             if newest.contains_key(&entry.id) || held || is_of(person, columns) {
                 entry.forget(None, newest.get(&entry.id).and_then(|columns| columns.activation_key));
-                entry.change.by.take_if(|name| *name == person.username);
+                entry.change.by.take_if(|name| person.username.as_deref() == Some(name.as_str()));
             }
         }
         Ok(())

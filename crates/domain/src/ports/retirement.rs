@@ -7,12 +7,13 @@ use crate::model::license::License;
 /// A person to retire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retiree {
-    /// Their LMS user id, which is always known. It does not match a license without an id.
-    pub lms_user_id: LmsUserId,
-    /// The forms in which storage may have the email address known for their user name.
+    /// Their LMS user id, if they have one. It does not match a license without an id, and none matches no license.
+    pub lms_user_id: Option<LmsUserId>,
+    /// The forms in which storage may have their email address: the one known for their user name, or by which they are
+    /// retired.
     pub emails: Vec<Email>,
-    /// Their user name.
-    pub username: String,
+    /// Their user name, if they have one.
+    pub username: Option<String>,
 }
 
 /// Removing a person's data.

@@ -30,43 +30,58 @@ impl LicenseManager {
     /// nothing more.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
-            let now = self.now();
             let user = unit.users().find(username)?;
             let emails = user.and_then(|user| user.email).map(|email| stored_forms(&email)).unwrap_or_default();
-            let person = Retiree { lms_user_id, emails, username: username.to_owned() };
-
-            let licenses = unit.retirement().lock_licenses(&person)?;
-            let deleted = unit.retirement().deleted_licenses(&person)?;
-            let found = licenses.len();
-            let of_licenses = licenses.iter().map(|license| license.id);
-            let mut ids: Vec<LicenseId> = of_licenses.chain(deleted.iter().map(|license| license.id)).collect();
-            let named: BTreeSet<Email> = licenses
-                .iter()
-                .filter_map(|license| license.holder_email().cloned())
-                .chain(deleted.iter().filter_map(|license| license.email.clone()))
-                .collect();
-            let emails = own_addresses(unit, &person, named, &ids)?;
-            let forgotten: Vec<License> = licenses.into_iter().map(|license| license.retire(now)).collect();
-            let change = actor.change(now);
-            unit.licenses().save(&forgotten, &change)?;
-            let mut followed = self.change_copies_in_all_plans(unit, &forgotten, &change)?;
-            ids.extend(followed.ended.iter().copied());
-
-            unit.retirement().erase_sources(&ids)?;
-            unit.retirement().erase_history(&ids, &person, &emails)?;
-            unit.retirement().erase_messages(&ids, &emails)?;
-            unit.retirement().erase_requester(lms_user_id)?;
-            self.forget_in_enrollments(unit, &emails, now)?;
-            let user_was_known = unit.retirement().erase_user(username)?;
-            // Only now: what is told of somebody who gets one of these licenses must stay.
-            self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, &change)?;
-            if found > 0 || user_was_known {
-                // Without the person: neither their name nor their id stays.
-                let done = Done { number: found, ..Done::default() };
-                self.record(unit, actor, StaffActionKind::PersonRetired, done)?;
-            }
-            Ok(Retirement { licenses: found, user_was_known })
+            let person = Retiree { lms_user_id: Some(lms_user_id), emails, username: Some(username.to_owned()) };
+            self.forget(unit, actor, &person)
         })
+    }
+
+    /// Removes the personal data of a person who has no account in the LMS, as [`LicenseManager::retire`] does. Their
+    /// licenses are found by this address alone. Users are not looked for.
+    pub fn retire_address(&self, actor: &Actor, address: &Email) -> Result<Retirement, Error> {
+        let person = Retiree { lms_user_id: None, emails: stored_forms(address.as_str()), username: None };
+        self.store.write(|unit| self.forget(unit, actor, &person))
+    }
+
+    fn forget(&self, unit: &mut dyn UnitOfWork, actor: &Actor, person: &Retiree) -> Result<Retirement, Error> {
+        let now = self.now();
+        let licenses = unit.retirement().lock_licenses(person)?;
+        let deleted = unit.retirement().deleted_licenses(person)?;
+        let found = licenses.len();
+        let of_licenses = licenses.iter().map(|license| license.id);
+        let mut ids: Vec<LicenseId> = of_licenses.chain(deleted.iter().map(|license| license.id)).collect();
+        let named: BTreeSet<Email> = licenses
+            .iter()
+            .filter_map(|license| license.holder_email().cloned())
+            .chain(deleted.iter().filter_map(|license| license.email.clone()))
+            .collect();
+        let emails = own_addresses(unit, person, named, &ids)?;
+        let forgotten: Vec<License> = licenses.into_iter().map(|license| license.retire(now)).collect();
+        let change = actor.change(now);
+        unit.licenses().save(&forgotten, &change)?;
+        let mut followed = self.change_copies_in_all_plans(unit, &forgotten, &change)?;
+        ids.extend(followed.ended.iter().copied());
+
+        unit.retirement().erase_sources(&ids)?;
+        unit.retirement().erase_history(&ids, person, &emails)?;
+        unit.retirement().erase_messages(&ids, &emails)?;
+        if let Some(lms_user_id) = person.lms_user_id {
+            unit.retirement().erase_requester(lms_user_id)?;
+        }
+        self.forget_in_enrollments(unit, &emails, now)?;
+        let user_was_known = match &person.username {
+            Some(username) => unit.retirement().erase_user(username)?,
+            None => false,
+        };
+        // Only now: what is told of somebody who gets one of these licenses must stay.
+        self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, &change)?;
+        if found > 0 || user_was_known {
+            // Without the person: neither their name nor their id stays.
+            let done = Done { number: found, ..Done::default() };
+            self.record(unit, actor, StaffActionKind::PersonRetired, done)?;
+        }
+        Ok(Retirement { licenses: found, user_was_known })
     }
 }
 

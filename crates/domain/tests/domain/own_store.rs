@@ -190,8 +190,9 @@ const USE_CASES: &[(&str, UseCase)] = &[
         let search = LicenseSearch { scope: CustomerScope::All, customer: None, plan: None, filter };
         manager.search_licenses(&search, &[], everything).unwrap();
     }),
-    ("`retire`", |manager, _, _| {
+    ("`retire`, `retire_address`", |manager, _, _| {
         manager.retire(&Actor::user("worker"), LmsUserId(7), "amy").unwrap();
+        manager.retire_address(&Actor::user("worker"), &email("bob@example.com")).unwrap();
     }),
     ("`freeze`, `provision_plan`, `delete_revoked`", |manager, world, plan| {
         world.rewrite_plan(plan, |plan| plan.can_freeze_unused_licenses = true);

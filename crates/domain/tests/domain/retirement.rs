@@ -97,6 +97,40 @@ fn a_person_is_found_by_their_id_where_the_user_name_is_unknown() {
 }
 
 #[test]
+fn who_has_no_account_is_forgotten_by_their_address() {
+    let world = World::new();
+    let [plan, lost, used] = [3, 2, 2].map(|seats| world.plan(seats));
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    world.assign(lost, &learners(["amy@example.com"])).unwrap();
+    world.revoke(lost, &["amy@example.com"]).unwrap();
+    world.assign(used, &learners(["cleo@example.com"])).unwrap();
+    let plans = [plan, lost, used];
+    assert!(everything(&world, &plans).contains("amy@example.com"));
+
+    let retire = || world.manager.retire_address(&Actor::user(WORKER), &email("amy@example.com")).unwrap();
+    assert_eq!(retire(), Retirement { licenses: 2, user_was_known: false });
+    let left = everything(&world, &plans);
+    assert!(!left.contains("amy"), "{left}");
+    assert!(left.contains("bob@example.com") && left.contains("cleo@example.com"));
+    assert_eq!((world.counts(plan).assigned, world.counts(plan).unassigned), (1, 2));
+    assert_eq!(world.counts(lost).revoked, 1, "a revoked license stays revoked");
+    assert_eq!(retire(), Retirement { licenses: 0, user_was_known: false }, "again, it changes nothing more");
+    let filter = StaffActionFilter { by: None, kind: Some(StaffActionKind::PersonRetired) };
+    let recorded = world.store.read(|unit| unit.staff_actions().list(&filter, ALL)).unwrap();
+    assert_eq!(recorded.len(), 1);
+}
+
+#[test]
+fn licenses_without_an_account_are_not_those_of_another_address() {
+    let world = World::new();
+    let plan = world.plan(3);
+    world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
+    let nobody = world.manager.retire_address(&Actor::user(WORKER), &email("eve@example.com")).unwrap();
+    assert_eq!(nobody, Retirement { licenses: 0, user_was_known: false });
+    assert_eq!(world.counts(plan).assigned, 2);
+}
+
+#[test]
 fn a_person_is_forgotten_by_licenses_that_were_deleted() {
     let world = World::new();
     let plan = world.plan(3);
