@@ -203,7 +203,8 @@ pub fn the_history_forgets_the_user_name_of_whoever_acted_on_their_own_license(d
     // Who has no user name did nothing.
     put(&*store, &[assigned(3, 1, "eve@example.com")]);
     let revoked = all(&*store, 1).into_iter().find(|license| license.id == license_id(3)).unwrap();
-    store.write(|unit| unit.licenses().save(&[revoked.revoke(day(6)).unwrap()], &by_amy)).unwrap();
+    let revoked = revoked.revoke(day(6)).unwrap();
+    store.write(|unit| unit.licenses().save(std::slice::from_ref(&revoked), &by_amy)).unwrap();
     store.write(|unit| unit.retirement().erase_history(&[license_id(3)], &eve(), &[email("eve@example.com")])).unwrap();
     assert_eq!(users(3), [admin.clone(), admin, amy]);
     assert!(db.told_of(license_id(3)).iter().all(|told| told.email.is_none()), "their address is forgotten");
