@@ -48,7 +48,7 @@ pub enum Error {
         problem: String,
     },
     /// The owner of this catalog is needed first; see [`crate::LicenseManager::catalog_owner`].
-    #[error("Nobody has asked the catalog service whose the catalog {0} is.")]
+    #[error("The owner of the catalog {0} is not known. Ask the catalog service first.")]
     UnknownCatalogOwner(CatalogId),
     /// Something is missing that the use case needs: a method of a repository, such as `licenses.list`, or a feature of
     /// this crate, such as `the feature csv`. See [`crate::own_store`].
@@ -183,18 +183,18 @@ pub enum Conflict {
     #[error("{}", second_live(.0))]
     LiveLicense(Vec<HeldTwice>),
     /// A plan is renewed at most once.
-    #[error("The prior plan has a renewal already.")]
+    #[error("The prior plan already has a renewal.")]
     RenewalOfPlan,
     /// A plan renews at most one other plan.
-    #[error("The renewed plan follows another plan already.")]
+    #[error("The renewed plan already follows another plan.")]
     RenewalByPlan,
 }
 
 fn second_live(licenses: &[HeldTwice]) -> String {
     match licenses.len() {
-        0 => "Nothing was changed: the person has a live license of the plan already.".to_owned(),
+        0 => "Nothing was changed: the person already has a live license of the plan.".to_owned(),
         number => format!(
-            "Nothing was changed: {number} of the licenses would be the second live one of its holder in the plan."
+            "Nothing was changed: {number} of the licenses would give their holder a second live license of the plan."
         ),
     }
 }
@@ -222,11 +222,11 @@ pub enum Refusal {
     #[error("The filters match more than {most} licenses. Name fewer, or revoke the whole plan. Nothing was revoked.")]
     TooManyMatches { most: i64 },
     /// More licenses were written since than one request reverts.
-    #[error("More than {most} licenses were written since. Name some of them. Nothing was set back.")]
+    #[error("More than {most} licenses were changed since that moment. Name the licenses. Nothing was changed.")]
     TooManyToRevert { most: u32 },
     /// The plan has too few unassigned licenses to delete for the revoked ones that a revert brings back.
     #[error(
-        "The plan would grow: {} missing to be removed for the revoked ones that come back. Name fewer licenses, or free as many. Nothing was set back.",
+        "{} missing to keep the size of the plan: one is deleted for each revoked license that comes back. Name fewer licenses, or make others unassigned first. Nothing was changed.",
         counted(.missing, "unassigned license is", "unassigned licenses are")
     )]
     TooFewToRemove { missing: i64 },
@@ -234,7 +234,9 @@ pub enum Refusal {
     #[error("The history before {} was removed. Name this moment or a later one.", .since.to_rfc3339_opts(SecondsFormat::AutoSi, true))]
     HistoryRemoved { since: DateTime<Utc> },
     /// A plan with a revocation cap cannot be revoked as a whole.
-    #[error("All licenses of a plan can be revoked only where the plan has no revocation cap.")]
+    #[error(
+        "The plan has a revocation cap, so its licenses cannot be revoked all at once. Name the licenses to revoke."
+    )]
     RevokeAllUnderCap,
     /// The customer of an agreement cannot change.
     #[error("An agreement's customer cannot be changed.")]
@@ -243,30 +245,32 @@ pub enum Refusal {
     #[error("A plan's agreement cannot be changed.")]
     AgreementIsFixed,
     /// No selected license is assigned and not activated.
-    #[error("No license that waits to be activated matches. Nobody was reminded.")]
+    #[error("No matching license is assigned and not yet activated. Nobody was reminded.")]
     NobodyToRemind,
     /// No active and current plan of the agreement auto-applies its licenses.
-    #[error("No active and current plan of this agreement hands out licenses by itself.")]
+    #[error("This agreement has no active and current plan that applies its licenses automatically.")]
     NoAutoApplicablePlan,
     /// The learner's license of the plan was revoked.
     #[error("Your license of this plan was revoked. An administrator can assign you another one.")]
     RevokedBefore,
     /// The learner has no email address that is known to be theirs and that this service accepts.
-    #[error("A license needs an email address. Confirm your address in the LMS, or change it there if it is unusual.")]
+    #[error(
+        "A license needs an email address that is confirmed and valid. Confirm your address in the LMS, or change it there."
+    )]
     NoAddress,
     /// The plan has no unassigned license.
-    #[error("Every license of the plan is taken.")]
+    #[error("The plan has no unassigned license left. Ask an administrator for more licenses.")]
     NoLicenseLeft,
     /// The plan does not allow freezing.
     #[error("The unused licenses of this plan cannot be frozen: the plan does not allow it.")]
     NotFreezable,
     /// The license continues one of the prior plan, whose holder it has.
     #[error(
-        "This license continues one of the prior plan and has the same holder. Correct that one; this one follows."
+        "This license is a copy of a license of the prior plan and has the same holder. Correct that license; the copy follows."
     )]
     HolderOfOriginal,
     /// The plan has as many licenses as a plan can have.
-    #[error("The plan has as many licenses as a plan can have.")]
+    #[error("The plan has the maximum number of licenses. Use another plan for more.")]
     PlanIsFull,
     /// An agreement with plans cannot be deleted.
     #[error("The agreement has {}. Only an agreement without plans can be deleted.", counted(.plans, "plan", "plans"))]
@@ -275,7 +279,7 @@ pub enum Refusal {
     #[error("Licenses of the plan were handed out. Only a plan whose licenses never were can be deleted.")]
     PlanWasHandedOut,
     /// A plan that is renewed or renews another cannot be deleted.
-    #[error("The plan has a renewal, or follows another plan by one. Delete the renewal first.")]
+    #[error("The plan has a renewal, or is the future plan of one. Delete the renewal first.")]
     PlanHasRenewal,
     /// A plan with jobs cannot be deleted.
     #[error("The plan has transfer jobs, or licenses are still being added to it. It cannot be deleted.")]
@@ -300,20 +304,20 @@ pub enum Refusal {
     RenewalIsProcessed,
     /// The renewal has too few licenses for all holders.
     #[error(
-        "The renewal is for {}, and {} to be carried over. Nothing was renewed.",
+        "The renewal is for {}, and {} to be carried over. Raise its number of licenses. Nothing was renewed.",
         counted(.agreed, "license", "licenses"),
         counted(.needed, "is", "are")
     )]
     RenewalTooSmall { agreed: i32, needed: usize },
     /// The renewed plan already has licenses with holders.
     #[error(
-        "The renewed plan has {} handed out already. Nothing was renewed.",
-        counted(.used, "license that was", "licenses that were")
+        "The renewed plan has {} assigned. Choose a plan whose licenses are unassigned. Nothing was renewed.",
+        counted(.used, "license that is or was", "licenses that are or were")
     )]
     RenewedPlanInUse { used: i64 },
     /// The renewed plan has more licenses than the renewal.
     #[error(
-        "The renewed plan has {}, and the renewal is for {agreed}. Nothing was renewed.",
+        "The renewed plan has {}, and the renewal is for {agreed}. Raise the number of the renewal. Nothing was renewed.",
         counted(.present, "license", "licenses")
     )]
     RenewedPlanTooLarge { agreed: i32, present: i64 },

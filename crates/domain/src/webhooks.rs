@@ -131,7 +131,7 @@ pub struct WebhookSecret(String);
 
 /// The text is not a valid secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("A secret is whsec_ followed by base64 of 24 to 64 random bytes. Leave it out to have one made.")]
+#[error("A secret is whsec_ followed by base64 of 24 to 64 random bytes. Leave it out, and the service makes one.")]
 pub struct InvalidSecret;
 
 impl WebhookSecret {

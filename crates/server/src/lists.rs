@@ -77,7 +77,7 @@ impl Replicated {
     /// not see it in a list for some seconds.
     pub fn note_write(&self, username: &str) {
         if let Err(error) = self.primary.note_write(username, self.replica.max_lag()) {
-            tracing::warn!(%error, "a user's next lists may lack what they just wrote");
+            tracing::warn!(%error, "it cannot be noted that a user wrote: lists from the replica may lack their change");
         }
     }
 }
@@ -123,7 +123,7 @@ pub async fn note_writes(
         && let Ok(token) = identity::token(response.request())
         && let Err(error) = note(replicated, token.username).await
     {
-        tracing::warn!(%error, "a user's next lists may lack what they just wrote");
+        tracing::warn!(%error, "it cannot be noted that a user wrote: lists from the replica may lack their change");
     }
     Ok(response)
 }

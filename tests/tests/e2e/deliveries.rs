@@ -278,7 +278,7 @@ fn undeliverable_messages_are_dead_lettered_listed_retried_and_dropped(database:
     assert_eq!((dropped.succeeded, dropped.stdout.as_str()), (true, "1 message dropped\n"));
     let again = run(&["outbox", "drop", id]);
     assert!(
-        !again.succeeded && again.stderr.contains("not there, or being delivered now: 1 of 1 message"),
+        !again.succeeded && again.stderr.contains("not in the outbox, or being delivered now: 1 of 1 message"),
         "{again:?}"
     );
     assert!(run(&["outbox", "drop", "--all-parked"]).succeeded);

@@ -44,8 +44,8 @@ const RULES: [&str; 11] = [
     "Standard Paid needs a",
     "No customer agreement matches",
     "A license that is",
-    "An unassigned license is nobody's",
-    "Say whose the license is to be",
+    "An unassigned license has no holder",
+    "Name the holder of the license",
 ];
 
 #[test]

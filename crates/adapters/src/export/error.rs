@@ -13,7 +13,7 @@ pub enum ExportError {
     /// The destination has rows.
     #[error(
         "the database is not empty, it has {0}: nothing was exported. Export into a new database, or with \
-         --changes-since onto the one that was left"
+         --changes-since to the old database"
     )]
     NotEmpty(String),
     /// An import filled a part of the source.

@@ -52,7 +52,7 @@ pub enum BucketProblem {
     #[error("this is not the http or https address of a service")]
     Url,
     /// The bucket's name cannot be part of the host.
-    #[error("a bucket of this name cannot stand in front of the address's host")]
+    #[error("a bucket of this name cannot be part of a host name")]
     Host,
 }
 

@@ -218,7 +218,7 @@ impl Service {
 
     /// Logs a failure and returns it.
     pub(super) fn logged(&self, path: &str, failure: Failure) -> Failure {
-        tracing::warn!(upstream = self.name, path, problem = failure.problem, "the call to an upstream failed");
+        tracing::warn!(upstream = self.name, path, problem = failure.problem, "a call to an upstream service failed");
         failure
     }
 

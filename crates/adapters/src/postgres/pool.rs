@@ -51,7 +51,7 @@ pub(super) enum ConnectorError {
     Connect(String),
     #[error("cannot set up a connection to Postgres: {0}")]
     SetUp(diesel::result::Error),
-    #[error("a connection to Postgres is dropped, because another one of its generation was dead")]
+    #[error("a connection to Postgres is dropped, because another connection that was opened before it is broken")]
     Outdated,
 }
 

@@ -62,7 +62,7 @@ pub enum ReplicaProblem {
     #[error("the replica does not answer: {0}")]
     Unreachable(String),
     /// The primary does not answer, or is a standby.
-    #[error("the primary does not tell its position: {0}")]
+    #[error("the primary does not answer with its position in the log: {0}")]
     Primary(String),
     /// It takes writes: it was promoted, or never was a standby.
     #[error("the replica is no standby: it was promoted, or its URL leads to a primary")]
@@ -71,7 +71,7 @@ pub enum ReplicaProblem {
     #[error("the replica is a standby of another cluster")]
     Foreign,
     /// It has not made a restart point since the primary was promoted, or follows a former primary.
-    #[error("the replica is on another timeline than the primary, as for some minutes after a failover")]
+    #[error("the replica is on another timeline than the primary; this is normal for some minutes after a failover")]
     Timeline,
 }
 
@@ -285,7 +285,7 @@ fn watch(replica: &Weak<Replica>, primary: &PostgresStore) {
         if look.is_multiple_of(CLEANING)
             && let Err(error) = primary.remove_old_notes()
         {
-            tracing::debug!(%error, "old notes of who wrote stay until the next time");
+            tracing::debug!(%error, "old notes about users who wrote cannot be removed; retrying later");
         }
         thread::sleep(INTERVAL);
     }

@@ -89,7 +89,7 @@ impl Deliveries {
     ) -> Result<Mail, StepResult> {
         let admins = self.manager.learners.admins(message.customer).await.map_err(StepResult::from)?;
         let Some(admin) = admins.into_iter().find(|admin| admin.lms_user_id == Some(results.lms_user_id)) else {
-            tracing::info!(job = %results.job_uuid, "the requester of the bulk enrollment is not an admin any more");
+            tracing::info!(job = %results.job_uuid, "the result of a bulk enrollment is not mailed: its requester is no longer an admin");
             return Err(StepResult::Done(Completion::Nothing));
         };
         let own = json!({

@@ -52,7 +52,7 @@ impl LicenseManager {
         for (query, of_query) in queries.into_iter().skip(plan_types.len()) {
             let names: Vec<String> = of_query.iter().map(ToString::to_string).collect();
             let message = format!(
-                "It is one more than there are plan types ({}), behind the catalogs {}.",
+                "There are more queries than plan types ({}). The catalogs {} use this query.",
                 plan_types.len(),
                 names.join(", ")
             );

@@ -153,7 +153,7 @@ impl LicenseManager {
             if end.expiration_date > run.started {
                 run.summary.fail(about, format!("It has not ended yet: it runs until {}.", end.expiration_date));
             } else if end.has_renewal {
-                run.summary.fail(about, "It was renewed: it is looked after with the plan that follows it.");
+                run.summary.fail(about, "It was renewed: it expires with the plan that follows it.");
             } else {
                 due.push(end.plan);
             }

@@ -113,7 +113,7 @@ impl OperationSummary {
 
     /// Adds and logs a failure.
     pub fn fail(&mut self, about: impl std::fmt::Display, error: impl std::fmt::Display) {
-        tracing::warn!(operation = self.operation, %about, %error, "operation failed for an item");
+        tracing::warn!(operation = self.operation, %about, %error, "an operation failed for a record; the others go on");
         self.errors.push(OperationFailure { about: about.to_string(), message: error.to_string() });
     }
 }

@@ -249,7 +249,10 @@ fn next_run(schedule: &OperationSchedule, now: DateTime<Utc>) -> Option<DateTime
     Some(next.unwrap_or_else(|| {
         // Another version, or other time zone data, wrote the expression.
         let operation = schedule.operation.as_str();
-        tracing::error!(operation, "its cron expression names no next run here: it runs again in an hour");
+        tracing::error!(
+            operation,
+            "this version finds no next run in the stored cron expression: the operation runs again in an hour"
+        );
         now + Duration::hours(1)
     }))
 }

@@ -135,7 +135,9 @@ impl LicenseManager {
                     *name = Edit::Set(known.name);
                 }
             }
-            Err(error) => tracing::warn!(customer = %new.customer, %error, "a new agreement's customer stays unnamed"),
+            Err(error) => {
+                tracing::warn!(customer = %new.customer, %error, "the LMS did not name the customer of a new agreement; its name stays empty")
+            }
         }
         new
     }

@@ -168,7 +168,7 @@ impl LicenseManager {
             let email = edit
                 .user_email
                 .clone()
-                .ok_or_else(|| Error::Invalid(FieldErrors::one("user_email", "Say whose the license is to be.")))?;
+                .ok_or_else(|| Error::Invalid(FieldErrors::one("user_email", "Name the holder of the license.")))?;
             license = license.assign(email, ActivationKey(self.ids.next()), now)?;
         }
         check_fields(edit, step.unwrap_or(from))?;
@@ -247,7 +247,7 @@ fn check_fields(edit: &LicenseEdit, status: LicenseStatus) -> Result<(), Error> 
     use LicenseStatus::{Activated, Assigned, Revoked, Unassigned};
     let mut errors = FieldErrors::default();
     if status == Unassigned {
-        let message = "An unassigned license is nobody's.";
+        let message = "An unassigned license has no holder. Leave this out.";
         if edit.user_email.is_some() {
             errors.add("user_email", message);
         }

@@ -121,7 +121,9 @@ fn earlier(unit: &mut dyn UnitOfWork, of: EntityRef, number: i64, kept: &[&str])
 
 /// A field that every version has.
 fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Error> {
-    value.ok_or_else(|| Error::Invalid(FieldErrors::one(field, "This version does not have it.")))
+    value.ok_or_else(|| {
+        Error::Invalid(FieldErrors::one(field, "This version has no value for this field. Choose another version."))
+    })
 }
 
 /// A field as a smaller number; one that does not fit was never stored.

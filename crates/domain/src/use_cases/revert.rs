@@ -85,7 +85,7 @@ impl LicenseManager {
     pub fn revert(&self, actor: &Actor, request: &RevertRequest) -> Result<Reverted, Error> {
         let now = self.now();
         if request.as_of > now {
-            return Err(Error::Invalid(FieldErrors::one("as_of", "This moment is yet to come.")));
+            return Err(Error::Invalid(FieldErrors::one("as_of", "This moment is in the future.")));
         }
         if request.dry_run {
             return self.store.read(|unit| {

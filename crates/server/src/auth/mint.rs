@@ -29,7 +29,7 @@ pub struct DevelopmentToken {
 #[derive(Debug, Error)]
 pub enum MintError {
     /// No HS256 secret is configured.
-    #[error("a token is signed with the issuer's secret: set LM_AUTH__HS256_SECRET to the one the server runs with")]
+    #[error("there is no secret to sign the token with: set LM_AUTH__HS256_SECRET to the secret of the server")]
     NoSecret,
     /// A role that would grant nothing.
     #[error("the role `{0}` would grant nothing: write NAME:CONTEXT, where CONTEXT is a customer's UUID or *")]

@@ -101,7 +101,7 @@ impl Background {
             Ok(Err(error)) => tracing::error!(name, %error, "work in the background ended unexpectedly"),
             Err(_) => {
                 abort.abort();
-                tracing::warn!(name, "work under way was given up; it is done again when its lease ends");
+                tracing::warn!(name, "work in progress was stopped; it is done again when its lease ends");
             }
         }
     }

@@ -49,7 +49,7 @@ fn tell(number: usize, what: &str, selection: &OutboxSelection, out: &mut impl W
         OutboxSelection::Messages(ids) if number < ids.len() => {
             let missing = ids.len() - number;
             let of_all = counted(ids.len(), "message", "messages");
-            Err(format!("not there, or being delivered now: {missing} of {of_all}").into())
+            Err(format!("not in the outbox, or being delivered now: {missing} of {of_all}").into())
         }
         _ => Ok(()),
     }

@@ -32,7 +32,7 @@ pub enum ConfigError {
         problem: String,
     },
     /// The file is not YAML with settings.
-    #[error("{} is no file of settings in YAML: {problem}", path.display())]
+    #[error("{} is not a YAML file of settings: {problem}", path.display())]
     Yaml {
         /// The file.
         path: PathBuf,

@@ -246,7 +246,7 @@ fn content_type(value: Option<&HeaderValue>) -> Option<String> {
 fn note(outcome: Result<bool, ApiError>) {
     match outcome {
         Ok(true) => {}
-        Ok(false) => tracing::warn!("a request with an idempotency key lost its claim"),
+        Ok(false) => tracing::warn!("the claim of a request with an idempotency key ended before the request was done"),
         Err(error) => tracing::warn!(%error, "the claim of a request with an idempotency key could not be written"),
     }
 }

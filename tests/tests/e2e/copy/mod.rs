@@ -173,13 +173,10 @@ fn invalid_arguments_are_refused_in_one_line() {
     std::fs::write(strange.trim_start_matches("sqlite:"), "").expect("a file is written");
     let cases: [(&[&str], &str); 9] = [
         (&["copy"], "--from"),
-        (&["copy", "--from", from, "--to", from], "--to: what is filled is a Postgres database"),
-        (
-            &["copy", "--from", from],
-            "database.url (DATABASE_URL), for want of --to: what is filled is a Postgres database",
-        ),
-        (&["copy", "--from", to, "--to", to], "--from: what is copied is a SQLite database"),
-        (&["copy", "--from", to, "--to", from], "--from: what is copied is a SQLite database"),
+        (&["copy", "--from", from, "--to", from], "--to: this must be a Postgres database"),
+        (&["copy", "--from", from], "database.url (DATABASE_URL), used without --to: this must be a Postgres database"),
+        (&["copy", "--from", to, "--to", to], "--from: this must be a SQLite database"),
+        (&["copy", "--from", to, "--to", from], "--from: this must be a SQLite database"),
         (
             &["copy", "--from", "mysql://me:hidden@there/x", "--to", to],
             "--from: `mysql` is not a known kind of database",

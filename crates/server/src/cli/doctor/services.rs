@@ -114,7 +114,7 @@ fn of_smtp(config: &Config) -> Question<'static> {
     async move {
         match mail.greet().await {
             Ok(ends) => {
-                let greeted = Finding::ok("smtp", "greets, and takes the login if there is one");
+                let greeted = Finding::ok("smtp", "answers, and accepts the login if there is one");
                 std::iter::once(greeted).chain(ends.map(|ends| certificate("smtp", ends))).collect()
             }
             Err(problem) => vec![Finding::failed("smtp", format!("the mail server {problem} (LM_SMTP__URL)"))],
@@ -130,7 +130,7 @@ fn of_bucket(config: &Config) -> Question<'static> {
             Ok(true) => Finding::ok("s3", "answers"),
             Ok(false) => Finding::warning(
                 "s3",
-                "answers that access is denied, as it does where objects may not be listed: writing was not tried",
+                "denies access, as it does if listing objects is not allowed: writing was not tested",
             ),
             Err(problem) => Finding::failed("s3", format!("the bucket {problem} (LM_S3__…)")),
         }]
@@ -218,7 +218,7 @@ fn visited(name: &'static str, url: String, visitor: Visitor) -> Question<'stati
                             Finding::failed("public", format!("{url} answered {status}: is the server running?"))
                         }
                         (_, 500..) => Finding::failed(name, format!("answered {status}")),
-                        _ => Finding::ok(name, "is there; credentials were not tried"),
+                        _ => Finding::ok(name, "answers; credentials were not tested"),
                     });
                 }
                 findings.extend(certificate_ends.map(|ends| certificate(name, ends)));
@@ -227,7 +227,7 @@ fn visited(name: &'static str, url: String, visitor: Visitor) -> Question<'stati
             }
             // The service's own question tells the same.
             Err(_) if is_asked_elsewhere => Vec::new(),
-            Err(problem) => vec![Finding::failed(name, format!("cannot be visited: {problem}"))],
+            Err(problem) => vec![Finding::failed(name, format!("cannot be reached: {problem}"))],
         }
     }
     .boxed()

@@ -82,7 +82,7 @@ fn public_address(config: &Config, public: Option<&Url>) -> Vec<Finding> {
     if server.allowed_hosts.is_empty() && (host.is_some() || !server.listen.ip().is_loopback()) {
         findings.push(Finding::warning(
             "hosts",
-            "requests may name any host, and links in answers follow it: set LM_SERVER__ALLOWED_HOSTS",
+            "requests for any host name are answered, and links in answers contain that name: set LM_SERVER__ALLOWED_HOSTS",
         ));
     }
     if let Some(host) = host
@@ -195,7 +195,10 @@ fn mails(config: &Config) -> Vec<Finding> {
     match without.is_empty() {
         true => Vec::new(),
         false => {
-            vec![Finding::warning("mails", format!("no campaign sends those of the kinds {}", without.join(", ")))]
+            vec![Finding::warning(
+                "mails",
+                format!("without a campaign, mails of these kinds are not sent: {}", without.join(", ")),
+            )]
         }
     }
 }

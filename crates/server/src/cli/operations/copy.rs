@@ -70,15 +70,15 @@ fn databases(
     let from = parse("--from", &arguments.from)?;
     let to = arguments.to.as_ref().map(|url| parse("--to", url)).transpose()?;
     let DatabaseUrl::Sqlite(path) = &from else {
-        return wrong("--from: what is copied is a SQLite database, sqlite:PATH".to_owned());
+        return wrong("--from: this must be a SQLite database, sqlite:PATH".to_owned());
     };
     if !path.is_file() {
         return wrong(format!("--from: there is no file {}", path.display()));
     }
-    let named = if to.is_some() { "--to" } else { "database.url (DATABASE_URL), for want of --to" };
+    let named = if to.is_some() { "--to" } else { "database.url (DATABASE_URL), used without --to" };
     let to = to.unwrap_or_else(|| config.database.url_or_default());
     if matches!(to, DatabaseUrl::Sqlite(_)) {
-        return wrong(format!("{named}: what is filled is a Postgres database, postgres://USER:PASSWORD@HOST/NAME"));
+        return wrong(format!("{named}: this must be a Postgres database, postgres://USER:PASSWORD@HOST/NAME"));
     }
     let open = |url: DatabaseUrl| {
         let mut config = config.clone();

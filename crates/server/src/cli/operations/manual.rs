@@ -97,7 +97,9 @@ pub(super) fn history(manager: &LicenseManager, arguments: &History, out: &mut i
     let of = recorded(arguments)?;
     let limit_offset = LimitOffset { offset: 0, limit: i64::from(arguments.limit) };
     let page = manager.history(of, |_| Ok::<_, Error>(limit_offset)).map_err(|error| match error {
-        Error::NotFound(entity) => CommandError::Arguments(format!("there never was a {entity} {}", arguments.id)),
+        Error::NotFound(entity) => {
+            CommandError::Arguments(format!("there is no {entity} {}, and no history of one", arguments.id))
+        }
         error => error.into(),
     })?;
     match arguments.show.output {
