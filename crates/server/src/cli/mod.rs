@@ -93,30 +93,30 @@ pub enum Command {
     Migrate,
     /// Copy the SQLite database, which may be in use, to a new file.
     Backup(BackupArguments),
-    /// Check the database against the rules that every change keeps, and change nothing. Exits with 1 if it breaks one.
+    /// Look for rows in the database that break a rule, and change nothing. Exits with 1 if there is one.
     Check(CheckArguments),
-    /// Look for what is wrong with the settings, the database and the upstream services, and change nothing. Each service is
-    /// really asked. Exits with 1 if something does not work.
+    /// Test the settings, the database and the upstream services, and change nothing. Sends a request to each service.
+    /// Exits with 1 if something does not work.
     Doctor(DoctorArguments),
     /// Copy everything from a SQLite database to a new Postgres database. Stop the server first.
     Copy(CopyArguments),
-    /// Import everything from the MySQL or MariaDB database of the Django license manager into a new database; again and
-    /// again what has changed, until --finish. The source is only read. Nobody is mailed.
+    /// Import everything from the MySQL or MariaDB database of the Django license manager into a new database. Until
+    /// --finish, run it again to import what has changed. Only reads the source, and sends no mails.
     Import(ImportArguments),
-    /// Export everything into an empty MySQL or MariaDB database of the Django license manager, or what changed onto the
-    /// one that was left: the way back. Nothing here is changed, and nobody is mailed.
+    /// Export everything into an empty MySQL or MariaDB database of the Django license manager, or only what changed to
+    /// the old one. Changes nothing in this service's database, and sends no mails.
     Export(ExportArguments),
-    /// Ask this service and another one what the portals ask, and tell where the answers differ. Nothing is changed. Exits
-    /// with 1 if they do.
+    /// Send the requests of the portals to this service and another one, and report where the answers differ. Changes
+    /// nothing. Exits with 1 if answers differ.
     Compare(CompareArguments),
     /// Print an access token for development, signed with the configured HS256 secret.
     Token(TokenArguments),
     /// Add the initial rows to the database: plan types and products.
     Seed(SeedArguments),
-    /// Make a user a superuser, or revoke it; tokens cannot do this.
+    /// Make a user a superuser, or undo it with --revoke; tokens cannot do this.
     Superuser(SuperuserArguments),
-    /// Check and print the settings in force, secrets hidden, with the environment variable of each; or those that stand for
-    /// the settings of the Django license manager.
+    /// Check and print the settings in force, without secrets, with the environment variable of each. Or translate the
+    /// settings of the Django license manager.
     Config(ConfigArguments),
     /// Run a recurring or manual operation.
     #[command(flatten)]
@@ -197,7 +197,7 @@ pub struct SuperuserArguments {
     /// The user name in the user's tokens.
     #[arg(value_name = "NAME", value_parser = user_name)]
     pub username: String,
-    /// Revoke it.
+    /// The user is no superuser any more.
     #[arg(long)]
     pub revoke: bool,
 }
@@ -214,8 +214,8 @@ fn topics() -> PossibleValuesParser {
 /// Options of `config`.
 #[derive(Debug, Args)]
 pub struct ConfigArguments {
-    /// Read this YAML file of the Django license manager and print the settings that stand for it, and what was not
-    /// understood. Secrets are not printed. Exits with 1 if a value is refused.
+    /// Translate this YAML file of settings of the Django license manager, and list what was not understood. Secrets
+    /// are not printed. Exits with 1 if a value is refused.
     #[arg(long, value_name = "FILE")]
     pub from_django: Option<PathBuf>,
     /// The output: a TOML file for --config, or environment variables.

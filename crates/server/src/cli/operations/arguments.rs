@@ -10,14 +10,14 @@ use crate::http::time;
 /// Recurring and manual operations.
 #[derive(Debug, Subcommand)]
 pub enum OperationCommand {
-    /// Process the renewals that take effect soon: each moves its plan's licenses to the new plan.
+    /// Process the renewals that take effect soon: each copies the licenses of its plan to the next plan.
     ProcessRenewals(ProcessRenewals),
     /// Process expired plans: end enrollments in the LMS, mark the plan, then unlink learners whose licenses expired
     /// long ago.
     ExpireSubscriptions(ExpireSubscriptions),
     /// Unlink learners from their customer 90 days after their licenses expired.
     UnlinkExpiredLicenses(OfCustomers),
-    /// Remove personal data from licenses when the time their agreement keeps it is over.
+    /// Remove personal data from licenses after the retention period of their agreement.
     RetireOldLicenses(RunOptions),
     /// Add licenses to current plans that are nearly used up, if their agreement has auto-scaling.
     ProcessAutoScalablePlans(RunOptions),
@@ -27,8 +27,8 @@ pub enum OperationCommand {
     TriggerEventForLicenses(OfCustomers),
     /// Check that plans use at most as many catalog queries as there are plan types.
     ValidateNumCatalogQueries(RunOptions),
-    /// Remove history that is older than a retention. The newest version of everything stays, and what it was when the retention begins;
-    /// earlier moments cannot be read or reverted to any more.
+    /// Remove history that is older than a number of days. The newest version of each record stays, and so does the
+    /// last one before that time. Earlier moments can no longer be read or reverted to.
     CleanOldHistory(CleanOldHistory),
     /// Create a customer with plans of every kind, for development.
     SeedDevelopmentData(RunOptions),
@@ -42,7 +42,7 @@ pub enum OperationCommand {
     Freeze(OnPlan),
     /// Move licenses to another plan of the agreement. Shows what it would do; does it with --really.
     Transfer(Transfer),
-    /// Show the history of an agreement, plan, license, product or renewal, newest change first.
+    /// Show the history of a record, such as a plan or a license, newest change first.
     History(History),
 }
 
@@ -116,7 +116,7 @@ pub struct ExpireSubscriptions {
     /// Process plans that expired at this time or earlier; default: now.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub expired_before: Option<DateTime<Utc>>,
-    /// Process these plans, whenever they expired and also if they are already processed; comma-separated.
+    /// Process these plans, whenever they expired, and even if they are already processed; comma-separated.
     #[arg(
         long,
         value_name = "UUID",
@@ -125,7 +125,7 @@ pub struct ExpireSubscriptions {
         conflicts_with_all = ["expired_after", "expired_before"]
     )]
     pub subscription_uuids: Option<Vec<Uuid>>,
-    /// Process plans again that are already processed; named plans are in any case.
+    /// Also process plans that are already processed. Named plans are processed in any case.
     #[arg(long)]
     pub force: bool,
     /// How to run it.

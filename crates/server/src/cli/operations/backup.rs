@@ -18,8 +18,8 @@ use crate::upstreams::Upstreams;
 /// Options of `backup`.
 #[derive(Debug, Args)]
 pub struct BackupArguments {
-    /// The file to create. Its folder must be there. Without it, the copy goes to the folder and the bucket of the settings
-    /// (`backup.…`), and the oldest copies are removed.
+    /// The file to create. Its folder must exist. Without FILE, the copy goes to the folder and the bucket of the
+    /// settings (`backup.…`), and the oldest copies are removed.
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
 }

@@ -23,7 +23,7 @@ pub struct CopyArguments {
     // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub from: Secret,
-    /// The database to fill, a new one: postgres://…; database.url of the settings where nothing is said.
+    /// The new database to fill: postgres://…; default: database.url of the settings.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub to: Option<Secret>,
     /// How to run it.

@@ -26,16 +26,17 @@ use crate::telemetry::work_traces;
 /// Options of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArguments {
-    /// The database to write: mysql://USER:PASSWORD@HOST/NAME; export.url of the settings where nothing is said. Without
-    /// ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the authority.
-    // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
+    /// The database to write: mysql://USER:PASSWORD@HOST/NAME; default: export.url of the settings. Without
+    /// ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the
+    /// certificate authority. Kept apart like a secret, and judged later: clap would repeat a URL that it does not
+    /// like, password and all.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub to: Option<Secret>,
-    /// Write what changed since this time onto the database that was left, which nobody wrote since. Without it, everything
-    /// into an empty database.
+    /// Write what changed since this time to the old database, if nobody has written to it since. Without it, write
+    /// everything into an empty database.
     #[arg(long, value_name = "DATE", value_parser = date)]
     pub changes_since: Option<DateTime<Utc>>,
-    /// Write every row that does not go over as it is into this file, as CSV.
+    /// Write every row that cannot be exported unchanged into this CSV file.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// How to run it.

@@ -28,29 +28,30 @@ use crate::telemetry::work_traces;
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArguments {
-    /// The database to import: mysql://USER:PASSWORD@HOST/NAME; import.url of the settings where nothing is said.
-    /// Without ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the
-    /// authority.
-    // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
+    /// The database to import: mysql://USER:PASSWORD@HOST/NAME; default: import.url of the settings. Without
+    /// ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the
+    /// certificate authority. Kept apart like a secret, and judged later: clap would repeat a URL that it does not
+    /// like, password and all.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub from: Option<Secret>,
-    /// Change nothing, and compare an imported database with its source: every row, field by field, mended by the rules.
-    /// Exits with 1 if there is a difference.
+    /// Change nothing, and compare an imported database with its source, after the rules have mended the source's rows:
+    /// every row, field by field. Exits with 1 if there is a difference.
     #[arg(long, conflicts_with_all = ["strict", "dry_run"])]
     pub verify: bool,
-    /// Import nothing where a license would lose its holder.
+    /// Import nothing if a license would lose its holder.
     #[arg(long)]
     pub strict: bool,
-    /// Where something was changed on both sides since the last import: let the source's state replace what is here.
+    /// If a row was changed on both sides since the last import, replace it by the row of the source.
     #[arg(long, conflicts_with = "verify")]
     pub force: bool,
-    /// Where something was changed on both sides since the last import: keep what is here.
+    /// If a row was changed on both sides since the last import, keep the row here.
     #[arg(long, conflicts_with_all = ["verify", "force"])]
     pub keep: bool,
-    /// End the import: nothing is imported again, and the schedule and the operations run here. Reads no source.
+    /// End the import: nothing can be imported again, and the schedule and the operations run here. Does not read the
+    /// source.
     #[arg(long, conflicts_with_all = ["from", "verify", "strict", "force", "keep", "report", "dry_run"])]
     pub finish: bool,
-    /// Write every row that a rule applies to into this file, as CSV; with --verify, every difference.
+    /// Write every row that a rule applies to into this CSV file; with --verify, every difference.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// How to run it.

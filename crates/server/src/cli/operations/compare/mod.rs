@@ -34,16 +34,16 @@ pub struct CompareArguments {
     /// The other service, such as https://old.example.com.
     #[arg(long, value_name = "URL")]
     pub with: String,
-    /// This service; where nothing is said, the address that server.listen names.
+    /// This service; default: the address of server.listen.
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
-    /// The file with the access token, which both services accept. Its user must be an admin of the customers.
+    /// The file with an access token that both services accept. Its user must be an admin of the customers.
     #[arg(long, value_name = "FILE")]
     pub token_file: PathBuf,
-    /// Compare these plans; comma-separated. Without it, some of all plans that the token may read.
+    /// Compare these plans; comma-separated; default: a sample of all plans that the token may read.
     #[arg(long, value_name = "UUID", value_delimiter = ',', num_args = 1..)]
     pub plans: Vec<Uuid>,
-    /// How many plans to compare, and how many people of each.
+    /// The number of plans to compare, and the number of people of each plan.
     #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub sample: u32,
     /// How to print the result.
@@ -120,13 +120,13 @@ struct Comparison {
     equal: usize,
     /// The number of requests whose answers differ.
     different: usize,
-    /// The number of requests that both refuse, by what was asked for. Nothing is known of what they would answer.
+    /// The number of requests that both refuse, by the kind of request. They are neither equal nor different.
     refused: BTreeMap<String, usize>,
     /// Some of the requests whose answers differ.
     found: Vec<Found>,
 }
 
-/// What a request came to.
+/// The result of a request.
 enum Outcome {
     /// It was asked before.
     Before,
