@@ -58,28 +58,29 @@
 //! # Embedding it
 //!
 //! - **The methods** are listed by subject at [`LicenseManager`].
-//! - **The store** is yours: [`own_store`] shows how to write one, and which use case needs which part of it. A part is
-//!   enough. The crate `license-manager-contract` tests it; `license-manager-adapters` has stores for Postgres and
-//!   SQLite.
+//! - **The store** is yours: [`own_store`] shows how to write one, and which use case needs which part of it. Your
+//!   store may be partial. The crate `license-manager-contract` tests it; `license-manager-adapters` has stores for
+//!   Postgres and SQLite.
 //! - **Transactions.** Each use case runs in one transaction of the store. It writes rows, their history and the messages
 //!   that they cause, or nothing. [`LicenseManager::over`] runs use cases in a transaction of yours.
-//! - **Messages.** Mails, events and calls wait in the [`outbox`] until your program delivers them: [`delivery`] has the
-//!   protocol. Without that, they only wait. [`LicenseManager::add_message`] adds messages of your own.
-//! - **Jobs.** What is too large for a request becomes a job. Your program runs jobs with
+//! - **Messages.** Mails, events and calls wait in the [`outbox`] until your program delivers them: [`delivery`] shows
+//!   how. If your program does not deliver them, they stay there. [`LicenseManager::add_message`] adds messages of your
+//!   own.
+//! - **Jobs.** Work that is too large for a request becomes a job. Your program runs jobs with
 //!   [`LicenseManager::run_next_job`], and [`operations`] on a schedule or by hand.
-//! - **Who may do what** is yours to enforce. An [`Actor`] is recorded in the history and never checked: every method
-//!   does what it is told. [`permissions`] has the roles of the service as data, and decides by them if you ask.
-//! - **Errors.** [`Error`] tells what is wrong and what to do, in words that may be shown. [`Error::code`] names it for
-//!   programs.
+//! - **Who may do what** is yours to enforce. An [`Actor`] is recorded in the history and never checked: no method
+//!   refuses a caller. [`permissions`] has the roles of the service as data, with functions that decide by them.
+//! - **Errors.** [`Error`] says what is wrong and what to do, in words that you may show to users. [`Error::code`]
+//!   names it for programs.
 //!
 //! # Threads and async
 //!
 //! Methods block their thread while the store works. Within an async runtime, call them on a thread for blocking work,
 //! such as that of `tokio::task::spawn_blocking`.
 //!
-//! A few methods are asynchronous, because they call upstreams. Most of these call no store, such as
-//! [`delivery::Deliveries::deliver`], [`LicenseManager::catalog_owner`] and [`LicenseManager::first_covering`]. Some
-//! [`operations`] and [`LicenseManager::ping_webhook`] do. Tell these where to call the store with
+//! A few methods are asynchronous, because they call upstreams. Most of them do not call the store, such as
+//! [`delivery::Deliveries::deliver`], [`LicenseManager::catalog_owner`] and [`LicenseManager::first_covering`]. But
+//! some [`operations`] and [`LicenseManager::ping_webhook`] call the store, too. Set the thread for these calls with
 //! [`LicenseManager::with_blocking`]: [`ports::Blocking`] has the code for tokio. Without it they call the store on the
 //! thread that polls them. That blocks the runtime, and a store that waits for an async library by `block_on` panics:
 //! "Cannot start a runtime from within a runtime".
@@ -119,7 +120,7 @@
 //! | [`memory`] | a store in memory |
 //! | [`rules`] | the business rules in words |
 //!
-//! `examples/embedding.rs` plays a year of a customer, `examples/own_store` brings its own store.
+//! `examples/embedding.rs` runs through a year of a customer. `examples/own_store` has its own store.
 
 #[macro_use]
 mod names;

@@ -12,13 +12,13 @@ use super::domain_names::{self, is_basic, is_last_label};
 /// An email address in its normal form: the local part in lowercase, the domain in Unicode as UTS 46 maps it (without
 /// its transitional rules: `straße` is not `strasse`). Addresses with the same normal form belong to the same person.
 ///
-/// The LMS must accept every address, because it refuses a whole call for one that it does not accept. So the rules
-/// are those of Django's `EmailValidator`, but the local part must be ASCII: Django also takes the letters `K` (U+212A)
-/// and `ſ` for `k` and `s`, and they would name somebody else. Domains with other letters than those of ASCII, and their
-/// forms with `xn--`, need the feature `idn`; without it they are refused.
+/// The LMS must accept every address, because it refuses a whole call if one address in it is not accepted. So the
+/// rules are those of Django's `EmailValidator`, but the local part must be ASCII: Django treats the letters `K`
+/// (U+212A) and `ſ` like `k` and `s`, which may be the address of another person. Domains with other letters than those
+/// of ASCII, and their forms with `xn--`, need the feature `idn`; without it they are refused.
 ///
-/// Serde reads an address as it was stored and does not check it. An address that was accepted by older rules can so
-/// still be read.
+/// Serde reads an address as it was stored and does not check it, so addresses that only older rules accept can be
+/// read.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Email(String);
@@ -109,9 +109,8 @@ impl Email {
         forms
     }
 
-    /// Words that are searched for in addresses, in each form that a stored address may have: the normal one, and those
-    /// of addresses that older versions stored. An address matches if it contains all words of one form. There are one
-    /// to three forms.
+    /// The words of a search, in each form that a stored address may have: the normal form, and the forms that older
+    /// versions stored. An address matches if it contains all words of one form. There are one to three forms.
     pub fn search_words(words: &[String]) -> Vec<Vec<String>> {
         let normal: Vec<String> = words.iter().map(|word| Self::search_word(word)).collect();
         let typed = words.iter().map(|word| unless_made_ascii(word, word.to_lowercase())).collect();

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::model::ids::PlanId;
 use crate::model::license::LicenseStatus;
 
-/// Which licenses a renewal moves to the renewed plan.
+/// Which licenses a renewal copies to the renewed plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
@@ -26,7 +26,7 @@ names!(LicenseTypesToCopy {
 });
 
 impl LicenseTypesToCopy {
-    /// The statuses of licenses that move.
+    /// The statuses of licenses that are copied.
     pub fn statuses(self) -> &'static [LicenseStatus] {
         match self {
             Self::AssignedAndActivated => &LicenseStatus::LIVE,

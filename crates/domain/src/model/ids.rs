@@ -70,7 +70,7 @@ uuid_id!(
 );
 
 uuid_id!(
-    /// The words of an admin in mails.
+    /// The greeting and closing of an admin in mails.
     MailWordsId
 );
 
@@ -90,12 +90,12 @@ integer_id!(
     i64
 );
 impl LmsUserId {
-    /// The id, unless it is below 1: such an id is nobody's.
+    /// The id, unless it is below 1: such an id belongs to no person.
     pub fn known(id: i64) -> Option<Self> {
         Some(Self(id)).filter(Self::is_known)
     }
 
-    /// Whether it is somebody's. What was stored long ago may name nobody.
+    /// Whether it belongs to a person. The database may have old ids that do not.
     pub fn is_known(&self) -> bool {
         self.0 > 0
     }

@@ -22,8 +22,8 @@ pub struct License {
     pub state: LicenseState,
     /// The license in the next plan that replaces this one, once the plan is renewed.
     pub renewed_to: Option<LicenseId>,
-    /// The license in the prior plan that this one continues, if a renewal made it. It stays when that one is given to
-    /// somebody else or deleted, and goes when this one loses its holder.
+    /// The license in the prior plan that this one continues, if a renewal made it. The link stays when that license
+    /// gets another holder or is deleted. It is cleared when this license loses its holder.
     pub renewed_from: Option<LicenseId>,
     /// Whether it was auto-applied; `None` if it was never assigned.
     pub auto_applied: Option<bool>,
@@ -51,7 +51,7 @@ pub enum LicenseState {
     },
     /// Revoked for good; a learner who returns gets another license.
     Revoked {
-        /// The former holder; without a name once the person is retired or their time is over.
+        /// The former holder; without an address after the person was retired or the retention period ended.
         former: FormerSeat,
         /// When it was revoked.
         revoked_date: DateTime<Utc>,
@@ -235,14 +235,15 @@ impl License {
         }
     }
 
-    /// The license without its holder. Its links to the licenses of other plans go too: those are the old holder's.
+    /// The license without its holder and without its links to the licenses of other plans, which belong to the old
+    /// holder.
     fn freed(self, now: DateTime<Utc>) -> Self {
         let state = LicenseState::Unassigned;
         Self { state, auto_applied: None, renewed_to: None, renewed_from: None, modified: now, ..self }
     }
 
-    /// Removes the person: a revoked license loses address and LMS user id and keeps its dates and its activation key;
-    /// any other becomes unassigned.
+    /// Removes a retired person: a revoked license loses address and LMS user id, and keeps its dates and its
+    /// activation key; any other license becomes unassigned.
     pub fn retire(self, now: DateTime<Utc>) -> Self {
         let mut license = self.clone().reset(now).unwrap_or(self);
         if let LicenseState::Revoked { former, .. } = &mut license.state {
@@ -252,8 +253,9 @@ impl License {
         license
     }
 
-    /// Removes the address from a license whose time is over: it is revoked, if it was not, and keeps the LMS user id,
-    /// which names nobody outside the LMS, its dates and its activation key. An unassigned one stays unassigned.
+    /// Removes the address from a license after the retention period. The license is revoked, if it is live, and keeps
+    /// its dates, its activation key and the LMS user id, which identifies nobody outside the LMS. An unassigned
+    /// license does not change.
     pub fn purge(self, now: DateTime<Utc>) -> Self {
         let mut license = self.clone().revoke(now).unwrap_or(self);
         if let LicenseState::Revoked { former, .. } = &mut license.state {
@@ -282,8 +284,8 @@ impl License {
         Ok((Self { renewed_to, modified: now, ..self }, Self { state, renewed_from, modified: now, ..onto }))
     }
 
-    /// This live copy with the holder, key and status of the live license that was renewed into it. Its own dates stay.
-    /// A copy that was activated itself, and so not from the start of its plan, stays activated.
+    /// This live copy with the holder, key and status of its live original. Its own dates stay. A copy that was
+    /// activated itself, whose activation date is then not the start of its plan, stays activated.
     pub fn following(self, original: &License, start: DateTime<Utc>, now: DateTime<Utc>) -> Self {
         let dates = self.seat().map(|seat| (seat.assigned_date, seat.last_remind_date));
         let Some(state) = dates.and_then(|(assigned, reminded)| original.renewed_state(start, assigned, reminded))

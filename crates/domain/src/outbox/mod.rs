@@ -1,7 +1,7 @@
 //! The outbox: events, mails and calls to upstreams, written in the transaction that causes them.
 //!
-//! A message is delivered after the commit, at least once, with the same id on every attempt. [`crate::rules`], "What
-//! each action owes", lists the messages of each action.
+//! A message is delivered after the commit, at least once, with the same id on every attempt. [`crate::rules`], "Outbox
+//! messages by action", lists the messages of each action.
 
 mod event_name;
 mod payload;

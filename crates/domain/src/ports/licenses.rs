@@ -65,8 +65,8 @@ pub struct LicenseOrder {
     pub descending: bool,
 }
 
-/// The place of a license in a sorted list: its values when it was read, so that the place stays when the license
-/// changes or goes.
+/// The place of a license in a sorted list: its values when it was read, so that the place stays the same when the
+/// license changes or is deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // each is the column of that name
 pub struct LicensePosition {
@@ -92,8 +92,8 @@ impl From<&License> for LicensePosition {
 /// A person as a license's holder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// Their email address, if known and theirs. An unknown address matches no license. A known one MUST match the
-    /// licenses with any of its [`Email::stored_forms`].
+    /// Their email address, if it is known and verified. An unknown address matches no license. A known one MUST match
+    /// the licenses with any of its [`Email::stored_forms`].
     pub email: Option<Email>,
     /// Their LMS user id, if known. An unknown id matches no license.
     pub lms_user_id: Option<LmsUserId>,
@@ -146,8 +146,8 @@ pub trait LicenseRepository {
         not_provided!("licenses.find_by_email", plan, email)
     }
 
-    /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks nothing: who
-    /// activates one has locked its holder's licenses by [`LicenseRepository::lock_all_by_person`].
+    /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks nothing: an
+    /// activation has already locked the holder's licenses by [`LicenseRepository::lock_all_by_person`].
     fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
         not_provided!("licenses.find_by_activation_key", key)
     }
@@ -169,8 +169,8 @@ pub trait LicenseRepository {
         not_provided!("licenses.lock_copies", plan, originals)
     }
 
-    /// Locks a person until the end of the transaction, before their licenses are read: a use case that gives somebody a
-    /// seat is so carried out for one request after another, whatever address each names. Locks no row.
+    /// Locks a person until the end of the transaction, before the person's licenses are read. So requests that give
+    /// the person a license run one after another, whatever address each names. Locks no row.
     ///
     /// MUST wait for another transaction that has locked the person.
     fn lock_person(&mut self, person: LmsUserId) -> Result<(), Error> {
@@ -182,7 +182,7 @@ pub trait LicenseRepository {
         not_provided!("licenses.lock_all_by_person", person)
     }
 
-    /// Those of the addresses that have a live license of the plan.
+    /// Which of these addresses have a live license of the plan.
     fn live_emails(&mut self, plan: PlanId, emails: &[Email]) -> Result<Vec<Email>, Error> {
         not_provided!("licenses.live_emails", plan, emails)
     }
@@ -221,17 +221,18 @@ pub trait LicenseRepository {
         not_provided!("licenses.claim_unassigned", plan, number)
     }
 
-    /// Those of these people who have a live license of the plan, with any of the [`Email::stored_forms`] of their address
-    /// and as storage has it, and an unassigned license for each of the others, as
-    /// [`LicenseRepository::claim_unassigned`] claims them. Nobody is named twice. A store may do both with one statement.
+    /// The people who have a live license of the plan, under any of the [`Email::stored_forms`] of their address; the
+    /// address is returned as it is stored. And an unassigned license for each of the others, claimed as by
+    /// [`LicenseRepository::claim_unassigned`]. The caller names nobody twice. A store may do both with one statement.
     fn claim_for(&mut self, plan: PlanId, people: &[Email]) -> Result<(Vec<Email>, Vec<License>), Error> {
         look_and_claim(self, plan, people)
     }
 
     /// Locks the plan's licenses that are not revoked, in one order, until the end of the transaction.
     ///
-    /// MUST wait for transactions that have claimed some: what they assigned is seen by the next statement. Until the
-    /// end of this transaction, [`LicenseRepository::claim_unassigned`] of others MUST wait.
+    /// MUST wait for transactions that have claimed some of them: the next statement sees the licenses that they
+    /// assigned. Until the end of this transaction, [`LicenseRepository::claim_unassigned`] of other transactions MUST
+    /// wait.
     fn lock_against_claims(&mut self, plan: PlanId) -> Result<(), Error> {
         not_provided!("licenses.lock_against_claims", plan)
     }
@@ -288,8 +289,8 @@ pub trait LicenseRepository {
     }
 }
 
-/// What [`LicenseRepository::claim_for`] does by [`LicenseRepository::live_emails`] and
-/// [`LicenseRepository::claim_unassigned`]: for stores that have no shorter way.
+/// [`LicenseRepository::claim_for`] with [`LicenseRepository::live_emails`] and
+/// [`LicenseRepository::claim_unassigned`], for stores that have no faster way.
 ///
 /// # Errors
 /// Those of both.

@@ -70,7 +70,7 @@ pub struct Assignments {
 impl LicenseManager {
     /// Assigns a license of the plan to each learner without a live one; all or nothing.
     ///
-    /// It is safe to run many assignments at the same time: no license is assigned twice, and a learner of two
+    /// Many assignments may run at the same time: no license is assigned twice, and a learner who is named by two
     /// assignments gets one license.
     ///
     /// # Errors
@@ -128,8 +128,7 @@ impl LicenseManager {
     }
 }
 
-/// The learners without a live license of the plan, and an unassigned one for each, if there are as many. What is asked
-/// for them is in memory no longer than the question.
+/// The learners without a live license of the plan, and an unassigned license for each of them, if there are enough.
 fn claim<'a>(
     unit: &mut dyn UnitOfWork,
     plan: PlanId,

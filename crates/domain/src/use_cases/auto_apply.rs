@@ -28,8 +28,8 @@ impl LicenseManager {
     /// Assigns and activates a license of the agreement's auto-applicable plan. A person who holds a live license of
     /// the plan gets that one, unchanged.
     ///
-    /// It is safe to call at the same time for many people: no license is assigned twice, and nobody gets two, under
-    /// whatever addresses they come.
+    /// Many calls may run at the same time: no license is assigned twice, and no person gets two licenses, even with
+    /// several addresses.
     ///
     /// # Errors
     /// [`Refusal::NoAutoApplicablePlan`]; [`Refusal::RevokedBefore`] if the person's license of the plan was revoked;

@@ -23,9 +23,9 @@ pub(crate) struct Followed {
     pub(crate) copies: usize,
     /// The copies that ended.
     pub(crate) ended: Vec<LicenseId>,
-    /// How many of the licenses found no unassigned license to be carried over to.
+    /// How many of the licenses were not carried over, because the following plan has no unassigned license left.
     pub(crate) not_carried_over: usize,
-    /// The plans that may have an unassigned license for somebody who waits, each with its prior plan.
+    /// The plans that may have an unassigned license for a waiting license, each with its prior plan.
     open: Vec<(PlanId, FollowingPlan)>,
 }
 
@@ -48,12 +48,13 @@ impl Followed {
 
 impl LicenseManager {
     /// Keeps plans in line after these licenses of a plan were written, or licenses were added to it. Every use case
-    /// that writes licenses ends with this call. It changes the copies of these licenses in the plan that follows, and
-    /// carries over who waits for an unassigned license of this plan. Calling it again changes nothing more.
+    /// that writes licenses ends with this call. It changes the copies of these licenses in the plan that follows. If
+    /// this plan follows another, it carries over the licenses that wait for an unassigned license of this plan.
+    /// Calling it again changes nothing more.
     ///
     /// Runs no statement unless a processed renewal leads from or to the plan, and its renewed plan has not started.
-    /// Read `plan` after the licenses are locked: whoever processes the renewal meanwhile waits for the locks, or is
-    /// seen. Licenses that have left the plan end their copies.
+    /// Read `plan` after the licenses are locked. Then a transaction that processes the renewal at the same time either
+    /// waits for these locks, or its result is visible. If a license has left the plan, its copy ends.
     pub(crate) fn follow(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -66,7 +67,7 @@ impl LicenseManager {
         Ok(followed)
     }
 
-    /// As [`LicenseManager::follow`], for licenses of any plans. Who waits is not carried over yet: end with
+    /// As [`LicenseManager::follow`], for licenses of any plans. Waiting licenses are not carried over yet: end with
     /// [`LicenseManager::carry_over_waiting`].
     pub(crate) fn change_copies_in_all_plans(
         &self,
@@ -89,7 +90,8 @@ impl LicenseManager {
         Ok(followed)
     }
 
-    /// As [`LicenseManager::follow`]. Who waits is not carried over yet: end with [`LicenseManager::carry_over_waiting`].
+    /// As [`LicenseManager::follow`]. Waiting licenses are not carried over yet: end with
+    /// [`LicenseManager::carry_over_waiting`].
     pub(crate) fn change_copies(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -107,7 +109,7 @@ impl LicenseManager {
         Ok(followed)
     }
 
-    /// Carries over licenses that wait, as far as the plans in which some came free have unassigned ones.
+    /// Carries over waiting licenses, as far as the plans that got unassigned licenses still have some.
     pub(crate) fn carry_over_waiting(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -150,7 +152,7 @@ impl LicenseManager {
     }
 
     /// Brings a following plan in line with these licenses, which are or were in its prior plan. See
-    /// [`LicenseManager::follow`]; who waits is not carried over yet.
+    /// [`LicenseManager::follow`]; waiting licenses are not carried over yet.
     pub(crate) fn align(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -343,8 +345,8 @@ impl Work {
         self.changed.iter().filter_map(Changed::new_address).cloned().collect()
     }
 
-    /// Ends the copies whose new address has another license of the plan: nobody needs two. `held` are the new addresses
-    /// that have a license now.
+    /// Ends the copies whose new address has another license of the plan, because a person may have only one. `held`
+    /// are the new addresses that have a license now.
     fn end_doubles(&mut self, held: Vec<Email>) -> Result<(), ImpossibleTransition> {
         let renamed = self.changed.iter().filter(|pair| pair.new_address().is_some());
         self.released.extend(renamed.filter_map(|pair| pair.before.holder_email().cloned()));

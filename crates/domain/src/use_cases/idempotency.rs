@@ -35,7 +35,7 @@ pub enum Begun {
     Underway,
     /// Another request has the key: refuse it.
     OtherRequest,
-    /// Too many answers are kept, those of its user or all: refuse it.
+    /// The quota for kept answers is used up, that of its user or that of all: refuse it.
     NoRoom,
 }
 
@@ -43,7 +43,8 @@ impl LicenseManager {
     /// The interval of renewals, several of which fit into one lease.
     pub const CLAIM_RENEWAL: std::time::Duration = std::time::Duration::from_secs(LEASE_SECONDS as u64 / 4);
 
-    /// Claims a request, unless another one with the key exists or there is no room to keep its answer. `fingerprint` is a digest of the whole request.
+    /// Claims a request, unless another one with the key exists or the quota leaves no room for its answer.
+    /// `fingerprint` is a digest of the whole request.
     pub fn begin_once(&self, key: &IdempotencyKey, fingerprint: [u8; 32]) -> Result<Begun, Error> {
         let now = self.now();
         let owner = self.ids.next();

@@ -20,7 +20,7 @@ use crate::saturating_time;
 /// The pause of a job after a failure.
 const REST_AFTER_FAILURE: Duration = Duration::minutes(1);
 
-/// The most licenses that a job adds in one transaction. Others who write to SQLite wait for it, and more at once are
+/// The most licenses that a job adds in one transaction. Other writers to SQLite wait for it, and larger batches are
 /// hardly faster.
 const PROVISIONING_BATCH: i64 = 2_000;
 
@@ -78,8 +78,8 @@ impl LicenseManager {
         })
     }
 
-    /// Asks for a job on each of these plans that has something to do for it and permits it. Returns these plans, sorted
-    /// by id. The jobs take one plan after another: a refused one stops no other.
+    /// Adds a job for each of these plans that needs the job and permits it. Returns these plans, sorted by id. Each
+    /// job is for one plan, so a refused one stops no other.
     ///
     /// The number of statements does not depend on the number of plans.
     pub fn request_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<Vec<PlanId>, Error> {
@@ -98,8 +98,7 @@ impl LicenseManager {
         })
     }
 
-    /// Has jobs that wait run at once, such as those that failed, and returns their number. Those that run stay as they
-    /// are.
+    /// Makes waiting jobs due at once, such as those that failed, and returns their number. Running jobs do not change.
     pub fn retry_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<usize, Error> {
         self.store.write(|unit| {
             unit.plans().lock_all(plans)?;
@@ -108,7 +107,7 @@ impl LicenseManager {
         })
     }
 
-    /// Gives up jobs, and returns their number. What they have done stays; they do no more.
+    /// Cancels jobs, and returns their number. Their finished batches stay.
     pub fn cancel_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<usize, Error> {
         self.store.write(|unit| {
             // Waits for the batches under way.

@@ -24,12 +24,13 @@ use crate::ports::{
 /// The settings of an operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How long before its renewal a plan assigns no licenses to learners who log in.
+    /// How long before its renewal takes effect a plan counts as locked for renewal, which is a flag for portals. The
+    /// schedule processes renewals as far ahead.
     pub renewal_lock: Duration,
     /// The most licenses that a request provisions itself; a job provisions more.
     pub inline_limit: u32,
-    /// The most licenses that a job writes per transaction, and that a request revokes itself. It bounds the memory
-    /// that they need. A job adds at most 2,000, so that others who write do not wait long.
+    /// The most licenses that a job writes per transaction, and that a request revokes itself. It limits the memory
+    /// that they need. A job adds at most 2,000, so that other writers do not wait long.
     pub batch_size: NonZeroU32,
     /// The most enrollments that one request may ask for: learners times course runs.
     pub enrollment_limit: u32,
@@ -42,7 +43,7 @@ pub struct Settings {
     pub allow_private_webhooks: bool,
     /// How long events are kept for webhooks that are off.
     pub webhook_retention: Duration,
-    /// How long it is kept what people did to the service.
+    /// How long the record of what people did to the service is kept.
     pub staff_action_retention: Duration,
     /// How much is kept of answers to requests with idempotency keys.
     pub answer_quota: AnswerQuota,
@@ -149,9 +150,9 @@ impl LicenseManager {
     /// caller has begun: then its rows and the caller's are committed together or not at all.
     ///
     /// Such a store runs the work in the open transaction, and commits nothing itself. It MUST undo what a failed use
-    /// case has written, for example by a savepoint, unless the caller gives the transaction up on every error.
+    /// case has written, for example by a savepoint, unless the caller rolls the transaction back after every error.
     /// Asynchronous use cases and jobs run in several transactions: call them on a manager with a store of its own. The
-    /// stores of `license-manager-adapters` begin transactions on connections of their own pools, so they join none of
+    /// stores of `license-manager-adapters` use connections of their own pools, so they cannot run in a transaction of
     /// yours.
     pub fn over(&self, store: Arc<dyn Store>) -> Self {
         Self { store, ..self.clone() }

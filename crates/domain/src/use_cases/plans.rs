@@ -212,8 +212,9 @@ impl LicenseManager {
         })
     }
 
-    /// Brings a plan that follows another in line with it after an edit of its start, from which dates of its licenses
-    /// are set. A start that passes over the present is the last one that it follows, or ends a time in which it did not.
+    /// Brings a plan that follows another in line with it after an edit of its start, because dates of its licenses
+    /// depend on the start. If the start moves from the future to the past, the plan follows for the last time. If it
+    /// moves from the past to the future, the plan begins to follow again.
     fn follow_new_start(
         &self,
         unit: &mut dyn UnitOfWork,

@@ -22,11 +22,11 @@ pub struct RenewalOutlook {
     pub copied: i64,
     /// How many unassigned licenses the renewed plan has afterwards.
     pub unassigned: i64,
-    /// Why processing is refused; the numbers above are then those that were asked for.
+    /// Why processing is refused; the numbers above are then the requested ones.
     pub refusal: Option<Error>,
 }
 
-/// What would come of terms that are not saved.
+/// What would happen with terms that are not saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RenewalPreview {
@@ -37,7 +37,7 @@ pub struct RenewalPreview {
 }
 
 impl LicenseManager {
-    /// What would come of these terms: of a new renewal, or of the renewal `edited`. Changes nothing.
+    /// What would happen with these terms, as those of a new renewal or of the renewal `edited`. Changes nothing.
     ///
     /// # Errors
     /// As of [`LicenseManager::create_renewal`] and [`LicenseManager::update_renewal`].

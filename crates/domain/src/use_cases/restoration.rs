@@ -15,7 +15,7 @@ use crate::model::ids::{AgreementId, CatalogId, PlanId, ProductId};
 use crate::model::plan::ChangeReason;
 use crate::ports::{LimitOffset, StoreExt, UnitOfWork};
 
-/// The fields of a plan that restoring a version leaves as they are: what happened to it since stays.
+/// The fields of a plan that restoring a version does not change, because they record what happened to the plan.
 const KEPT_OF_PLANS: [&str; 6] = [
     "uuid",
     "customer_agreement_uuid",
@@ -25,7 +25,7 @@ const KEPT_OF_PLANS: [&str; 6] = [
     "created",
 ];
 
-/// The same of an agreement.
+/// The same for an agreement.
 const KEPT_OF_AGREEMENTS: [&str; 3] = ["uuid", "enterprise_customer_uuid", "created"];
 
 /// An earlier version, compared with the present one.
@@ -65,8 +65,8 @@ impl LicenseManager {
         self.store.read(|unit| earlier(unit, EntityRef::Agreement(id), number, &KEPT_OF_AGREEMENTS))
     }
 
-    /// Gives a plan the fields of an earlier version, as an edit of it. What happened since stays: its licenses, counted
-    /// revocations, its freezing and the processing of its expiration.
+    /// Gives a plan the fields of an earlier version, as an edit. Its licenses, its counted revocations, its freezing
+    /// and the processing of its expiration do not change.
     ///
     /// # Errors
     /// As of [`LicenseManager::earlier_plan`] and [`LicenseManager::update_plan`].
@@ -82,7 +82,7 @@ impl LicenseManager {
     }
 
     /// Gives an agreement the fields of an earlier version. Its expiration message, and the plan whose licenses are
-    /// auto-applied, stay: other rows have them.
+    /// auto-applied, do not change, because they are in other rows.
     ///
     /// # Errors
     /// As of [`LicenseManager::earlier_agreement`], [`LicenseManager::update_agreement`] and

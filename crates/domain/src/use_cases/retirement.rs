@@ -24,10 +24,10 @@ pub struct Retirement {
 
 impl LicenseManager {
     /// Removes the personal data of a person. Their licenses are found by LMS user id and by the email address of the
-    /// user. Revoked licenses stay revoked; others become unassigned. The history of licenses, deleted ones included,
-    /// loses the person. Sources, waiting messages and the user are deleted. Bulk enrollments lose the person as
-    /// learner and as requester, and the files of their results are written again. Retiring a person twice changes
-    /// nothing more.
+    /// user. Revoked licenses stay revoked; others become unassigned. The person is removed from the history of
+    /// licenses, including deleted ones. Sources, waiting messages and the user are deleted. The person is removed from
+    /// bulk enrollments, as learner and as requester, and the files of their results are written again. Retiring a
+    /// person a second time changes nothing.
     pub fn retire(&self, actor: &Actor, lms_user_id: LmsUserId, username: &str) -> Result<Retirement, Error> {
         self.store.write(|unit| {
             let user = unit.users().find(username)?;
@@ -85,8 +85,8 @@ impl LicenseManager {
     }
 }
 
-/// The addresses that are the person's alone: those of their user, and of the addresses that their licenses have or had
-/// those that no other license has. Staff may have given a license the address of somebody else.
+/// The addresses that only this person has: those of their user, and those that their licenses have or had and no other
+/// license has. Staff may have given a license the address of another person.
 fn own_addresses(
     unit: &mut dyn UnitOfWork,
     person: &Retiree,

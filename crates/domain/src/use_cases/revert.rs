@@ -43,7 +43,7 @@ impl RevertRequest {
 pub struct Reverted {
     /// The changed licenses and their changed fields, in the order of their ids.
     pub changed: Vec<(LicenseId, Vec<FieldChange>)>,
-    /// The licenses that were written since and stay as they are.
+    /// The licenses that were written since that time and are not reverted.
     pub left_alone: Vec<(LicenseId, LeftAlone)>,
     /// The number of unassigned licenses that are deleted, because as many revoked ones come back.
     pub removed: i64,
@@ -51,16 +51,16 @@ pub struct Reverted {
     pub added: i64,
 }
 
-/// Why a license that was written since stays as it is.
+/// Why a license that was written since that time is not reverted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeftAlone {
-    /// It did not exist then.
+    /// It did not exist at that time.
     DidNotExist,
-    /// It was in another plan then; a transfer brings it back.
+    /// It was in another plan at that time; a transfer can move it back.
     InAnotherPlan,
-    /// Its holder was retired since, or the time for which holders are kept is over, so their address is gone.
+    /// Its holder was retired or removed since, so the address is not known any more.
     HolderRetired,
-    /// It was then as it is now.
+    /// It had the same state at that time.
     Unchanged,
 }
 

@@ -1,6 +1,6 @@
 //! Permissions as extractors: the permission an endpoint needs is in its handler's signature.
 //!
-//! || extractor | who is admitted ||
+//! | extractor | who is admitted |
 //! |---|---|
 //! | [`Caller`] | anybody with a valid token |
 //! | [`Listing<P>`] | whoever may do `P` for any customer; lists show these customers |
