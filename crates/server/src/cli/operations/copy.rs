@@ -20,7 +20,7 @@ use crate::database::Database;
 #[derive(Debug, Args)]
 pub struct CopyArguments {
     /// The database to copy: sqlite:PATH.
-    // Kept apart like a secret, and judged later: clap would repeat a URL that it does not like, password and all.
+    // Read as a secret, and checked later: clap's error would repeat the URL with its password.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub from: Secret,
     /// The new database to fill: postgres://…; default: database.url of the settings.

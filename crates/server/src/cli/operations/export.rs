@@ -28,8 +28,8 @@ use crate::telemetry::work_traces;
 pub struct ExportArguments {
     /// The database to write: mysql://USER:PASSWORD@HOST/NAME; default: export.url of the settings. Without
     /// ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the
-    /// certificate authority. Kept apart like a secret, and judged later: clap would repeat a URL that it does not
-    /// like, password and all.
+    /// certificate authority.
+    // Read as a secret, and checked later: clap's error would repeat the URL with its password.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub to: Option<Secret>,
     /// Write what changed since this time to the old database, if nobody has written to it since. Without it, write

@@ -30,8 +30,8 @@ use crate::telemetry::work_traces;
 pub struct ImportArguments {
     /// The database to import: mysql://USER:PASSWORD@HOST/NAME; default: import.url of the settings. Without
     /// ?ssl-mode=DISABLED, a connection to another machine is encrypted and verified; ?ssl-ca=FILE names the
-    /// certificate authority. Kept apart like a secret, and judged later: clap would repeat a URL that it does not
-    /// like, password and all.
+    /// certificate authority.
+    // Read as a secret, and checked later: clap's error would repeat the URL with its password.
     #[arg(long, value_name = "URL", value_parser = secret)]
     pub from: Option<Secret>,
     /// Change nothing, and compare an imported database with its source, after the rules have mended the source's rows:
