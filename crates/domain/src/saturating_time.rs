@@ -1,4 +1,4 @@
-//! Moments reckoned from others: what lies beyond the calendar is its first or its last moment.
+//! Arithmetic with moments: a result outside of the calendar becomes its first or its last moment.
 
 use chrono::{DateTime, Duration, Utc};
 

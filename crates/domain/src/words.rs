@@ -1,4 +1,4 @@
-//! Words for people.
+//! Words in messages for people.
 
 use std::fmt::Display;
 

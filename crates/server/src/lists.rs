@@ -1,5 +1,5 @@
-//! Where lists, searches, CSV files, reports and histories are read: from a replica, if there is one that is close behind,
-//! or from the primary (ADR 29).
+//! Decides where lists, searches, CSV files, reports and histories are read: from a replica, if one is close behind the
+//! primary, or from the primary (ADR 29).
 //!
 //! A handler that may read from a replica asks for [`Lists`] in its signature. All others read from the primary.
 

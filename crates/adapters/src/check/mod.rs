@@ -1,4 +1,4 @@
-//! Checks a database against the rules that every change keeps.
+//! Looks for rows in a database that break a rule.
 //!
 //! | module | contents |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Domain errors for the errors of diesel and Postgres, and what the store does about them.
+//! Converts errors of diesel and Postgres to domain errors, and decides what the store does about them.
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 use license_manager_domain::{Conflict, Error, PlanId};

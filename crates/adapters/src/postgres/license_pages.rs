@@ -1,4 +1,4 @@
-//! What Postgres has of its own in statements that are put together.
+//! The parts of composed statements that are specific to Postgres.
 
 use diesel::pg::Pg;
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};

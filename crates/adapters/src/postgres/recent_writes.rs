@@ -1,4 +1,5 @@
-//! Who wrote lately. They read lists from the primary, because a replica may not have their writes yet (ADR 29).
+//! Users who wrote recently. Their lists are read from the primary, because a replica may not have their writes yet
+//! (ADR 29).
 
 use std::time::Duration;
 

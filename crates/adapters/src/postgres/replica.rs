@@ -1,8 +1,8 @@
 //! A standby that answers reads while it is close behind the primary (ADR 29).
 //!
-//! How far behind it is follows from positions in the primary's log: whatever was committed before the primary was asked
-//! for its position is in the standby once that has replayed as much. So no clocks are compared, an idle primary does not
-//! look like a lagging standby, and a standby that receives nothing does not look like one that has everything.
+//! How far the standby is behind follows from positions in the primary's log: when the standby has replayed a position,
+//! it has everything that was committed before the primary was asked for that position. So no clocks are compared, an
+//! idle primary does not look like a lagging standby, and a standby that receives nothing does not look up to date.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};

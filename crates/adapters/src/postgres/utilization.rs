@@ -1,5 +1,5 @@
-//! Adds up the counts of seats. Triggers only add rows, one for each statement that changes seats, so that nobody who
-//! changes seats of a plan waits for another.
+//! Adds up the counts of seats. Triggers only add rows, one for each statement that changes seats, so that statements
+//! that change seats of the same plan do not wait for each other.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool};

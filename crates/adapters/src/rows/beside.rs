@@ -1,4 +1,4 @@
-//! What a statement has read beside what was asked for.
+//! Rows that a statement has read in addition to the requested ones.
 
 use license_manager_domain::model::RenewalLink;
 use license_manager_domain::{AgreementId, CustomerAgreement};

@@ -1,4 +1,4 @@
-//! History: its versions, how far back it goes, and what of it is superseded.
+//! History: its versions, how far back it goes, and which versions are superseded.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;

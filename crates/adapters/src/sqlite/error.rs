@@ -1,4 +1,4 @@
-//! Domain errors for the errors of diesel and SQLite.
+//! Converts errors of diesel and SQLite to domain errors.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use license_manager_domain::{Conflict, Error};

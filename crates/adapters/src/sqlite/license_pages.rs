@@ -1,4 +1,4 @@
-//! What SQLite has of its own in statements that are put together.
+//! The parts of composed statements that are specific to SQLite.
 
 use diesel::query_builder::{BoxedSqlQuery, SqlQuery};
 use diesel::sql_query;

@@ -1,4 +1,4 @@
-//! What people did to the service itself.
+//! Records of what people did to the service itself.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Accounts of people whose token names none.
+//! Accounts of people whose token does not name their account.
 
 use super::manager::LicenseManager;
 use crate::ports::Person;

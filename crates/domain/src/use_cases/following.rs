@@ -1,4 +1,4 @@
-//! Following: until it starts, the plan of a processed renewal is kept in line with its prior plan.
+//! Following: the future plan of a processed renewal is kept in line with its prior plan, until the future plan starts.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! The endpoints, one file for each group. A handler's attributes say its path and its responses.
+//! The endpoints, one file for each group. The attributes of a handler name its path and its responses.
 
 pub mod admin_license_view;
 pub mod auto_apply;

@@ -1,4 +1,5 @@
-//! What a token tells that is not stored of its user yet, and the store that stores it with what their request writes.
+//! The data of a user that a token has and the database does not have yet, and the store that writes it in the
+//! transaction of the user's request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,7 @@
 //!
 //! | extractor | who is admitted |
 //! |---|---|
-//! | [`Caller`] | anybody with a valid token |
+//! | [`Caller`] | everybody with a valid token |
 //! | [`Listing<P>`] | whoever may do `P` for any customer; lists show these customers |
 //! | [`OfPlan<P>`] | whoever may do `P` for the customer of the plan in the path |
 //! | [`OfAgreement<P>`] | whoever may do `P` for the customer of the agreement in the path |

@@ -1,4 +1,4 @@
-//! Stores what is new of callers whose requests have written nothing.
+//! Stores new data of callers after requests that have written nothing.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};

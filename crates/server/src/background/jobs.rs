@@ -1,4 +1,4 @@
-//! Leased work: jobs on whole plans. Beside them, the removal of what is no longer kept.
+//! Leased work: jobs on whole plans. Also the removal of old rows.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What runs beside requests: deliveries, webhooks, jobs and the schedule.
+//! The work in the background: deliveries, webhooks, jobs and the schedule.
 
 pub mod deliveries;
 pub mod jobs;

@@ -1,8 +1,8 @@
 //! The loop that works on leased work of every kind: it asks what is due, claims it, prolongs the lease while it works,
 //! and settles it. Any number of processes share the work.
 //!
-//! One cheap read asks which queues have something due. Each piece of work is a task of its own, so a queue that is
-//! slow holds up no other; memory is bounded by how much is claimed at once.
+//! One cheap read asks which queues have due work. Each piece of work is a task of its own, so a slow queue delays no
+//! other. The amount of work that is claimed at once limits the memory.
 
 use std::collections::HashMap;
 use std::fmt::Debug;

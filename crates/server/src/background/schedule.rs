@@ -2,7 +2,7 @@
 //! share the runs.
 //!
 //! Every few seconds one cheap read asks which operations are due. Each run has a thread of its own, because an
-//! operation blocks it while the database works, and a task beside it that says it is still alive.
+//! operation blocks its thread while the database works. A task next to it extends the lease of the run.
 
 use std::iter::successors;
 use std::sync::Arc;

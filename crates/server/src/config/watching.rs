@@ -1,4 +1,4 @@
-//! The sections on metrics and traces.
+//! The sections of metrics and traces.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,4 @@
-//! How bodies come in: of a limited size, in a limited time, and few large ones at once.
+//! Reads bodies: of a limited size, in a limited time, and only a few large ones at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! Measures the JSON of a body without building it: a body that holds too much is refused for the price of reading its bytes once.
+//! Measures the JSON of a body without parsing it into values, so that a body with too many values is refused after its
+//! bytes were read once.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

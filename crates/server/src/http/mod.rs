@@ -1,4 +1,4 @@
-//! HTTP, the same for every endpoint: bodies, queries, pages, answers, errors. Nothing here knows the business.
+//! The HTTP code that all endpoints share: bodies, queries, pages, answers, errors. It has no business rules.
 
 pub mod accept;
 pub mod body;

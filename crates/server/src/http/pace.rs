@@ -1,4 +1,4 @@
-//! How long a client may take to send a body, or to read an answer.
+//! The time that a client may take to send a body, or to read an answer.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How answers go out: in parts, in a limited time. An answer that nobody reads is not kept in memory.
+//! Sends answers in parts and in a limited time. An answer that nobody reads is not kept in memory.
 //!
 //! A client that reads nothing stops the socket, and with it the body below: [`limit_connection`] has the system close such a
 //! connection. A client that reads slowly keeps the socket going: [`Paced`] ends its answer.

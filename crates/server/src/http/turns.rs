@@ -1,5 +1,5 @@
-//! Whose turn it is at the database. Requests wait for their turn without a thread, so that those who wait for a lock
-//! that somebody holds keep nobody else waiting: there are fewer turns to write than to read (ADR 17).
+//! Turns at the database. Requests wait for their turn without a thread. There are fewer turns to write than to read,
+//! so requests that wait for a lock do not keep readers waiting (ADR 17).
 
 use std::sync::Arc;
 use std::time::Duration;

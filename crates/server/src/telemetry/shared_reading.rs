@@ -1,4 +1,4 @@
-//! A reading that any number of askers share.
+//! A reading that several callers share.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

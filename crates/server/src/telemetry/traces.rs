@@ -2,8 +2,8 @@
 //!
 //! A request continues its caller's trace or starts one. Messages it stores carry the trace
 //! ([`license_manager_adapters::traces`]), so that their delivery continues it or links to it; calls to other services
-//! pass it on. `work_traces` records what no request began. docs/OPERATIONS.md, "Traces", lists what spans contain and never contain. Without a configured
-//! collector, nothing is recorded.
+//! pass it on. `work_traces` records work that is not part of a request. docs/OPERATIONS.md, "Traces", lists what spans
+//! contain and never contain. Without a configured collector, nothing is recorded.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;

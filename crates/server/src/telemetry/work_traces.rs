@@ -1,4 +1,4 @@
-//! Traces of work that no request began: a batch of a job, a scheduled run, a command.
+//! Traces of work that is not part of a request: a batch of a job, a scheduled run, a command.
 //!
 //! Each is a trace of its own. The messages that it stores and the calls that it makes belong to this trace.
 

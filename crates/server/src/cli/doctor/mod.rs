@@ -1,4 +1,4 @@
-//! `license-manager doctor`: tells what is wrong with an installation before its users do.
+//! `license-manager doctor`: finds mistakes in an installation.
 //!
 //! | module | contents |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | `backups` | the schedule, and copies of SQLite |
 //! | `services` | the upstream services, each really asked, and certificates |
 //!
-//! It changes nothing. Every question has a time limit, and they are asked at the same time.
+//! It changes nothing. Every check has a time limit, and all checks run at the same time.
 
 mod backups;
 mod database;

@@ -1,4 +1,4 @@
-//! `license-manager check`: checks a database against the rules that every change keeps.
+//! `license-manager check`: looks for rows in a database that break a rule.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Our settings for those of the Django service: its YAML file.
+//! Translates a YAML file of settings of the Django service.
 
 mod names;
 

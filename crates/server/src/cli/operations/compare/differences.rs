@@ -1,4 +1,4 @@
-//! Comparing two answers. What is documented to differ does not count: see docs/MIGRATION.md.
+//! Compares two answers. Documented differences do not count: see docs/MIGRATION.md.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,11 +1,12 @@
-//! `license-manager compare`: asks this service and another one the same, and tells where the answers differ.
+//! `license-manager compare`: sends the same requests to this service and another one, and reports where the answers
+//! differ.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `service` | asking a service |
 //! | `differences` | comparing two answers |
 //!
-//! Both are asked what the portals ask. Nothing is changed.
+//! The requests are those of the portals. They change nothing.
 
 mod differences;
 mod service;

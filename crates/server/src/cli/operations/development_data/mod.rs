@@ -1,7 +1,7 @@
 //! Data for development: customers with plans whose licenses are partly assigned.
 //!
-//! A seed tells what is to be there. What is there already stays and is counted as such, so a run that was interrupted
-//! at any point is followed by one that makes the rest.
+//! A seed describes the data that should exist. Existing data stays and is counted as existing, so a second run makes
+//! the rest after an interrupted one.
 
 #[cfg(test)]
 mod tests;
