@@ -165,7 +165,7 @@ impl Metrics {
 /// The observed values as gauges. Values that could not be read are left out.
 fn observed(observation: &Observation) -> Result<Registry> {
     let registry = Registry::new();
-    let up = IntGauge::with_opts(opts("database_up", "Whether the database answered."))?;
+    let up = IntGauge::with_opts(opts("database_up", "1 if the database answered, otherwise 0."))?;
     up.set(i64::from(observation.stored.is_some()));
     registered(&registry, up)?;
     connected(&registry, &observation.pools)?;
@@ -185,7 +185,7 @@ fn observed(observation: &Observation) -> Result<Registry> {
 /// The connections to the database.
 fn connected(registry: &Registry, pools: &[PoolUse]) -> Result<()> {
     let connections = gauges("database_connections", "Open database connections by state.", &["pool", "state"])?;
-    let limits = gauges("database_connections_limit", "The most connections a pool may open.", &["pool"])?;
+    let limits = gauges("database_connections_limit", "The maximum number of connections of a pool.", &["pool"])?;
     for pool in pools {
         connections.with_label_values(&[pool.name, "idle"]).set(pool.idle.into());
         connections.with_label_values(&[pool.name, "in_use"]).set(pool.open.saturating_sub(pool.idle).into());
@@ -198,9 +198,9 @@ fn connected(registry: &Registry, pools: &[PoolUse]) -> Result<()> {
 
 /// The messages of the outbox and the jobs.
 fn waiting(registry: &Registry, stored: &Stored) -> Result<()> {
-    let waiting = gauges("outbox_messages", "Messages waiting for delivery, up to a limit.", &["lane"])?;
+    let waiting = gauges("outbox_messages", "Messages that wait or are being delivered, up to 10,000.", &["lane"])?;
     let parked =
-        gauges("outbox_parked_messages", "Dead-lettered messages, which are not retried, up to a limit.", &["lane"])?;
+        gauges("outbox_parked_messages", "Dead-lettered messages, which are not retried, up to 10,000.", &["lane"])?;
     let age = gauges(
         "outbox_oldest_due_seconds",
         "Time since the oldest due message became due; 0 if none is due.",
@@ -226,10 +226,10 @@ fn told(registry: &Registry, stored: &Stored) -> Result<()> {
     for (name, help, number) in [
         (
             "webhook_waiting_deliveries",
-            "Events waiting for delivery to an active webhook, up to a limit.",
+            "Events waiting for delivery to an active webhook, up to 10,000.",
             webhooks.deliveries.waiting,
         ),
-        ("webhook_kept_deliveries", "Events kept for webhooks that are switched off, up to a limit.", webhooks.kept),
+        ("webhook_kept_deliveries", "Events kept for webhooks that are switched off, up to 10,000.", webhooks.kept),
         (
             "webhook_dropped_deliveries",
             "Events dropped because their webhook was switched off for too long.",
@@ -238,7 +238,7 @@ fn told(registry: &Registry, stored: &Stored) -> Result<()> {
         ("webhooks_switched_off", "Webhooks that are switched off.", webhooks.off),
         (
             "webhook_parked_deliveries",
-            "Dead-lettered webhook deliveries, which are not retried, up to a limit.",
+            "Dead-lettered webhook deliveries, which are not retried, up to 10,000.",
             webhooks.deliveries.dead_lettered,
         ),
         (
@@ -256,15 +256,22 @@ fn told(registry: &Registry, stored: &Stored) -> Result<()> {
 
 /// How the replica is used. The lag is left out while it is not known.
 fn replicated(registry: &Registry, replica: &ReplicaUse) -> Result<()> {
-    let reads = counters("list_reads_total", "Reads that a replica may answer, by who answered.", &["target"])?;
+    let reads = counters(
+        "list_reads_total",
+        "Reads that a replica may answer, by the database that answered: replica or primary.",
+        &["target"],
+    )?;
     reads.with_label_values(&["replica"]).inc_by(replica.answered);
     reads.with_label_values(&["primary"]).inc_by(replica.passed_on);
     registered(registry, reads)?;
-    let used = IntGauge::with_opts(opts("replica_used", "Whether the replica answers reads."))?;
+    let used = IntGauge::with_opts(opts("replica_used", "1 if the replica answers reads, otherwise 0."))?;
     used.set(i64::from(replica.is_used));
     registered(registry, used)?;
     if let Some(lag) = replica.lag {
-        let gauge = Gauge::with_opts(opts("replica_lag_seconds", "How far behind the replica is at most."))?;
+        let gauge = Gauge::with_opts(opts(
+            "replica_lag_seconds",
+            "An upper bound of how far the replica is behind, in seconds.",
+        ))?;
         gauge.set(lag.as_secs_f64());
         registered(registry, gauge)?;
     }
@@ -275,14 +282,15 @@ fn replicated(registry: &Registry, replica: &ReplicaUse) -> Result<()> {
 fn scheduled(registry: &Registry, stored: &Stored) -> Result<()> {
     let gauges =
         |name: &str, help: &str| registered(registry, gauges(&format!("schedule_{name}"), help, &["operation"])?);
-    let next = gauges("next_run_timestamp_seconds", "When the operation runs next.")?;
-    let running = gauges("running_seconds", "How long the current run has taken; 0 if there is none.")?;
-    let last = gauges("last_run_timestamp_seconds", "When the last finished run began.")?;
-    let duration = gauges("last_run_duration_seconds", "How long the last finished run took.")?;
-    let success = gauges("last_run_success", "Whether the last finished run did all its work.")?;
+    let next = gauges("next_run_timestamp_seconds", "When the operation runs next, in seconds since 1970.")?;
+    let running = gauges("running_seconds", "How long the current run has taken, in seconds; 0 if there is none.")?;
+    let last = gauges("last_run_timestamp_seconds", "When the last finished run began, in seconds since 1970.")?;
+    let duration = gauges("last_run_duration_seconds", "How long the last finished run took, in seconds.")?;
+    let success = gauges("last_run_success", "1 if the last finished run did all its work, otherwise 0.")?;
     let counts = opts("schedule_last_run_count", "The counts in the summary of the last finished run.");
     let counts = registered(registry, IntGaugeVec::new(counts, &["operation", "of"])?)?;
-    let complete = gauges("last_success_timestamp_seconds", "When the last complete run began.")?;
+    let complete =
+        gauges("last_success_timestamp_seconds", "When the last run without a failure began, in seconds since 1970.")?;
     // Operations that are off need no alert.
     for schedule in stored.schedule.iter().filter(|schedule| schedule.expression.is_some()) {
         let operation = [schedule.operation.as_str()];
