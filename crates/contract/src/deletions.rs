@@ -127,7 +127,7 @@ pub fn a_plan_is_deleted_unless_something_refers_to_it(db: &dyn Database) {
     assert!(matches!(again, Err(Error::Internal(_))), "{again:?}");
 }
 
-/// A plan that starts anew is reported anew.
+/// A mail about a plan is sent again after its record was deleted.
 pub fn a_mark_of_a_plan_is_removed(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

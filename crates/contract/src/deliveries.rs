@@ -76,7 +76,7 @@ fn advanced(claimed: &ClaimedMessage) -> Settlement {
     Settlement { steps: &claimed.steps[1..], ..Settlement::due(claimed.message.id.0, day(1)) }
 }
 
-/// Who waits longest comes first.
+/// The work that waits longest comes first.
 pub fn messages_are_claimed_in_the_order_of_promising(db: &dyn Database) {
     let store = db.store();
     let events: Vec<Message> = (0..30).map(|number| message(number, Topic::LicenseEvent, Some(number))).collect();
@@ -241,7 +241,7 @@ pub fn a_topic_that_is_not_known_is_claimed_as_such(db: &dyn Database) {
     );
 }
 
-/// Operators see what waits, and nobody's address.
+/// Operators see the waiting messages, without email addresses.
 pub fn waiting_messages_are_listed(db: &dyn Database) {
     let store = db.store();
     promise(
@@ -334,7 +334,7 @@ pub fn a_message_keeps_what_it_was_promised_as_a_part_of(db: &dyn Database) {
     assert_eq!(parents(claim(&*store, 2, Queue::Mail)), [None, kept(), kept()], "on every step");
 }
 
-/// Operators can retry what was dead-lettered, and nothing that is being delivered.
+/// Operators can retry dead letters, but no message that is being delivered.
 pub fn parked_messages_are_tried_again(db: &dyn Database) {
     let store = db.store();
     some_of_each(&*store);
@@ -357,7 +357,7 @@ pub fn parked_messages_are_tried_again(db: &dyn Database) {
     assert_eq!(ids(&claim(&*store, 4, Queue::Events)), [id(1), id(3)]);
 }
 
-/// Operators can drop a message, and nothing that is being delivered.
+/// Operators can drop a message, but none that is being delivered.
 pub fn messages_are_given_up(db: &dyn Database) {
     let store = db.store();
     some_of_each(&*store);

@@ -127,7 +127,7 @@ fn address(name: &str) -> Email {
     email(&format!("{name}@example.com"))
 }
 
-/// Who found no seat in the renewed plan gets the next free one.
+/// A person who found no seat in the renewed plan gets the next free one.
 pub fn free_licenses_go_to_who_waits(db: &dyn Database) {
     let plans = Plans::new(db.store());
     plans.story();

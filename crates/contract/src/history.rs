@@ -110,7 +110,7 @@ pub fn agreements_plans_and_products_have_a_history_too(db: &dyn Database) {
     assert_eq!(product.row, Row::from(&seeded_products()[0]));
 }
 
-/// A deletion does not delete what happened.
+/// A deletion does not delete the history.
 pub fn a_renewal_has_a_history_also_when_it_is_gone(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
@@ -141,7 +141,7 @@ pub fn a_renewal_has_a_history_also_when_it_is_gone(db: &dyn Database) {
     assert_eq!((versions(&*store, of), as_of(&*store, of, 9)), (vec![], None));
 }
 
-/// A deletion does not delete what happened.
+/// A deletion does not delete the history.
 pub fn records_of_staff_have_a_history_also_when_they_are_gone(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
@@ -319,7 +319,7 @@ pub fn utilization_stays_when_history_is_removed(db: &dyn Database) {
     assert!(report().0.len() > before.0.len(), "later changes are counted on");
 }
 
-/// Nobody is set back to a moment that is not known any more.
+/// No license is set back to a moment whose history was removed.
 pub fn history_is_complete_since_the_latest_removal(db: &dyn Database) {
     let store = db.store();
     let since = || store.read(|unit| unit.history().complete_since()).unwrap();

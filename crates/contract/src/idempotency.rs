@@ -194,7 +194,7 @@ pub fn a_user_has_room_for_so_many_bytes(db: &dyn Database) {
     assert_eq!(claim("amy", 4), Claimed::First);
 }
 
-/// All users together cannot either.
+/// All users together cannot fill the database with answers.
 pub fn all_users_together_have_room_for_so_many_bytes(db: &dyn Database) {
     let store = db.store();
     let quota = AnswerQuota { answer: 1_000, user: i64::MAX, total: 3 * (REQUEST_BYTES + 1_000) };

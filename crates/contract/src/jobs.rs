@@ -75,7 +75,7 @@ pub fn a_plan_has_one_job_of_each_kind(db: &dyn Database) {
     );
 }
 
-/// Who waits longest comes first.
+/// The work that waits longest comes first.
 pub fn the_oldest_job_is_claimed_first(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
@@ -165,7 +165,7 @@ pub fn a_job_is_added_to_several_plans_at_once(db: &dyn Database) {
     assert_eq!(done, expected, "the one that waited keeps its place");
 }
 
-/// Who mended the cause of a failure need not wait.
+/// When the cause of a failure is fixed, the job need not wait for its next try.
 pub fn a_job_that_waits_is_hurried(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
@@ -184,7 +184,7 @@ pub fn a_job_that_waits_is_hurried(db: &dyn Database) {
     assert_eq!(hurry(1, 4), 1, "whoever worked on it is gone");
 }
 
-/// What was asked for by mistake is not done.
+/// Work that was requested by mistake is not done.
 pub fn a_job_is_removed(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

@@ -351,7 +351,7 @@ pub fn an_activation_key_finds_licenses_with_their_plans(db: &dyn Database) {
     assert_eq!([1, 9].map(customer_of), [Ok(Some(customer(1))), Ok(None)]);
 }
 
-/// What concerns a person reaches all their licenses, and nobody changes them meanwhile.
+/// A change of a person applies to all their licenses, and no other transaction changes them at the same time.
 pub fn all_licenses_of_a_person_are_locked_across_agreements(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

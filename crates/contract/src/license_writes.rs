@@ -169,7 +169,7 @@ pub fn fewer_are_claimed_only_where_the_plan_has_fewer(db: &dyn Database) {
     assert_eq!(numbers(&claim(100)), [1, 2, 3]);
 }
 
-/// Who has a license of the plan needs none, and each of the others gets one.
+/// A person who has a license of the plan gets no second one, and each of the others gets one.
 pub fn licenses_are_claimed_for_those_who_have_none(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
@@ -189,7 +189,7 @@ pub fn licenses_are_claimed_for_those_who_have_none(db: &dyn Database) {
     assert_eq!(claim(1, &[]), (vec![], vec![]));
 }
 
-/// Who has a license under an address as an older version stored it needs no other one.
+/// A person who has a license under an address as an older version stored it gets no second one.
 pub fn holders_are_found_by_every_stored_form_before_licenses_are_claimed(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

@@ -108,7 +108,7 @@ pub fn how_far_a_task_is_outlives_its_owner(db: &dyn Database) {
     assert_eq!(take(&*store, TASK, BOB, 6, 9), TaskClaim::Taken(None), "nothing is left of it");
 }
 
-/// Nothing is done twice for a plan or a license.
+/// An operation is done once for a plan or a license.
 pub fn plans_and_licenses_are_marked_once(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
@@ -184,7 +184,7 @@ pub fn renewals_of_a_span_of_time_are_due_unless_exempt_or_processed(db: &dyn Da
     assert_eq!((due(0, 20), before(20)), (vec![second], 1));
 }
 
-/// Every plan that ended is looked after.
+/// Every plan that ended is processed.
 pub fn plans_that_ended_without_a_renewal_are_found(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

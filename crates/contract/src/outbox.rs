@@ -23,7 +23,7 @@ fn message(number: u128, topic: Topic, payload: &str) -> Message {
     }
 }
 
-/// Who reads a license's messages reads its story in order.
+/// The messages of a license are read in their order.
 pub fn messages_wait_in_the_order_of_promising(db: &dyn Database) {
     let store = db.store();
     let messages: Vec<Message> = (0..100)
@@ -59,7 +59,7 @@ pub fn messages_that_wait_are_counted(db: &dyn Database) {
     assert_eq!(store.read(|unit| unit.outbox().count()), Ok(3));
 }
 
-/// What is delivered is what was promised.
+/// The delivered message is the one that was written.
 pub fn a_payload_waits_letter_by_letter(db: &dyn Database) {
     let payload = r#"{ "greeting": "Grüß \"dich\"\n\\ 'so' $1 ?1 %s 🎓", "b": 1.0, "a": null }"#;
     db.store().write(|unit| unit.outbox().add(&[message(1, Topic::Assignment, payload)])).unwrap();

@@ -220,7 +220,7 @@ pub fn a_plan_is_renewed_once_and_follows_one_other(db: &dyn Database) {
     add(&*store, &terms(2)).unwrap();
 }
 
-/// What stands in the way of a renewal is found.
+/// A renewal that conflicts with a new one is found.
 pub fn renewals_are_found_by_either_plan(db: &dyn Database) {
     let [processed, second, third] = with_renewals(db);
     let store = db.store();
@@ -318,7 +318,7 @@ pub fn a_plan_comes_with_the_plan_that_follows_it(db: &dyn Database) {
     assert_eq!((in_renewals(&[4, 2], 364), in_renewals(&[], 1)), (vec![plan_id(4)], vec![]));
 }
 
-/// Who found no seat in the renewed plan gets the next free one.
+/// A person who found no seat in the renewed plan gets the next free one.
 pub fn licenses_without_a_copy_wait(db: &dyn Database) {
     let [renewal, unprocessed, _] = with_renewals(db);
     let store = db.store();

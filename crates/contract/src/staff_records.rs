@@ -138,7 +138,7 @@ pub fn a_notification_that_is_sent_again_keeps_its_place_and_its_history(db: &dy
     assert_eq!(histories, ["+", "+~"]);
 }
 
-/// Nothing is done twice for a license.
+/// An operation is done once for a license.
 pub fn what_was_done_for_licenses_is_noted_once(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

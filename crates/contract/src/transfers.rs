@@ -134,7 +134,7 @@ pub fn transfer_jobs_are_listed_the_latest_first_and_filtered(db: &dyn Database)
     }
 }
 
-/// Only licenses of the old plan that somebody can hold move.
+/// Only live licenses of the old plan move.
 pub fn the_licenses_of_an_order_are_live_ones_that_are_named_or_all(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

@@ -72,7 +72,7 @@ pub fn a_transaction_sees_its_own_writes(db: &dyn Database) {
     assert_eq!(seen, Ok(Some(agreement(1))));
 }
 
-/// What is declared to read cannot change anything by mistake.
+/// A use case that is declared to read cannot change anything by mistake.
 pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
     type Write = fn(&mut dyn UnitOfWork) -> Result<(), Error>;
     let writes: &[(&str, Write)] = &[

@@ -1,9 +1,9 @@
 //! Who may do what: the roles of callers, and the actions that each permits. The rules in words: [`crate::rules`],
 //! "Permissions". The API and the console use the same table.
 //!
-//! **No use case checks permissions.** Whoever calls [`crate::LicenseManager`] decides before whether the caller may:
-//! what is passed as [`crate::Actor`] is only recorded in the history. [`GRANTS`] is data: a program with the same roles
-//! can use it, and another one can have a table of its own.
+//! **No use case checks permissions.** A program checks them before it calls [`crate::LicenseManager`]: the
+//! [`crate::Actor`] that it passes is only recorded in the history. [`GRANTS`] is data: a program with the same roles
+//! can use it, and another program can have its own table.
 //!
 //! ```
 //! use license_manager_domain::CustomerId;

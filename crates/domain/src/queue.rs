@@ -227,7 +227,7 @@ impl RetrySchedule {
         Self { first: base / 12, factor: 4, longest: base * 240, tries: 13, within: Some(Duration::days(1)) }
     }
 
-    /// The next attempt after so many failures, at least 1; `None` to dead-letter the work.
+    /// The next attempt after this number of failures, at least 1; `None` to dead-letter the work.
     pub fn next(&self, id: Uuid, failures: i16, due_since: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = saturating_time::after(now, self.pause(id, failures));
         (failures < self.tries && !self.is_over(due_since, next)).then_some(next)
@@ -238,8 +238,8 @@ impl RetrySchedule {
         self.within.is_some_and(|within| moment > due_since + within)
     }
 
-    /// The pause after so many failures, at least 1. It is up to a quarter longer or shorter, so that work that failed
-    /// together is not retried together. It depends on the id, so it is always the same for the same work.
+    /// The pause after this number of failures, at least 1. It is up to a quarter longer or shorter, so that work that
+    /// failed together is not retried together. It depends on the id, so it is always the same for the same work.
     pub fn pause(&self, id: Uuid, failures: i16) -> Duration {
         let exponent = u32::from(failures.clamp(1, 10).unsigned_abs()) - 1;
         let pause = (self.first * self.factor.pow(exponent)).min(self.longest);

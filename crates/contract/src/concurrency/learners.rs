@@ -38,8 +38,8 @@ pub fn a_learner_assigned_by_many_at_once_gets_one_license(db: &dyn Database) {
     assert_eq!(refused, Err(Refusal::NotEnoughLicenses { requested: 4, available: 3 }.into()));
 }
 
-/// A learner who is assigned alone is looked for and given a license at once. Twins wait for each other, and who finds all
-/// licenses taken waits until it is known whether they stay so.
+/// One statement looks for a learner who is assigned alone, and claims a license. Two assignments of the same learner
+/// wait for each other. An assignment that finds all licenses claimed waits until the other transactions have ended.
 pub fn learners_who_are_assigned_alone_at_once_get_one_license_each(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

@@ -78,7 +78,7 @@ pub fn a_renewal_waits_for_an_assignment_that_has_begun(db: &dyn Database) {
     });
 }
 
-/// Who is assigned a seat during a renewal is carried over.
+/// A person who is assigned a seat during a renewal is carried over.
 pub fn claiming_waits_for_who_locked_the_licenses_and_sees_the_renewal(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);

@@ -23,7 +23,7 @@ fn due(store: &dyn Store, now: DateTime<Utc>) -> Vec<WebhookId> {
     due.into_iter().map(webhook).collect()
 }
 
-/// An endpoint reads a license's story in order.
+/// An endpoint gets the events of a license in their order.
 pub fn events_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     let store = db.store();
     register(&*store, &[webhook(1), webhook(2)]);
@@ -42,7 +42,7 @@ pub fn events_of_a_license_are_claimed_one_after_another(db: &dyn Database) {
     assert_eq!(numbers(&claim_at(&*store, 4, 1, day(3), 9)), [2], "one that is parked holds up nobody");
 }
 
-/// An endpoint reads a person's story in order.
+/// An endpoint gets the events of a person in their order.
 pub fn events_of_a_person_are_claimed_one_after_another(db: &dyn Database) {
     let store = db.store();
     register(&*store, &[webhook(1)]);

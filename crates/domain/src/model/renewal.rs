@@ -43,8 +43,8 @@ impl RenewalTerms {
     /// The key of errors about several fields.
     const WHOLE: &'static str = "non_field_errors";
 
-    /// Terms for a plan of so many licenses that processing creates. It runs from the effective date to its expiration, and
-    /// takes over all live licenses of the prior plan.
+    /// Terms for a plan with this number of licenses, which processing creates. It runs from the effective date to its
+    /// expiration, and all live licenses of the prior plan are copied to it.
     pub fn new(prior_plan: PlanId, number_of_licenses: i32, runs: Range<DateTime<Utc>>) -> Self {
         Self {
             prior_plan,

@@ -5,10 +5,10 @@ use crate::error::Error;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::ports::queue::{ExpirationProgress, Task};
 
-/// What operations note: how far they are, and what was done once and for all. Who has a task at the moment says
-/// [`super::QueueRepository`].
+/// The records of operations: their progress, and the plans and licenses for which they are done.
+/// [`super::QueueRepository`] says which run holds a task.
 pub trait OperationRepository {
-    /// Notes how far a task is. MUST change nothing where `owner` does not hold it.
+    /// Stores the progress of a task. MUST change nothing if `owner` does not hold the task.
     fn note_progress(&mut self, task: Task, owner: Uuid, progress: ExpirationProgress) -> Result<(), Error> {
         not_provided!("operations.note_progress", task, owner, progress)
     }
