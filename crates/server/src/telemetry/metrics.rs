@@ -256,11 +256,7 @@ fn told(registry: &Registry, stored: &Stored) -> Result<()> {
 
 /// How the replica is used. The lag is left out while it is not known.
 fn replicated(registry: &Registry, replica: &ReplicaUse) -> Result<()> {
-    let reads = counters(
-        "list_reads_total",
-        "Reads that a replica may answer, by the database that answered: replica or primary.",
-        &["target"],
-    )?;
+    let reads = counters("list_reads_total", "Reads that a replica may answer, by answering database.", &["target"])?;
     reads.with_label_values(&["replica"]).inc_by(replica.answered);
     reads.with_label_values(&["primary"]).inc_by(replica.passed_on);
     registered(registry, reads)?;
@@ -268,10 +264,7 @@ fn replicated(registry: &Registry, replica: &ReplicaUse) -> Result<()> {
     used.set(i64::from(replica.is_used));
     registered(registry, used)?;
     if let Some(lag) = replica.lag {
-        let gauge = Gauge::with_opts(opts(
-            "replica_lag_seconds",
-            "An upper bound of how far the replica is behind, in seconds.",
-        ))?;
+        let gauge = Gauge::with_opts(opts("replica_lag_seconds", "The most seconds that the replica is behind."))?;
         gauge.set(lag.as_secs_f64());
         registered(registry, gauge)?;
     }
