@@ -199,5 +199,8 @@ fn reminding_reads_no_webhooks(database: Database) {
     let remind = || service.manager.remind(service.plan, &whom, &ReminderMail::default()).unwrap();
     let (statements, reminded) = service.statements(remind);
     assert_eq!(reminded, 10);
-    assert!(!statements.iter().any(|statement| statement.contains("webhook")), "{statements:#?}");
+    // Postgres adds messages and tells webhooks with one statement, which reads these for events only.
+    let adds_messages = |statement: &str| statement.starts_with("WITH message");
+    let reads_webhooks = |statement: &String| statement.contains("webhook") && !adds_messages(statement);
+    assert!(!statements.iter().any(reads_webhooks), "{statements:#?}");
 }
