@@ -17,26 +17,26 @@ use crate::{DatabaseAddress, DjangoError};
 /// The most rows of a page.
 const PAGE: usize = 2_000;
 
-/// What staff may do by groups and permissions of Django: a rule, the tables, and a statement that reads the users' names
+/// What staff may do by groups and permissions of Django: a rule, the table, and a statement that reads the users' names
 /// and what they have.
-const PERMISSIONS: [(&str, [&str; 2], &str); 3] = [
+const PERMISSIONS: [(&str, &str, &str); 3] = [
     (
         "group_of_user",
-        ["core_user_groups", "auth_group"],
+        "core_user_groups",
         "SELECT person.username, granted.name FROM core_user_groups AS own
          JOIN core_user AS person ON person.id = own.user_id
          JOIN auth_group AS granted ON granted.id = own.group_id ORDER BY 1, 2",
     ),
     (
         "permission_of_user",
-        ["core_user_user_permissions", "auth_permission"],
+        "core_user_user_permissions",
         "SELECT DISTINCT person.username, granted.codename FROM core_user_user_permissions AS own
          JOIN core_user AS person ON person.id = own.user_id
          JOIN auth_permission AS granted ON granted.id = own.permission_id ORDER BY 1, 2",
     ),
     (
         "staff",
-        ["core_user", "core_user"],
+        "core_user",
         "SELECT username, 'staff' FROM core_user WHERE is_staff AND is_active AND NOT is_superuser ORDER BY 1",
     ),
 ];
@@ -178,7 +178,7 @@ fn read_all(client: &mut Client, layout: &Layout, pages: &Pages) -> Result<(), D
             return Ok(());
         }
     }
-    read_permissions(client, layout, pages)
+    read_permissions(client, pages)
 }
 
 /// Reads a table. Returns `false` if nobody takes the pages any more.
@@ -214,11 +214,8 @@ fn read_table(client: &mut Client, layout: &Layout, reading: &Reading<'_>, pages
 }
 
 /// What staff may do by groups and permissions of Django, which mean nothing here.
-fn read_permissions(client: &mut Client, layout: &Layout, pages: &Pages) -> Result<(), DjangoError> {
-    for (rule, tables, names) in PERMISSIONS {
-        if !tables.iter().all(|table| layout.has(table)) {
-            continue;
-        }
+fn read_permissions(client: &mut Client, pages: &Pages) -> Result<(), DjangoError> {
+    for (rule, table, names) in PERMISSIONS {
         let (mut notes, mut values, mut noted) = (Page::default(), Page::default(), 0);
         let mut is_taken = true;
         let send = |notes: &mut Page, values: &mut Page| {
@@ -232,10 +229,10 @@ fn read_permissions(client: &mut Client, layout: &Layout, pages: &Pages) -> Resu
             let cells = row.cells();
             let about = format!("{}: {}", cells[0].unwrap_or_default(), cells[1].unwrap_or_default());
             notes.push(&note(rule, "left", &about));
-            if tables[0] != "core_user" {
+            if table != "core_user" {
                 let mut kept = Object::default();
                 kept.text("username", cells[0]).text("name", cells[1]);
-                values.push(&value(tables[0], &about, &kept.finish()));
+                values.push(&value(table, &about, &kept.finish()));
             }
             noted += 1;
             if noted % PAGE == 0 {
@@ -259,11 +256,9 @@ fn checksums(client: &mut Client, layout: &Layout) -> Result<Vec<RangeChecksum>,
             all.push(RangeChecksum { table: reading.source.clone(), number, checksum: format!("{count} {mixed}") });
         }
     }
-    for (rule, tables, names) in PERMISSIONS {
+    for (rule, _, names) in PERMISSIONS {
         let mut names_of_users = digest::Context::new(&digest::SHA256);
-        if tables.iter().all(|table| layout.has(table)) {
-            client.each(names, &mut |row| names_of_users.update(format!("{:?}", row.cells()).as_bytes()))?;
-        }
+        client.each(names, &mut |row| names_of_users.update(format!("{:?}", row.cells()).as_bytes()))?;
         let checksum = names_of_users.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         all.push(RangeChecksum { table: rule.to_owned(), number: 0, checksum });
     }

@@ -101,6 +101,14 @@ impl Reading<'_> {
         self.columns().into_iter().map(expression).collect()
     }
 
+    /// Its columns that the layout lacks, with the table.
+    fn missing(&self, layout: &Layout) -> Vec<String> {
+        let history: &[&str] = if self.is_history { &OF_HISTORY } else { &[] };
+        let all = history.iter().chain(self.table.columns);
+        let missing = all.filter(|name| !layout.has_column(&self.source, name));
+        missing.map(|name| format!("{}.{name}", self.source)).collect()
+    }
+
     /// The tables that a statement reads.
     fn from(&self) -> String {
         let user = match self.is_history {
@@ -140,8 +148,18 @@ impl Reading<'_> {
 /// The most rows of a range of numbers.
 const RANGE: u32 = 50_000;
 
-/// Tables of names that those of [`TABLES`] refer to.
-const OF_NAMES: [&str; 2] = ["subscriptions_subscriptionlicensesourcetype", "subscriptions_subscriptionsfeaturerole"];
+/// Tables that are read besides those of [`TABLES`]: names that these refer to, and what staff may do in Django.
+const BESIDES: [&str; 6] = [
+    "subscriptions_subscriptionlicensesourcetype",
+    "subscriptions_subscriptionsfeaturerole",
+    "auth_group",
+    "auth_permission",
+    "core_user_groups",
+    "core_user_user_permissions",
+];
+
+/// The newest layout that is known, as the highest migration of the app `subscriptions`. It has all columns.
+const NEWEST: u32 = 78;
 
 /// Tables that a layout may lack, because a later migration of the app `subscriptions` adds them: with its number.
 const ADDED: [(&str, u32); 3] = [
@@ -150,17 +168,27 @@ const ADDED: [(&str, u32); 3] = [
     ("subscriptions_historicalcustomsubscriptionexpirationmessaging", 74),
 ];
 
-/// Fails unless all tables of the layout are seen. Without this, an import would leave out what its user may not read, and
-/// the next one would delete it.
+/// Fails unless all tables and columns of the layout are seen. Without this, an import would leave out what its user may
+/// not read, and the next one would delete it.
 pub(crate) fn refuse_missing(layout: &Layout) -> Result<(), DjangoError> {
     let is_later = |name: &str| ADDED.iter().any(|(added, by)| *added == name && layout.migration < *by);
     let names = |table: &Table| [Some(table.source()), table.history.map(|_| table.source_of_history())];
-    let needed = TABLES.iter().flat_map(names).flatten().chain(OF_NAMES.map(str::to_owned));
+    let needed = TABLES.iter().flat_map(names).flatten().chain(BESIDES.map(str::to_owned));
     let missing: Vec<String> = needed.filter(|name| !layout.has(name) && !is_later(name)).collect();
+    refuse("tables", &missing)?;
+    if layout.migration < NEWEST {
+        return Ok(());
+    }
+    let readings = TABLES.iter().flat_map(|table| table.readings(layout));
+    let columns: Vec<String> = readings.flat_map(|reading| reading.missing(layout)).collect();
+    refuse("columns", &columns)
+}
+
+fn refuse(what: &str, missing: &[String]) -> Result<(), DjangoError> {
     match missing.is_empty() {
         true => Ok(()),
         false => Err(DjangoError::Layout(format!(
-            "the user may not read these tables, or they are not there: {}. Grant the user SELECT on the whole database",
+            "the user may not read these {what}, or they are not there: {}. Grant the user SELECT on the whole database",
             missing.join(", ")
         ))),
     }

@@ -105,7 +105,7 @@ fn merge<C: Database>(
 ) -> Result<Imported, ImportError> {
     decisions::decide(connection, shapes, options.conflicts)?;
     go_on(supervisor)?;
-    let imported = summarize(connection, shapes, state, report)?;
+    let mut imported = summarize(connection, shapes, state, report)?;
     let is_refused = |count: &super::RuleCount| {
         (options.conflicts == Conflicts::Refuse && count.kind == "conflict")
             || (options.strict && rules::FREEING.contains(&count.rule.as_str()))
@@ -114,6 +114,7 @@ fn merge<C: Database>(
         return Err(ImportError::Refused(Box::new(imported)));
     }
     writing::write(connection, shapes, state, options.now, supervisor)?;
+    add_rules_of_histories(connection, &mut imported, report)?;
     state::compared(connection, options.now)?;
     Ok(imported)
 }
@@ -132,12 +133,38 @@ fn refuse_numbers_of_ours<C: Database>(connection: &mut C, own_versions_from: i6
     Ok(())
 }
 
-/// The rules that apply to what is taken over, and the conflicts.
-const FINDINGS: &str = "
-    SELECT found.rule, found.kind, found.about FROM staged_finding AS found
-    WHERE found.about IN (SELECT table_name || ' ' || label FROM staged_difference WHERE decision = 'take')
-    UNION ALL
-    SELECT why, 'conflict', table_name || ' ' || label || named FROM staged_difference WHERE why IS NOT NULL";
+/// The rules that apply to what is taken over, and the conflicts. A run that was interrupted may have told nothing of
+/// what it wrote, so the one that goes on tells the rules of all rows.
+fn findings(state: &State) -> String {
+    let taken = match state.is_filled {
+        true => {
+            "WHERE found.about IN (SELECT table_name || ' ' || label FROM staged_difference WHERE decision = 'take')"
+        }
+        false => "",
+    };
+    format!(
+        "SELECT found.rule, found.kind, found.about FROM staged_finding AS found {taken}
+         UNION ALL
+         SELECT why, 'conflict', table_name || ' ' || label || named FROM staged_difference WHERE why IS NOT NULL"
+    )
+}
+
+/// Adds the rules by which writing ended the histories of what is taken over.
+fn add_rules_of_histories<C: Database>(
+    connection: &mut C,
+    imported: &mut Imported,
+    report: &mut dyn FnMut(&Finding) -> std::io::Result<()>,
+) -> Result<(), ImportError> {
+    let added = "SELECT rule, kind, count(*) AS number FROM staged_finding GROUP BY rule, kind";
+    for count in connection.rule_counts(added)? {
+        match imported.rules.iter_mut().find(|known| known.rule == count.rule && known.kind == count.kind) {
+            Some(known) => known.number += count.number,
+            None => imported.rules.push(count),
+        }
+    }
+    imported.rules.sort_by(|one, other| (&one.rule, &one.kind).cmp(&(&other.rule, &other.kind)));
+    connection.each_finding("SELECT rule, kind, about FROM staged_finding ORDER BY rule, about", report)
+}
 
 fn summarize<C: Database>(
     connection: &mut C,
@@ -166,10 +193,11 @@ fn summarize<C: Database>(
             changed.push(of_table);
         }
     }
+    let findings = findings(state);
     let rules = connection.rule_counts(&format!(
-        "SELECT rule, kind, count(*) AS number FROM ({FINDINGS}) AS found GROUP BY rule, kind ORDER BY rule, kind"
+        "SELECT rule, kind, count(*) AS number FROM ({findings}) AS found GROUP BY rule, kind ORDER BY rule, kind"
     ))?;
-    connection.each_finding(&format!("SELECT * FROM ({FINDINGS}) AS found ORDER BY rule, about"), report)?;
+    connection.each_finding(&format!("SELECT * FROM ({findings}) AS found ORDER BY rule, about"), report)?;
     Ok(Imported { tables: Vec::new(), rules, again: Some(changed) })
 }
 

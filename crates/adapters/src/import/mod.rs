@@ -98,7 +98,8 @@ pub struct RuleCount {
 pub struct Imported {
     /// The number of rows of each table; empty if the source was imported again.
     pub tables: Vec<(String, i64)>,
-    /// The rules that applied, by name. If the source was imported again, those of the rows that were taken over.
+    /// The rules that applied, by name. If the source was imported again, those of the rows that were taken over, and of
+    /// their histories.
     pub rules: Vec<RuleCount>,
     /// What was written where the source was imported again; `None` if it was imported for the first time.
     pub again: Option<Vec<Changed>>,

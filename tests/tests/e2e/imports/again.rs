@@ -3,7 +3,7 @@
 use license_manager_tests::{Database, DjangoIds, DjangoServer, PATIENCE, Person, Ran, Server, poll};
 use serde_json::{Value, json};
 
-use super::{count, import, summary};
+use super::{count, import, rules, summary};
 
 /// What happens in the source after the first import: everything that a row can go through, in bulk and one by one, with
 /// and without a record.
@@ -130,6 +130,12 @@ fn a_second_import_makes_what_a_new_one_makes() {
             assert!(again.succeeded, "{again:?}");
             let changes = summary(&again)["changes"].clone();
             assert_eq!(summary(&dry)["changes"], changes, "a dry run says what is done");
+            // 02 was renewed, and 23 was made, without a version that says so.
+            let applied = rules(&summary(&again));
+            for rule in ["history_behind", "history_missing"] {
+                assert!(applied.contains_key(rule), "{rule}: {applied:?}");
+            }
+            assert_eq!(rules(&summary(&dry)), applied);
             let expected = json!({ "added": 2, "changed": 9, "deleted": 2, "kept": 0, "unchanged": 5 });
             assert_eq!(changes["license"], expected, "{changes}");
             assert_equal_to_the_source(&target, &source);

@@ -6,7 +6,7 @@ use license_manager_tests::{Database, DjangoIds, DjangoServer, PATIENCE, Ran, po
 use serde_json::json;
 
 use super::again::{assert_as_new, assert_equal_to_the_source, rows, seats, versions};
-use super::{count, definitions, import, summary, uuid_of};
+use super::{count, definitions, import, rules, summary, uuid_of};
 
 /// Licenses in a source, with two versions each.
 fn many(mariadb: &DjangoServer, name: &str, licenses: u32) -> String {
@@ -157,8 +157,11 @@ fn a_run_that_fails_half_way_says_so_and_the_next_one_goes_on() {
         assert_eq!(changes["license"], expected, "{changes}");
         assert_eq!(changes["license_source"]["added"], 3, "{changes}");
         assert_equal_to_the_source(&target, &source);
-        assert!(import(&new, &source, &[]).succeeded);
+        let at_once = import(&new, &source, &["--output", "json"]);
+        assert!(at_once.succeeded, "{at_once:?}");
         assert_as_new(&target, &new);
+        // The run that failed told nothing of the licenses that it mended.
+        assert_eq!(rules(&summary(&done)), rules(&summary(&at_once)));
     }
 }
 

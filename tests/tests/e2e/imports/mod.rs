@@ -347,12 +347,18 @@ fn what_cannot_be_imported_is_refused_in_one_line_without_the_password() {
         "CREATE USER few@127.0.0.1 IDENTIFIED BY 'secret'; GRANT SELECT ON few.django_migrations TO few@127.0.0.1;
          GRANT SELECT ON few.subscriptions_license TO few@127.0.0.1",
     );
+    let ungrouped = mariadb.oddities("ungrouped", DjangoIds::Native);
+    mariadb.execute("ungrouped", "DROP TABLE core_user_groups");
+    let narrow = mariadb.oddities("narrow", DjangoIds::Native);
+    mariadb.execute("narrow", "ALTER TABLE subscriptions_license DROP COLUMN auto_applied");
     let wrong = old.replace("secret", "hush-hush");
     let cases = [
         (old.as_str(), 1, "subscriptions.0065_older"),
         (&other, 1, "there is no table subscriptions_license"),
         (&wild, 1, "of its history"),
         (&few, 1, "subscriptions_notification"),
+        (&ungrouped, 1, "these tables, or they are not there: core_user_groups."),
+        (&narrow, 1, "these columns, or they are not there: subscriptions_license.auto_applied."),
         (&wrong, 1, "Access denied"),
         ("mysql://lm:hush-hush@127.0.0.1:1/x", 1, "cannot connect"),
         ("postgres://lm:hush-hush@127.0.0.1/x", 2, "mysql://USER:PASSWORD@HOST/NAME"),

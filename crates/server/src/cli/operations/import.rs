@@ -145,13 +145,25 @@ fn verify(
     let now = SystemClock.now();
     let mut take = |finding: &Finding| report.take(finding);
     let compared = match target {
-        Database::Sqlite(store) => verify_sqlite(store, source, now, &mut take, &supervisor)?,
-        Database::Postgres(store) => verify_postgres(store, source, now, &mut take, &supervisor)?,
+        Database::Sqlite(store) => verify_sqlite(store, source, now, &mut take, &supervisor),
+        Database::Postgres(store) => verify_postgres(store, source, now, &mut take, &supervisor),
     };
+    let compared = compared.map_err(not_compared)?;
     drop(supervisor);
     report.finish()?;
     write_compared(&compared, &report.examples, format, out)?;
     Ok(compared.iter().all(|table| table.differences == 0))
+}
+
+/// The error of a comparison, which imports nothing anyway.
+fn not_compared(error: ImportError) -> CommandError {
+    let cause = match error {
+        ImportError::Stopped => return CommandError::Failed("it was stopped: nothing was compared".to_owned()),
+        ImportError::Report(error) => format!("the report cannot be written: {error}"),
+        ImportError::Source(cause) | ImportError::Failed(cause) => cause,
+        other => return other.into(),
+    };
+    CommandError::Failed(format!("nothing was compared: {cause}"))
 }
 
 /// Ends the import.

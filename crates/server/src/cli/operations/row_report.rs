@@ -24,7 +24,9 @@ pub(super) struct RowReport {
 impl RowReport {
     pub(super) fn create(path: Option<&Path>) -> Result<Self, CommandError> {
         let file = path.map(|path| {
-            let problem = |error: &dyn std::fmt::Display| CommandError::Arguments(format!("--report: {error}"));
+            let problem = |error: &dyn std::fmt::Display| {
+                CommandError::Arguments(format!("--report {}: {error}", path.display()))
+            };
             let file = File::create(path).map_err(|error| problem(&error))?;
             let mut writer = csv::Writer::from_writer(BufWriter::new(file));
             writer.write_record(["rule", "kind", "row"]).map_err(|error| problem(&error))?;

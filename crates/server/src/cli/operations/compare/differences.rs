@@ -16,6 +16,11 @@ pub(super) struct Difference {
 }
 
 impl Difference {
+    /// A difference at a place; an empty place is the answer as a whole.
+    fn at(kind: &'static str, place: &str) -> Self {
+        Self { kind, place: if place.is_empty() { "the answer" } else { place }.to_owned() }
+    }
+
     /// The statuses differ.
     pub(super) fn status(here: u16, there: u16) -> Self {
         Self { kind: "status", place: format!("{here} here, {there} there") }
@@ -64,8 +69,7 @@ fn compare(place: &str, here: &Value, there: &Value, found: &mut Vec<Difference>
         (ours, theirs) => ours != theirs,
     };
     if is_different {
-        let place = if place.is_empty() { "the answer" } else { place };
-        found.push(Difference { kind: "differs", place: place.to_owned() });
+        found.push(Difference::at("differs", place));
     }
 }
 
@@ -80,15 +84,13 @@ fn lists(place: &str, ours: &[Value], theirs: &[Value], found: &mut Vec<Differen
             texts
         };
         match ours.len() == theirs.len() {
-            false => found.push(Difference { kind: "length", place: place.to_owned() }),
+            false => found.push(Difference::at("length", place)),
             true if is_ordered => {
                 for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
                     compare(&format!("{place}[{index}]"), ours, theirs, found);
                 }
             }
-            true if sorted(ours) != sorted(theirs) => {
-                found.push(Difference { kind: "differs", place: place.to_owned() })
-            }
+            true if sorted(ours) != sorted(theirs) => found.push(Difference::at("differs", place)),
             true => {}
         }
         return;
@@ -105,7 +107,7 @@ fn lists(place: &str, ours: &[Value], theirs: &[Value], found: &mut Vec<Differen
     }
     let is_same = our_ids.len() == their_ids.len() && our_ids.keys().all(|id| their_ids.contains_key(id));
     if is_same && our_ids != their_ids && !WITHOUT_ORDER.contains(&last_name(place)) {
-        found.push(Difference { kind: "order", place: place.to_owned() });
+        found.push(Difference::at("order", place));
     }
 }
 
@@ -185,12 +187,13 @@ mod tests {
         }
         let turned = json!({ "count": 2, "results": [{ "uuid": "b", "status": "x" }, { "uuid": "a", "status": "x" }] });
         assert_eq!(told(&here, &turned), ["order: results"]);
+        assert_eq!(told(&here["results"], &turned["results"]), ["order: the answer"]);
     }
 
     #[test]
     fn a_field_that_is_missing_here_counts() {
         assert_eq!(told(&json!({}), &json!({ "title": "T" })), ["only there: title"]);
         assert_eq!(told(&json!([1, 2]), &json!([1, 3])), ["differs: [1]"]);
-        assert_eq!(told(&json!([1]), &json!([])), ["length: "]);
+        assert_eq!(told(&json!([1]), &json!([])), ["length: the answer"]);
     }
 }
