@@ -168,7 +168,6 @@ fn results_of_earlier_enrollments_are_downloaded_from_the_old_bucket() {
         let bucket = FakeBucket::start();
         bucket.put("c2/results.csv", "email,course\namy@example.com,done\n");
         let settings = bucket.settings();
-        let server = Server::start_with(database.url(), &borrowed(&settings));
         let customer = uuid_of("c2");
         let admin = Person::new(8, "boss@example.com", "boss").role(format!("enterprise_admin:{customer}"));
         // The address as the portals have kept it.
@@ -176,6 +175,14 @@ fn results_of_earlier_enrollments_are_downloaded_from_the_old_bucket() {
             "/api/v1/bulk-license-enrollment?enterprise_customer_uuid={customer}&bulk_enrollment_job_uuid={}",
             uuid_of("f1")
         );
+        let without = Server::start(database.url());
+        assert!(
+            without.client(&admin).get(&path).expect(200)["download_url"].is_null(),
+            "the bucket is not configured"
+        );
+        without.client(&admin).get(&path.replace("enrollment?", "enrollment/results/?")).expect(404);
+        drop(without);
+        let server = Server::start_with(database.url(), &borrowed(&settings));
         let answer = server.client(&admin).get(&path).expect(200);
         let address = answer["download_url"].as_str().expect("an address");
         assert!(address.starts_with(&format!("{}/results/c2/results.csv?", bucket.url())), "{address}");

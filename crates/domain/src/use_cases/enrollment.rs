@@ -73,14 +73,16 @@ impl LicenseManager {
         job.filter(|job| job.customer == customer).ok_or(Error::NotFound(Entity::EnrollmentJob))
     }
 
-    /// The results of a bulk enrollment of the customer, as CSV; `None` until it is done.
+    /// The results of a bulk enrollment of the customer, as CSV; `None` until it is done, and if another service wrote
+    /// them into a file.
     ///
     /// # Errors
     /// As [`LicenseManager::enrollment_job`].
     pub fn enrollment_results(&self, customer: CustomerId, id: EnrollmentJobId) -> Result<Option<String>, Error> {
         self.store.read(|unit| {
             let job = unit.enrollment_jobs().find(id)?.filter(|job| job.customer == customer);
-            match job.ok_or(Error::NotFound(Entity::EnrollmentJob))?.is_done() {
+            let job = job.ok_or(Error::NotFound(Entity::EnrollmentJob))?;
+            match job.is_done() && job.file.is_none() {
                 true => unit.enrollment_jobs().results(id),
                 false => Ok(None),
             }

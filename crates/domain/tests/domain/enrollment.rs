@@ -1,7 +1,7 @@
 //! An admin asks to enroll many learners at once.
 
 use crate::support::*;
-use license_manager_domain::model::{Enrollees, EnrollmentStage};
+use license_manager_domain::model::{Enrollees, EnrollmentJob, EnrollmentStage};
 use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::*;
@@ -104,6 +104,27 @@ fn a_customer_sees_its_own_enrollments_only() {
     assert_eq!(world.manager.request_enrollment(stranger, None, enrollment(1, 1)), Err(missing));
     let id = request(&world, enrollment(1, 1)).unwrap();
     assert_eq!(world.manager.enrollment_job(stranger, id), Err(Error::NotFound(Entity::EnrollmentJob)));
+}
+
+#[test]
+fn results_that_another_service_wrote_into_a_file_are_not_here() {
+    let world = World::new();
+    let id = request(&world, enrollment(1, 1)).unwrap();
+    let job = world.manager.enrollment_job(customer(), id).unwrap();
+    let foreign = EnrollmentJob {
+        id: EnrollmentJobId(Uuid::from_u128(78)),
+        stage: EnrollmentStage::Filed,
+        file: Some("old/results.csv".to_owned()),
+        ..job
+    };
+    world
+        .store
+        .write(|unit| {
+            unit.enrollment_jobs().add(&foreign)?;
+            unit.enrollment_jobs().advance(&foreign, "email\n")
+        })
+        .unwrap();
+    assert_eq!(world.manager.enrollment_results(customer(), foreign.id), Ok(None));
 }
 
 #[test]

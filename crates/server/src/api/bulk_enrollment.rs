@@ -132,7 +132,8 @@ pub async fn status(access: OfCustomer, request: HttpRequest, state: State) -> A
         links.with_query(&query.finish())
     };
     let download_url = match job.is_done() {
-        true => Some(manager.enrollment_file(&job).await.unwrap_or_else(address)),
+        // What another service wrote into a file is in no other place.
+        true => manager.enrollment_file(&job).await.or_else(|| job.file.is_none().then(address)),
         false => None,
     };
     Response::ok(&JobStatusBody { job_id: job.id.0, download_url })
@@ -154,8 +155,8 @@ pub async fn results(access: OfCustomer, request: HttpRequest, state: State) -> 
     let query = Query::of(&request);
     let found = |manager: &LicenseManager, customer, job| Ok((job, manager.enrollment_results(customer, job)?));
     let (job, results) = find(access, &query, state, found).await?;
-    let unfinished = || ApiError::detail(StatusCode::NOT_FOUND, "The bulk enrollment is not done yet.");
-    let results = results.ok_or_else(unfinished)?;
+    let missing = "The bulk enrollment is not done yet, or its results are in a file of another service.";
+    let results = results.ok_or_else(|| ApiError::detail(StatusCode::NOT_FOUND, missing))?;
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")
         .insert_header(("Content-Disposition", format!("attachment; filename=\"bulk-enrollment-{job}.csv\"")))
