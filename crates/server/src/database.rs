@@ -80,12 +80,16 @@ impl Database {
         }
     }
 
-    /// A new database with the tables of this version, for a command that shows what it would do where there is no file
-    /// of SQLite yet. It is gone once the folder is dropped, which must not be before the database.
+    /// A new database with the tables of this version, for a command that shows what it would do where the file of SQLite
+    /// is `missing`. It is gone once the folder is dropped, which must not be before the database.
     ///
     /// # Errors
-    /// The folder cannot be created, or the file in it.
-    pub fn temporary(config: &Config) -> Result<(TempDir, Self), OpenError> {
+    /// The missing file could not be created, with the error of opening it; or the temporary one cannot be created.
+    pub fn temporary(config: &Config, missing: &Path) -> Result<(TempDir, Self), OpenError> {
+        if !can_begin(missing) {
+            // Opening it says why.
+            sqlite_store(missing.to_owned(), config, None)?;
+        }
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary database can be created: {error}"))?;
         let store = sqlite_store(folder.path().join("temporary.db"), config, None)?;
         // Told to nobody: the log is about the configured database.
@@ -206,6 +210,12 @@ pub fn missing_file(config: &Config) -> Option<PathBuf> {
         DatabaseUrl::Sqlite(path) if !path.is_file() => Some(path),
         _ => None,
     }
+}
+
+/// Whether a file could be created at a path. Creates none there.
+fn can_begin(path: &Path) -> bool {
+    let path = std::path::absolute(path).unwrap_or_default();
+    !path.exists() && path.parent().is_some_and(|folder| tempfile::tempfile_in(folder).is_ok())
 }
 
 fn sqlite_store(

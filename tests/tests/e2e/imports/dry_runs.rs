@@ -35,3 +35,24 @@ fn a_dry_run_needs_no_database() {
     assert_eq!(with["without_database"], false);
     assert_eq!((&with["tables"], &with["rules"]), (&without["tables"], &without["rules"]));
 }
+
+#[test]
+fn a_dry_run_is_refused_where_no_database_could_be_begun() {
+    let folder = tempfile::tempdir().expect("a temporary folder is created");
+    let in_a_missing_folder = folder.path().join("missing").join("test.db");
+    for path in [in_a_missing_folder.as_path(), folder.path()] {
+        let url = format!("sqlite:{}", path.display());
+        let refusal = |more: &[&str]| {
+            let arguments = [&["import", "--from", "mysql://lm:secret@127.0.0.1:1/old"], more].concat();
+            let refused = Ran::alone(&url, &arguments);
+            assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+            refused.stderr.lines().last().unwrap_or_default().to_owned()
+        };
+        let told = refusal(&[]);
+        assert!(told.contains(&format!("cannot open the SQLite database {}: ", path.display())), "{told}");
+        assert!(told.ends_with("Check that its directory exists and that both can be written to"), "{told}");
+        assert_eq!(refusal(&["--dry-run"]), told);
+    }
+    let left = fs::read_dir(folder.path()).expect("the folder is read");
+    assert_eq!(left.count(), 0, "nothing was begun");
+}

@@ -92,7 +92,7 @@ pub fn import(config: &Config, arguments: &ImportArguments, out: &mut impl Write
     // Where nobody has created a database yet, a dry run tells what a new one would get.
     let missing = missing_file(config).filter(|_| arguments.run.dry_run);
     let (_folder, target) = match (&missing, arguments.verify || arguments.run.dry_run) {
-        (Some(_), _) => Database::temporary(config).map(|(folder, database)| (Some(folder), database))?,
+        (Some(path), _) => Database::temporary(config, path).map(|(folder, database)| (Some(folder), database))?,
         (None, true) => (None, Database::open_existing(config)?),
         (None, false) => (None, Database::open(config)?),
     };
