@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use license_manager_domain::operations::Supervisor;
+use license_manager_domain::words::counted;
 
 use super::database::Database;
 use super::decisions::{self, Conflicts};
@@ -47,6 +48,9 @@ pub(super) fn import<C: Database>(
     connection.transaction(|connection| {
         stage(connection, source, supervisor)?;
         go_on(supervisor)?;
+        if options.conflicts != Conflicts::Force {
+            refuse_blank(connection)?;
+        }
         refuse_numbers_of_ours(connection, state.own_versions_from)?;
         compare::compare(connection, &shapes, state.own_versions_from)
     })?;
@@ -117,6 +121,23 @@ fn merge<C: Database>(
     add_rules_of_histories(connection, &mut imported, report)?;
     state::compared(connection, options.now)?;
     Ok(imported)
+}
+
+/// Fails if agreements or licenses were imported, and the source has none of them. Its URL may be that of another
+/// database, and everything that was imported would be deleted here.
+fn refuse_blank<C: Database>(connection: &mut C) -> Result<(), ImportError> {
+    let mut gone = Vec::new();
+    for (table, one, many) in [("customer_agreement", "agreement", "agreements"), ("license", "license", "licenses")] {
+        if connection.number(&format!("SELECT count(*) AS number FROM staged_{table}"))? > 0 {
+            continue;
+        }
+        let imported = format!("SELECT count(*) AS number FROM imported_row WHERE table_name = '{table}'");
+        match connection.number(&imported)? {
+            0 => {}
+            number => gone.push(counted(number, one, many)),
+        }
+    }
+    if gone.is_empty() { Ok(()) } else { Err(ImportError::Blank(gone.join(" and "))) }
 }
 
 /// Fails if the source has reached the numbers of versions that are ours.

@@ -16,7 +16,7 @@ pub enum Conflicts {
     Refuse,
     /// What is here stays.
     Keep,
-    /// The source's rows replace what is here.
+    /// The source's rows replace what is here, also where it has no agreements or no licenses any more.
     Force,
 }
 

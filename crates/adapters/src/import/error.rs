@@ -29,6 +29,12 @@ pub enum ImportError {
          Import into a new database"
     )]
     Moved,
+    /// The source has no agreements or no licenses any more. The text counts those that were imported.
+    #[error(
+        "nothing was imported: the source had {0} at the last import, and has none now. Check its URL. --force goes on, \
+         and deletes them here"
+    )]
+    Blank(String),
     /// Another run wrote the database meanwhile.
     #[error("another import wrote this database at the same time, so this one ended. Start it again")]
     Overtaken,

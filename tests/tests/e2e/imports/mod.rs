@@ -1,6 +1,7 @@
 //! `license-manager import`: databases of the Django service, with every form of ids, into both databases.
 
 mod again;
+mod blank;
 mod conflicts;
 mod connection;
 mod dry_runs;

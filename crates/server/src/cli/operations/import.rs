@@ -41,7 +41,8 @@ pub struct ImportArguments {
     /// Import nothing if a license would lose its holder.
     #[arg(long)]
     pub strict: bool,
-    /// If a row was changed on both sides since the last import, replace it by the row of the source.
+    /// If a row was changed on both sides since the last import, replace it by the row of the source. Also import a source
+    /// that has no agreements or no licenses any more, and delete them here.
     #[arg(long, conflicts_with = "verify")]
     pub force: bool,
     /// If a row was changed on both sides since the last import, keep the row here.
