@@ -151,7 +151,7 @@ json\t'One JSON object, for programs'"
 complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l config -d 'Read settings from this TOML file' -r -F
 complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l verify -d 'Change nothing, and compare an imported database with its source, after the rules have mended the source\'s rows: every row, field by field. Exits with 1 if there is a difference'
 complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l strict -d 'Import nothing if a license would lose its holder'
-complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l force -d 'If a row was changed on both sides since the last import, replace it by the row of the source'
+complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l force -d 'If a row was changed on both sides since the last import, replace it by the row of the source. Also import a source that has no agreements or no licenses any more, and delete them here'
 complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l keep -d 'If a row was changed on both sides since the last import, keep the row here'
 complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l finish -d 'End the import: nothing can be imported again, and the schedule and the operations run here. Does not read the source'
 complete -c license-manager -n "__fish_license_manager_using_subcommand import" -l dry-run -d 'Show what would be done and change nothing'
