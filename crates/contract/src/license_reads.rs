@@ -291,6 +291,24 @@ pub fn an_unknown_address_matches_nothing(db: &dyn Database) {
     assert_eq!(store.write(|unit| unit.licenses().lock_all_by_person(&by_id(8))), Ok(Vec::new()));
 }
 
+/// Somebody without an account or without an address never activates the license of somebody else who has none.
+pub fn licenses_that_name_nobody_are_not_locked_for_anybody(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put(
+        &*store,
+        &[assigned(1, 1, "amy@example.com"), activated(2, 1, "bob@example.com", 7), unassigned(3, 1), retired(4, 1)],
+    );
+    let locked = |address: Option<&str>, id: Option<i64>| {
+        let person = Person { email: address.map(email), lms_user_id: id.map(LmsUserId) };
+        numbers(&store.write(|unit| unit.licenses().lock_all_by_person(&person)).unwrap())
+    };
+    assert_eq!(locked(Some("zoe@example.com"), None), [0; 0]);
+    assert_eq!(locked(None, Some(8)), [0; 0]);
+    assert_eq!(locked(None, None), [0; 0]);
+    assert_eq!((locked(Some("amy@example.com"), None), locked(None, Some(7))), (vec![1], vec![2]));
+}
+
 /// A search finds a domain as it is typed or as it is sent.
 pub fn words_are_searched_in_their_normal_form(db: &dyn Database) {
     let store = db.store();

@@ -8,6 +8,9 @@ mod seats;
 /// `contract_suite!(make)` declares all; `contract_suite!(make; plans, license_writes)` those of these groups;
 /// `contract_suite!(make; plans { plans_are_filtered })` single ones. `make` is the path of a function without
 /// arguments that returns a [`Database`](crate::Database) without rows. The [front page](crate) lists the groups.
+///
+/// The tests are in modules that have the names of the groups. Where your program has such a name in scope, for example
+/// that of its own crate, call the macro within a module.
 #[macro_export]
 macro_rules! contract_suite {
     (@named $make:path; $module:ident { $($name:ident)* }) => {

@@ -22,7 +22,7 @@ pub enum Error {
     /// Fields have invalid values.
     #[error("{0}")]
     Invalid(FieldErrors),
-    /// A field refers to something that does not exist.
+    /// A field refers to something that does not exist. It is named as in [`FieldErrors`].
     #[error("{field}: no {entity} matches.")]
     UnknownReference {
         /// The field.
@@ -414,7 +414,8 @@ impl Refusal {
     }
 }
 
-/// Messages about invalid values, by field.
+/// Messages about invalid values, by field. Fields have the names of the API, which is often also their name in the
+/// history: `enterprise_catalog_uuid` is [`crate::PlanChanges::catalog`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldErrors(BTreeMap<String, Vec<String>>);
 

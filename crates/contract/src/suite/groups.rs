@@ -79,6 +79,7 @@ macro_rules! contract_suite_group {
             a_person_is_found_by_an_address_as_an_older_version_stored_it
             an_unknown_lms_id_matches_nothing
             an_unknown_address_matches_nothing
+            licenses_that_name_nobody_are_not_locked_for_anybody
             words_are_searched_in_their_normal_form
             an_email_is_found_in_its_plan_whatever_its_case
             an_activation_key_finds_licenses_with_their_plans

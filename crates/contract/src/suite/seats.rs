@@ -23,9 +23,11 @@ macro_rules! contract_suite_seats {
                 plans_are_counted_exactly
                 an_activation_key_finds_licenses_with_their_plans
                 all_licenses_of_a_person_are_locked_across_agreements
+                licenses_that_name_nobody_are_not_locked_for_anybody
                 only_live_licenses_hold_an_email
                 live_licenses_of_emails_are_locked
                 live_licenses_are_locked_up_to_a_limit
+                live_licenses_are_locked_one_part_after_another
             });
             $crate::contract_suite!(@named $make; license_writes {
                 new_licenses_are_unassigned_and_recorded

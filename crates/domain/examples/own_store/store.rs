@@ -35,7 +35,7 @@ pub struct Tables {
 
 impl MapStore {
     /// Begins a transaction of the caller's own: a store for [`LicenseManager::over`], whose use cases are committed
-    /// together, with the caller's records.
+    /// together, with the caller's records. Nothing else may write meanwhile: the commit replaces all records.
     ///
     /// [`LicenseManager::over`]: license_manager_domain::LicenseManager::over
     #[allow(dead_code)] // not every program that uses this file has its own transactions
@@ -123,13 +123,9 @@ impl Tables {
     }
 
     fn details(&self, plan: &SubscriptionPlan) -> Option<PlanDetails> {
-        Some(PlanDetails {
-            plan: plan.clone(),
-            customer: self.agreements.get(&plan.agreement)?.customer,
-            plan_type: "Standard Paid".to_owned(),
-            following: None,
-            prior: None,
-        })
+        let customer = self.agreements.get(&plan.agreement)?.customer;
+        // There are no renewals, so no plan follows another.
+        Some(PlanDetails::new(plan.clone(), customer, "Standard Paid"))
     }
 }
 

@@ -250,6 +250,11 @@ pub struct PlanDetails {
 }
 
 impl PlanDetails {
+    /// A plan that follows no other and that no other follows.
+    pub fn new(plan: SubscriptionPlan, customer: CustomerId, plan_type: impl Into<String>) -> Self {
+        Self { plan, customer, plan_type: plan_type.into(), following: None, prior: None }
+    }
+
     /// The plan that follows it and has not started.
     pub fn followed_at(&self, now: DateTime<Utc>) -> Option<FollowingPlan> {
         self.following.filter(|following| now < following.start_date)

@@ -112,7 +112,7 @@ impl LicenseManager {
             let change = Change { reason: Some(reason.into()), ..actor.change(now) };
             unit.plans().add(&plan, &change)?;
             let (customer, plan_type) = (agreement.customer, product.plan_type.label);
-            let details = PlanDetails { plan, customer, plan_type, following: None, prior: None };
+            let details = PlanDetails::new(plan, customer, plan_type);
             self.provision(unit, &details, LicenseCounts::default(), actor)?;
             self.plan_overview(unit, details)
         })

@@ -359,6 +359,30 @@ fn the_page_says_which_use_case_reaches_which_repositories() {
 }
 
 #[test]
+fn the_page_names_the_methods_of_the_example() {
+    let store = include_str!("../../examples/own_store/store.rs");
+    let repositories = [
+        ("agreements", "AgreementRepository"),
+        ("plans", "PlanRepository"),
+        ("licenses", "LicenseRepository"),
+        ("renewals", "RenewalRepository"),
+        ("outbox", "OutboxRepository"),
+    ];
+    let (mut table, mut number) = (String::new(), 0);
+    for (accessor, repository) in repositories {
+        let (_, rest) = store.split_once(&format!("impl {repository} for Unit<'_> {{")).unwrap();
+        let (body, _) = rest.split_once("\n}\n").unwrap();
+        let methods: Vec<_> =
+            body.lines().filter_map(|line| Some(line.strip_prefix("    fn ")?.split_once('(')?.0)).collect();
+        number += methods.len();
+        table += &format!("| `{accessor}` | {} |\n", names(methods));
+    }
+    let page = include_str!("../../OWN_STORE.md");
+    assert!(page.contains(&table), "OWN_STORE.md must contain this table:\n{table}");
+    assert!(page.contains(&format!("It implements {number} methods of\n{} repositories", repositories.len())));
+}
+
+#[test]
 fn what_a_store_lacks_is_named() {
     struct Nothing;
 
