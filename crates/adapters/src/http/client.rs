@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{ClientBuilder, Method, RequestBuilder};
 
 use crate::calls::CallListener;
+use crate::certificates::refusal;
 
 /// The most bytes read of an answer; far above any real one.
 const ANSWER_LIMIT_BYTES: usize = 1024 * 1024;
@@ -73,7 +74,7 @@ pub(super) fn no_answer(error: &reqwest::Error) -> String {
         return "did not answer in time".to_owned();
     }
     if error.is_connect() {
-        return "cannot be reached".to_owned();
+        return refusal(error).unwrap_or_else(|| "cannot be reached".to_owned());
     }
     "broke off its answer".to_owned()
 }

@@ -1,6 +1,7 @@
 //! Connections to a mail server. They do not wait for acknowledgements (`TCP_NODELAY`), without which each mail takes
 //! 40 ms more: lettre sends the end of a mail in a packet of its own. Its pool opens connections that do wait.
 
+use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub(super) enum Problem {
     /// Nobody answers at the address.
     Unreachable,
     /// The encryption cannot be set up.
-    Encryption,
+    Encryption(io::Error),
     /// The server does not offer the encryption that is required.
     NoEncryption,
     /// What the server answered, or how the connection ended.
@@ -108,7 +109,7 @@ impl Connections {
         let stream: Box<dyn AsyncTokioStream> = match encryption {
             Encryption::Opportunistic(_) | Encryption::Required(_) => Box::new(tcp),
             Encryption::Immediate(tls, name) => {
-                let encrypted = tls.connect(name.clone(), tcp).await.map_err(|_| Problem::Encryption)?;
+                let encrypted = tls.connect(name.clone(), tcp).await.map_err(Problem::Encryption)?;
                 let certificates = encrypted.get_ref().1.peer_certificates();
                 certificate = certificates.and_then(|all| all.first()).map(|own| own.to_vec());
                 Box::new(Encrypted(encrypted))

@@ -19,7 +19,7 @@ use super::connections::{Connections, Problem};
 use super::mail_server::MailServer;
 use super::words::Templates;
 use crate::calls::{CallListener, CallOutcome, observed};
-use crate::certificates::end_of;
+use crate::certificates::{end_of, refusal};
 use crate::traces::CallSpan;
 
 /// How many sent mails are remembered, and for how long. If the result of a batch is lost, its mails are not sent again.
@@ -190,7 +190,9 @@ impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         match problem {
             Problem::Unreachable => Self::no_answer("cannot be reached, or broke off"),
-            Problem::Encryption => Self::no_answer("failed to set up encryption"),
+            Problem::Encryption(error) => {
+                Self::no_answer(refusal(&error).as_deref().unwrap_or("failed to set up encryption"))
+            }
             Problem::NoEncryption => Self::no_answer("does not offer encryption (STARTTLS)"),
             Problem::Answer(error) => Self::from(&error),
         }
@@ -205,7 +207,10 @@ impl From<&smtp::Error> for Failure {
                     Self::of_address("cannot express this email address: it has no SMTPUTF8".to_owned())
                 }
                 _ if error.is_response() => Self::no_answer("answered something unexpected"),
-                _ => Self::no_answer("cannot be reached, or broke off"),
+                _ => match refusal(error) {
+                    Some(problem) => Self::no_answer(&problem),
+                    None => Self::no_answer("cannot be reached, or broke off"),
+                },
             };
         };
         let (is_about_mail, answered) = (!NOT_ABOUT_THE_MAIL.contains(&code.into()), format!("answered {code}"));

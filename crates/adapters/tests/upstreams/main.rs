@@ -9,6 +9,7 @@ mod result_files;
 mod smtp;
 mod traces;
 mod tracking;
+mod untrusted;
 mod webhooks;
 
 use std::sync::Arc;
