@@ -47,7 +47,7 @@ impl Replicated {
         self.replica.watch(&self.primary)
     }
 
-    /// How many bytes of the primary's log the replica has not replayed. Blocks.
+    /// How many bytes of the primary's log the replica has not replayed, after it had time to. Blocks.
     ///
     /// # Errors
     /// Why it could not be used.

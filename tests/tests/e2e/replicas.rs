@@ -150,6 +150,8 @@ fn a_replica_that_is_behind_or_gone_answers_nothing() {
     scene.standby.pause();
     scene.assign("amy");
     scene.until_used(false);
+    poll(PATIENCE, || scene.server.log().contains("more than 2 seconds behind").then_some(()))
+        .expect("the log says why");
     assert_eq!(scene.assigned(&reader), 1, "the primary answers for a standby that is behind");
     until_read(&scene.server, "primary", 1);
     scene.standby.resume();
@@ -192,13 +194,18 @@ fn doctor_looks_at_the_replica() {
     let (standby, of_other) = (primary.standby(), other.standby());
     assert!(Ran::alone(&primary.url(), &["migrate"]).succeeded);
     let found = |url: &str, state: &str, words: &str| {
-        let ran = Ran::alone_with(&primary.url(), &["doctor"], &[("LM_DATABASE__REPLICA_URL", url)]);
+        let settings = [("LM_DATABASE__REPLICA_URL", url), ("LM_DATABASE__REPLICA_MAX_LAG_SECONDS", "1")];
+        let ran = Ran::alone_with(&primary.url(), &["doctor"], &settings);
         let line = ran.stdout.lines().find(|line| line.contains(" replica: ")).unwrap_or_else(|| panic!("{ran:?}"));
         assert!(line.contains(state) && line.contains(words), "{line}");
     };
     found(&standby.url(), "ok", "it follows");
     found(&primary.url(), "failed", "is no standby");
     found(&of_other.url(), "failed", "of another cluster");
+    standby.pause();
+    primary.execute("CREATE TABLE something_to_replay ()");
+    found(&standby.url(), "warning", "it is behind");
+    standby.resume();
     standby.stop();
     found(&standby.url(), "failed", "does not answer");
 }
@@ -211,6 +218,9 @@ fn a_database_that_only_reads_is_named() {
     let told = |url: &str| Ran::alone(url, &["doctor"]).stdout;
     let found = told(&standby.url());
     assert!(found.contains("  failed   database: Postgres ") && found.contains("target_session_attrs"), "{found}");
+    primary.execute("CREATE ROLE reader LOGIN");
+    let found = told(&format!("postgres://reader@{}/postgres", primary.address()));
+    assert!(found.contains("  failed   database: this role may not create or change tables"), "{found}");
     let several = format!("postgres://postgres@{},{}/postgres", primary.address(), standby.address());
     assert!(told(&several).contains("  warning  database: connections may go to a standby"), "{}", told(&several));
     let found = told(&format!("{several}?target_session_attrs=read-write"));

@@ -25,6 +25,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// How long the standby gets to replay what the primary had, before it is asked.
 const HEAD_START: Duration = Duration::from_millis(100);
 
+/// The longest that [`Replica::bytes_behind`] waits for a standby to follow.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The most positions of the primary that are remembered, an hour of them.
 const MOST_MARKS: usize = 3_600;
 
@@ -73,6 +76,9 @@ pub enum ReplicaProblem {
     /// It has not made a restart point since the primary was promoted, or follows a former primary.
     #[error("the replica is on another timeline than the primary; this is normal for some minutes after a failover")]
     Timeline,
+    /// It lacks what the primary had so many seconds ago.
+    #[error("the replica is more than {0} seconds behind")]
+    Behind(u64),
 }
 
 /// What is known of the standby.
@@ -102,6 +108,12 @@ impl Marks {
         let number = self.0.iter().take_while(|(_, mark)| *mark <= position).count();
         self.0.drain(..number.saturating_sub(1));
         self.0.front().filter(|_| number > 0).map(|(asked, _)| *asked)
+    }
+
+    /// When the primary was asked for the first position that is remembered: the last one that was replayed, or, if there
+    /// is none, the first one that was not.
+    fn first(&self) -> Option<Instant> {
+        self.0.front().map(|(asked, _)| *asked)
     }
 }
 
@@ -181,15 +193,21 @@ impl Replica {
         self.max_lag
     }
 
-    /// How many bytes of the primary's log it has not replayed.
+    /// How many bytes of what the primary has in its log now it does not replay within the time that it may be behind,
+    /// or a few seconds.
     ///
     /// # Errors
     /// Why it could not be used.
     pub fn bytes_behind(&self, primary: &PostgresStore) -> Result<i64, ReplicaProblem> {
         self.store.examine().map_err(ReplicaProblem::Unreachable)?;
-        let asked = ask_primary(primary)?;
-        let replayed = self.ask(&asked)?;
-        Ok((asked.position - replayed).max(0))
+        let (asked, begun) = (ask_primary(primary)?, Instant::now());
+        loop {
+            let behind = asked.position - self.ask(&asked)?;
+            if behind <= 0 || begun.elapsed() >= self.max_lag.min(PATIENCE) {
+                return Ok(behind.max(0));
+            }
+            thread::sleep(HEAD_START);
+        }
     }
 
     /// What the standby answers; `None` if the primary has to be asked: the standby may be behind, or cannot answer.
@@ -227,7 +245,8 @@ impl Replica {
         let found = ask_primary(primary).and_then(|at| {
             marks.add(asked, at.position);
             thread::sleep(HEAD_START);
-            Ok(marks.replayed(self.ask(&at)?))
+            let until = marks.replayed(self.ask(&at)?);
+            Ok((until, marks.first().is_some_and(|first| first.elapsed() > self.max_lag)))
         });
         if found.is_err() {
             // The next primary may be at another place in another log.
@@ -248,12 +267,13 @@ impl Replica {
         }
     }
 
-    fn note(&self, found: Result<Option<Instant>, ReplicaProblem>) {
+    /// Notes until when the standby has everything and whether that is too long ago, or why it cannot be used.
+    fn note(&self, found: Result<(Option<Instant>, bool), ReplicaProblem>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let problem = match found {
-            Ok(until) => {
+            Ok((until, is_behind)) => {
                 state.has_all_until = until;
-                None
+                is_behind.then(|| ReplicaProblem::Behind(self.max_lag.as_secs()))
             }
             Err(problem) => {
                 state.has_all_until = None;
@@ -263,7 +283,7 @@ impl Replica {
         if problem != state.problem {
             match &problem {
                 Some(problem) => tracing::warn!(%problem, "the replica answers no reads"),
-                None => tracing::info!("the replica answers reads while it is close behind"),
+                None => tracing::info!("the replica answers reads again"),
             }
             state.problem = problem;
         }
@@ -301,6 +321,7 @@ mod tests {
         let mut marks = Marks::default();
         marks.add(start, 100);
         assert_eq!(marks.replayed(99), None);
+        assert_eq!(marks.first(), Some(start), "it is behind since then");
         assert_eq!(marks.replayed(100), Some(start));
         marks.add(start + second, 250);
         marks.add(start + 2 * second, 300);

@@ -91,6 +91,9 @@ impl PostgresStore {
                     current_setting('max_connections')::integer AS max_connections,
                     to_regclass('license_search') IS NOT NULL AS has_search,
                     NOT current_setting('transaction_read_only')::boolean AS takes_writes,
+                    coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)
+                        AND coalesce((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
+                                      WHERE oid = to_regclass('license')), true) AS may_migrate,
                     (SELECT count(*)::integer FROM pg_stat_activity
                      WHERE wait_event = 'SyncRep' AND query_start < clock_timestamp() - interval '2 seconds'
                     ) AS waiting_commits,
@@ -104,6 +107,7 @@ impl PostgresStore {
             max_connections: row.max_connections,
             has_search: row.has_search,
             takes_writes: row.takes_writes,
+            may_migrate: row.may_migrate,
             waiting_commits: row.waiting_commits,
             now: row.now,
         })
@@ -287,6 +291,9 @@ pub struct Examination {
     pub has_search: bool,
     /// Whether it takes writes; a standby does not.
     pub takes_writes: bool,
+    /// Whether the role may create tables, and owns those that there are: migrations need both, and every start asks for
+    /// migrations.
+    pub may_migrate: bool,
     /// How many commits have waited for a synchronous standby for two seconds, among those that the role may see.
     pub waiting_commits: i32,
     /// The time by its clock.
@@ -305,6 +312,8 @@ struct ExaminedRow {
     has_search: bool,
     #[diesel(sql_type = Bool)]
     takes_writes: bool,
+    #[diesel(sql_type = Bool)]
+    may_migrate: bool,
     #[diesel(sql_type = Integer)]
     waiting_commits: i32,
     #[diesel(sql_type = Timestamptz)]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use license_manager_adapters::postgres::{Examination, PostgresStore};
 use license_manager_domain::ports::Clock as _;
+use license_manager_domain::words::counted;
 
 use super::findings::Finding;
 use crate::config::{Config, DatabaseUrl};
@@ -14,9 +15,6 @@ use crate::system::SystemClock;
 /// before it is wrong: times of both are compared.
 const CLOCK_WARNING: i64 = 1_000;
 const CLOCK_FAILURE: i64 = 30_000;
-
-/// How many bytes of the log a replica may lack before it is worth a warning: one file of it.
-const MUCH_BEHIND: i64 = 16 << 20;
 
 /// What a URL needs, so that connections go to the server that takes writes.
 const PRIMARY: &str = "DATABASE_URL needs the host of the primary, or all hosts and target_session_attrs=read-write";
@@ -62,11 +60,11 @@ fn replica(database: &Database, config: &Config) -> Option<Finding> {
         Err(error) => Err(error.to_string()),
     };
     Some(match behind {
-        Ok(bytes @ MUCH_BEHIND..) => Finding::warning(
+        Ok(0) => Finding::ok("replica", "it follows"),
+        Ok(bytes) => Finding::warning(
             "replica",
-            format!("it has {bytes} bytes of the primary's log still to replay, and answers no reads until then"),
+            format!("it is behind, and answers no reads until it has replayed {bytes} bytes of the primary's log"),
         ),
-        Ok(bytes) => Finding::ok("replica", format!("it follows, {bytes} bytes of the primary's log behind")),
         Err(problem) => Finding::failed("replica", problem),
     })
 }
@@ -78,8 +76,16 @@ fn of_postgres(
     start: Instant,
 ) -> Result<Vec<Finding>, String> {
     let (before, examined, after) = (SystemClock.now(), store.examine()?, SystemClock.now());
-    let Examination { version, is_supported, max_connections, has_search, takes_writes, waiting_commits, now } =
-        examined;
+    let Examination {
+        version,
+        is_supported,
+        max_connections,
+        has_search,
+        takes_writes,
+        may_migrate,
+        waiting_commits,
+        now,
+    } = examined;
     let mut findings = vec![match (is_supported, takes_writes) {
         (false, _) => Finding::failed("database", format!("this is Postgres {version}: version 15 or later is needed")),
         (true, false) => {
@@ -89,6 +95,10 @@ fn of_postgres(
             Finding::ok("database", format!("Postgres {version} answers, in {} ms", start.elapsed().as_millis()))
         }
     }];
+    if !may_migrate {
+        let advice = "make the role of DATABASE_URL the owner of the database and of its tables";
+        findings.push(Finding::failed("database", format!("this role may not create or change tables: {advice}")));
+    }
     if may_reach_a_standby(url) {
         findings.push(Finding::warning("database", format!("connections may go to a standby: {PRIMARY}")));
     }
@@ -156,7 +166,10 @@ fn migrations(database: &Database) -> Finding {
         }
         (Ok(pending), Ok(_)) => Finding::warning(
             "migrations",
-            format!("{} are pending: `license-manager migrate`, or a start, runs them", pending.len()),
+            format!(
+                "{} pending: `license-manager migrate`, or a start of the server, runs what is missing",
+                counted(pending.len(), "is", "are")
+            ),
         ),
         (Err(error), _) | (_, Err(error)) => Finding::failed("migrations", error.to_string()),
     }
