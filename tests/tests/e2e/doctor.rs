@@ -174,11 +174,12 @@ fn a_clock_that_differs_from_that_of_a_service_is_named() {
     let folder = tempfile::tempdir().expect("a temporary folder is created");
     let url = format!("sqlite:{}", folder.path().join("test.db").display());
     let service = format!("http://{}", from_the_past());
-    let ran =
-        Ran::alone_with(&url, &["doctor", "--output", "json"], &[("LM_TELEMETRY__OTLP_ENDPOINT", service.as_str())]);
-    let found = findings(&ran);
-    assert_found(&found, "traces", "ok", "");
-    assert_found(&found, "clock", "warning", "that of traces differs by");
+    let settings = [("LM_TELEMETRY__OTLP_ENDPOINT", service.as_str()), ("LM_LMS__URL", service.as_str())];
+    let found = findings(&Ran::alone_with(&url, &["doctor", "--output", "json"], &settings));
+    for check in ["traces", "lms"] {
+        assert_found(&found, check, "ok", "");
+        assert_found(&found, "clock", "warning", &format!("that of {check} differs by"));
+    }
 }
 
 #[test]
