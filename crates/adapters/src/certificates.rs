@@ -19,7 +19,7 @@ const REFUSED: &str = "invalid peer certificate: ";
 /// What is wrong with the server's certificate, as a text that follows the server's name; `None` if the error is about
 /// something else. Of an error it reads only that part, because the rest may hold a URL.
 pub(crate) fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
-    let causes = std::iter::successors(Some(error), |error| error.source());
+    let causes = std::iter::successors(Some(error), |error| (**error).source());
     let told: Vec<String> = causes.map(ToString::to_string).collect();
     let (_, reason) = told.iter().find_map(|text| text.split_once(REFUSED))?;
     // What follows the colon are seconds since 1970.

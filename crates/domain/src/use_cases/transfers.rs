@@ -151,10 +151,7 @@ impl LicenseManager {
                 unit.licenses().save(&freed, &change)?;
                 unit.licenses().unlink(&freed_ids, &change)?;
                 unit.transfers().move_licenses(&moving, order.new_plan, &change)?;
-                // The copies of what leaves the old plan end before those of what the new plan has are made.
-                let [first, last] = &plans;
-                let old_first = if first.plan.id == order.old_plan { [first, last] } else { [last, first] };
-                for plan in old_first {
+                for plan in &plans {
                     self.follow(unit, plan, &[&moving[..], &freed_ids].concat(), &change)?;
                 }
                 job.completed_at = Some(now);
