@@ -273,7 +273,7 @@ impl Replica {
         let problem = match found {
             Ok((until, is_behind)) => {
                 state.has_all_until = until;
-                is_behind.then(|| ReplicaProblem::Behind(self.max_lag.as_secs()))
+                is_behind.then_some(ReplicaProblem::Behind(self.max_lag.as_secs()))
             }
             Err(problem) => {
                 state.has_all_until = None;
