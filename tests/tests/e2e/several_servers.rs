@@ -161,4 +161,6 @@ fn a_second_signal_ends_the_delay() {
     assert_eq!(server.anonymous().get("/health/live/").status, 200, "it goes on");
     server.terminate();
     assert!(server.wait_for_exit().success());
+    let log = server.log();
+    assert!(!log.contains("ERROR") && !log.contains("/health/ready/"), "a planned stop is no fault: {log}");
 }

@@ -10,7 +10,7 @@ use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage};
+use actix_web::{Error, HttpMessage, web};
 use license_manager_domain::ports::IdSource as _;
 use tracing::{Instrument, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, LoggingConfig};
 use crate::system::RandomIds;
+use crate::telemetry::monitor::{Monitor, Phase, is_health_check};
 use crate::telemetry::traces;
 
 /// The header with a request's id, in requests and answers.
@@ -143,7 +144,8 @@ impl fmt::Display for RequestId {
 }
 
 /// Middleware for `from_fn`, outermost: assigns the [`RequestId`], logs one line per answered request, and sends the id
-/// back in the answer. Log lines written during the request carry a span with the id, the method, the route and, if
+/// back in the answer. The line of a health check that goes as planned is for debugging: probes ask every few seconds.
+/// Log lines written during the request carry a span with the id, the method, the route and, if
 /// recorded, the trace. The route is the pattern: paths and queries may hold an email address.
 pub async fn request_log(
     request: ServiceRequest,
@@ -163,29 +165,40 @@ pub async fn request_log(
         span.record("trace_id", trace_id);
     }
     request.extensions_mut().insert(id.clone());
+    let is_check = is_health_check(request.path());
+    let monitor = request.app_data::<web::Data<Monitor>>().cloned();
 
     let answer = next.call(request).instrument(span.clone()).await;
     let _entered = span.entered();
+    let phase = monitor.map_or(Phase::Running, |monitor| monitor.phase());
+    let is_planned = |status| is_check && goes_as_planned(status, phase);
     match answer {
         Ok(mut response) => {
-            log_answer(response.status(), start);
+            log_answer(response.status(), is_planned(response.status()), start);
             echo(&id, response.headers_mut());
             Ok(response)
         }
         // actix turns a middleware's error into an answer only outside of this one, so do it here to log it.
         Err(error) => {
             let mut response = error.error_response();
-            log_answer(response.status(), start);
+            log_answer(response.status(), is_planned(response.status()), start);
             echo(&id, response.headers_mut());
             Err(InternalError::from_response(error, response).into())
         }
     }
 }
 
-fn log_answer(status: StatusCode, start: Instant) {
+/// Whether a health check with this status tells nothing new. A process that starts or stops is expected to be not ready.
+fn goes_as_planned(status: StatusCode, phase: Phase) -> bool {
+    status.is_success() || (phase != Phase::Running && status == StatusCode::SERVICE_UNAVAILABLE)
+}
+
+fn log_answer(status: StatusCode, is_planned: bool, start: Instant) {
     let latency_ms = start.elapsed().as_micros() as f64 / 1000.0;
     let status_code = status.as_u16();
-    if status.is_server_error() {
+    if is_planned {
+        tracing::debug!(status = status_code, latency_ms, "health check answered");
+    } else if status.is_server_error() {
         tracing::error!(status = status_code, latency_ms, "request failed");
     } else {
         tracing::info!(status = status_code, latency_ms, "request answered");
@@ -204,7 +217,7 @@ mod tests {
 
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, call_service, init_service, try_call_service};
-    use actix_web::{App, HttpRequest, HttpResponse, web};
+    use actix_web::{App, HttpRequest, HttpResponse};
     use serde_json::Value;
     use tracing::instrument::WithSubscriber;
 
@@ -258,14 +271,20 @@ mod tests {
 
     /// The answer's status, its X-Request-ID and the log lines of the request.
     async fn answer(request: TestRequest) -> (StatusCode, String, Lines) {
+        answer_filtered("info", request).await
+    }
+
+    async fn answer_filtered(filter: &str, request: TestRequest) -> (StatusCode, String, Lines) {
         let lines = Lines::default();
         let log = lines.clone();
-        let subscriber = subscriber(&config(LogFormat::Json, "info"), move || log.clone(), false).unwrap();
+        let subscriber = subscriber(&config(LogFormat::Json, filter), move || log.clone(), false).unwrap();
         let answered = async {
             let app = init_service(
                 App::new()
                     .route("/plans/{plan}/", web::get().to(plan))
                     .route("/broken/", web::get().to(broken))
+                    .route("/health/live/", web::get().to(plan))
+                    .route("/health/ready/", web::get().to(broken))
                     .service(web::scope("/closed").wrap(from_fn(refusing)).route("/", web::get().to(plan)))
                     .wrap(from_fn(request_log)),
             )
@@ -343,6 +362,29 @@ mod tests {
             assert_eq!((&end["status"], &end["level"]), (&Value::from(status), &Value::from(level)));
             assert_eq!(end["span"]["route"], route);
             assert!(!lines.text().contains("example.com"), "{}", lines.text());
+        }
+    }
+
+    #[actix_web::test]
+    async fn health_checks_are_logged_when_they_fail() {
+        let levels = async |filter: &str, path: &str| {
+            let (_, _, lines) = answer_filtered(filter, TestRequest::with_uri(path)).await;
+            let logged = lines.json().into_iter().filter(|line| line.get("status").is_some());
+            logged.map(|line| line["level"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let no_line: [&str; 0] = [];
+        assert_eq!(levels("info", "/health/live/").await, no_line);
+        assert_eq!(levels("debug", "/health/live/").await, ["DEBUG"]);
+        assert_eq!(levels("info", "/health/ready/").await, ["ERROR"]);
+        assert_eq!(levels("info", "/plans/7/").await, ["INFO"]);
+        for (status, phase, expected) in [
+            (StatusCode::OK, Phase::Running, true),
+            (StatusCode::SERVICE_UNAVAILABLE, Phase::Starting, true),
+            (StatusCode::SERVICE_UNAVAILABLE, Phase::Running, false),
+            (StatusCode::SERVICE_UNAVAILABLE, Phase::Stopping, true),
+            (StatusCode::INTERNAL_SERVER_ERROR, Phase::Stopping, false),
+        ] {
+            assert_eq!(goes_as_planned(status, phase), expected, "{status}, {phase:?}");
         }
     }
 

@@ -30,6 +30,11 @@ pub fn is_watched(path: &str) -> bool {
     WATCHED.iter().any(|watched| watched.trim_end_matches('/') == path.trim_end_matches('/'))
 }
 
+/// Whether the path is that of a health check, with or without its trailing slash.
+pub fn is_health_check(path: &str) -> bool {
+    is_watched(path) && path.starts_with("/health")
+}
+
 /// The phase of the process's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
