@@ -200,6 +200,14 @@ fn a_backup_without_a_file_goes_where_the_settings_say() {
     assert_refused(&server.command(&["backup"]), 1, "The bucket answered 503");
     drop(server);
 
+    let kept = tempfile::tempdir().expect("a temporary folder is created");
+    let server = Server::start_with(database.url(), &[("LM_BACKUP__FOLDER", &kept.path().display().to_string())]);
+    for copies in 1..=3 {
+        let ran = server.command(&["backup"]);
+        assert!(ran.succeeded && names_in(kept.path()).len() == copies, "{ran:?}");
+    }
+    drop(server);
+
     let missing = folder.path().join("missing").display().to_string();
     let server = Server::start_with(database.url(), &[("LM_BACKUP__FOLDER", &missing)]);
     assert_refused(&server.command(&["backup"]), 1, "There is no copy");

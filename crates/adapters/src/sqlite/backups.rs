@@ -15,8 +15,10 @@ use crate::http::S3ResultFiles;
 /// Copies have names of this form, between which and `.db` stands the time.
 const PREFIX: &str = "license-manager-";
 const SUFFIX: &str = ".db";
-/// The form of the time: names sort by it.
-const TIME: &str = "%Y%m%dT%H%M%SZ";
+/// The form of the time. The milliseconds tell copies of the same second apart.
+const TIME: &str = "%Y%m%dT%H%M%S%.3fZ";
+/// The same, to read: milliseconds may be missing.
+const TIME_READ: &str = "%Y%m%dT%H%M%S%.fZ";
 
 /// Where copies of a database go.
 pub struct SqliteBackups {
@@ -55,7 +57,8 @@ impl SqliteBackups {
     fn remove_old(&self, folder: &Path) -> Result<usize, String> {
         let failed = |error: std::io::Error| format!("Old copies in {} cannot be removed: {error}.", folder.display());
         let mut copies = copies_in(folder).map_err(failed)?;
-        copies.sort();
+        // Not by name: of one second, a name without milliseconds would come last.
+        copies.sort_by_key(|name| time_of(name));
         let excess = copies.len().saturating_sub(self.keep);
         for name in &copies[..excess] {
             fs::remove_file(folder.join(name)).map_err(failed)?;
@@ -77,7 +80,7 @@ fn copies_in(folder: &Path) -> std::io::Result<Vec<String>> {
 /// The time in the name of a copy; `None` if this is not the name of one.
 fn time_of(name: &str) -> Option<DateTime<Utc>> {
     let time = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
-    NaiveDateTime::parse_from_str(time, TIME).ok().map(|time| time.and_utc())
+    NaiveDateTime::parse_from_str(time, TIME_READ).ok().map(|time| time.and_utc())
 }
 
 #[async_trait]
@@ -106,15 +109,46 @@ impl Backups for SqliteBackups {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     #[test]
     fn a_copy_is_known_by_its_name() {
-        let at = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
-        assert_eq!(SqliteBackups::name(at), "license-manager-20300317T174640Z.db");
-        assert_eq!(time_of(&SqliteBackups::name(at)), Some(at));
+        let second = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
+        for (milliseconds, name) in
+            [(0, "license-manager-20300317T174640.000Z.db"), (12, "license-manager-20300317T174640.012Z.db")]
+        {
+            let at = second + TimeDelta::milliseconds(milliseconds);
+            assert_eq!(SqliteBackups::name(at), name);
+            assert_eq!(time_of(name), Some(at));
+        }
+        assert_eq!(time_of("license-manager-20300317T174640Z.db"), Some(second));
         for other in ["license-manager.db", "license-manager-20300317T174640Z.db-wal", "license-manager-old.db", "x"] {
             assert_eq!(time_of(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn the_oldest_copies_of_a_second_are_removed_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let second = DateTime::from_timestamp(1_900_000_000, 0).unwrap();
+        let later = [1, 2].map(|milliseconds| SqliteBackups::name(second + TimeDelta::milliseconds(milliseconds)));
+        for name in later.iter().map(String::as_str).chain(["license-manager-20300317T174640Z.db", "notes.txt"]) {
+            fs::write(folder.path().join(name), "copy").unwrap();
+        }
+        let backups = SqliteBackups {
+            database: PathBuf::new(),
+            folder: Some(folder.path().to_owned()),
+            keep: 2,
+            bucket: None,
+            busy_timeout: Duration::ZERO,
+        };
+        assert_eq!(backups.remove_old(folder.path()), Ok(1));
+        let mut left = copies_in(folder.path()).unwrap();
+        left.sort();
+        assert_eq!(left, later);
+        assert!(folder.path().join("notes.txt").exists());
+        assert_eq!(SqliteBackups::newest(folder.path()).unwrap(), time_of(&later[1]));
     }
 }
