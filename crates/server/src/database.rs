@@ -1,5 +1,6 @@
 //! Opens the configured database.
 
+use std::error::Error as _;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,10 +34,43 @@ pub enum MigrationError {
         "the database's URL leads to a pooler that gives each transaction another connection, such as PgBouncer in transaction mode: set LM_DATABASE__PREPARED_STATEMENTS=false, or use the URL of Postgres itself"
     )]
     Pooler,
+    /// This program may not change the tables.
+    #[error("{cause}: {advice}")]
+    NotAllowed {
+        /// The words of the database.
+        cause: String,
+        /// What helps.
+        advice: &'static str,
+    },
     /// The database does not answer, or a migration failed.
     #[error(transparent)]
     Failed(#[from] Error),
 }
+
+impl MigrationError {
+    /// The error of a migration. The databases say in words alone that they do not allow it.
+    fn of(error: Error) -> Self {
+        if let Error::Internal(cause) = &error {
+            let told = cause.source().map(ToString::to_string).unwrap_or_default();
+            let known = NOT_ALLOWED.iter().find(|(words, _)| told.contains(words));
+            if let Some(&(_, advice)) = known {
+                return Self::NotAllowed { cause: told.lines().next().unwrap_or_default().to_owned(), advice };
+            }
+        }
+        Self::Failed(error)
+    }
+}
+
+const ROLE_NEEDS: &str = "the role of the database's URL must be allowed to create tables, and must own those that there are. Make it the owner of the database, or grant it CREATE on the schema (docs/DEPLOY.md, \"A database of its own\")";
+
+const FILE_NEEDS: &str = "the user of this process must be allowed to write to the file of SQLite, to its folder, and to the files FILE-wal and FILE-shm beside it";
+
+/// What the databases say when they do not allow a migration, and what helps.
+const NOT_ALLOWED: [(&str, &str); 3] = [
+    ("permission denied for ", ROLE_NEEDS),
+    ("must be owner of ", ROLE_NEEDS),
+    ("attempt to write a readonly database", FILE_NEEDS),
+];
 
 /// How long a SQLite writer waits for the write lock if no timeout is configured.
 const WITHOUT_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -128,7 +162,7 @@ impl Database {
             Self::Postgres(store) if store.expects_sessions_of_a_pooler()? => return Err(MigrationError::Pooler),
             Self::Postgres(store) => store.migrate(),
         };
-        for migration in ran? {
+        for migration in ran.map_err(MigrationError::of)? {
             tracing::info!(migration, "migrated");
         }
         // Not an error: during an upgrade old servers run beside new ones.
@@ -261,4 +295,24 @@ pub fn seed_products(manager: &LicenseManager) -> Result<(), Error> {
         let is_importing = unit.schedule().is_importing()?;
         if is_importing { Ok(()) } else { unit.products().seed(&seeded_products(), &change) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_that_is_not_allowed_says_what_helps() {
+        for (cause, advice) in [
+            ("permission denied for schema public", "grant it CREATE on the schema"),
+            ("Failed to run 1_first with: must be owner of table license", "own those that there are"),
+            ("attempt to write a readonly database", "write to the file of SQLite"),
+        ] {
+            let told = MigrationError::of(Error::internal(cause)).to_string();
+            assert!(told.starts_with(cause) && told.contains(advice), "{told}");
+        }
+        for other in [Error::Unavailable, Error::internal("syntax error at or near \"x\"")] {
+            assert!(matches!(MigrationError::of(other.clone()), MigrationError::Failed(error) if error == other));
+        }
+    }
 }

@@ -219,8 +219,15 @@ fn a_database_that_only_reads_is_named() {
     let found = told(&standby.url());
     assert!(found.contains("  failed   database: Postgres ") && found.contains("target_session_attrs"), "{found}");
     primary.execute("CREATE ROLE reader LOGIN");
-    let found = told(&format!("postgres://reader@{}/postgres", primary.address()));
+    let reader = format!("postgres://reader@{}/postgres", primary.address());
+    let found = told(&reader);
     assert!(found.contains("  failed   database: this role may not create or change tables"), "{found}");
+    for command in ["serve", "migrate"] {
+        let refusal = Server::start_refused(&reader, &[], &[command]);
+        let told = refusal.stderr.lines().find(|line| line.starts_with("license-manager: ")).unwrap_or_default();
+        assert!(told.contains("permission denied for schema public: the role"), "{}", refusal.stderr);
+        assert!(!refusal.stderr.contains("internal error"), "{}", refusal.stderr);
+    }
     let several = format!("postgres://postgres@{},{}/postgres", primary.address(), standby.address());
     assert!(told(&several).contains("  warning  database: connections may go to a standby"), "{}", told(&several));
     let found = told(&format!("{several}?target_session_attrs=read-write"));

@@ -56,7 +56,7 @@ impl Connections {
         let mut first = SqliteConnection::establish(url).map_err(|error| {
             refuse(format!("{error}. Check that its directory exists and that both can be written to"))
         })?;
-        enter_wal_mode(&mut first, options.busy_timeout).map_err(&refuse)?;
+        enter_wal_mode(&mut first, options.busy_timeout).map_err(|cause| refuse(with_advice(cause)))?;
         limit_memory(&mut first, options.pool_size).map_err(|error| refuse(error.to_string()))?;
         drop(first);
         let has_temporary_files = has_temporary_folder();
@@ -119,6 +119,14 @@ fn enter_wal_mode(conn: &mut SqliteConnection, timeout: Duration) -> Result<(), 
             }
             Err(error) => return Err(error.to_string()),
         }
+    }
+}
+
+/// A cause with what helps, if SQLite may only read.
+fn with_advice(cause: String) -> String {
+    match cause.contains("readonly database") {
+        true => format!("{cause}. Check that this user may write to the file and to its directory"),
+        false => cause,
     }
 }
 
@@ -220,6 +228,13 @@ mod tests {
             on_statement: None,
         })
         .expect("the file is opened")
+    }
+
+    #[test]
+    fn a_file_that_can_only_be_read_is_named_with_what_helps() {
+        let told = with_advice("attempt to write a readonly database".to_owned());
+        assert!(told.starts_with("attempt to write a readonly database. ") && told.contains("directory"), "{told}");
+        assert_eq!(with_advice("disk I/O error".to_owned()), "disk I/O error");
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl From<OpenError> for CommandError {
 impl From<MigrationError> for CommandError {
     fn from(error: MigrationError) -> Self {
         match error {
-            MigrationError::Pooler => Self::Failed(error.to_string()),
+            MigrationError::Pooler | MigrationError::NotAllowed { .. } => Self::Failed(error.to_string()),
             MigrationError::Failed(error) => error.into(),
         }
     }
