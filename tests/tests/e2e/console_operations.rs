@@ -136,7 +136,11 @@ fn webhooks_are_found_by_customer_and_state(database: Database) {
     assert_eq!(shown("?active=yes"), [false, true]);
     assert_eq!(shown("?active=no&order=-added"), [true, false]);
     assert_eq!(shown("?customer=acme&active=no"), [false, false]);
-    assert!(root.page(&format!("{list}?customer=nobody")).contains("No such webhook."));
+    assert!(root.page(&format!("{list}?customer=acme&active=no")).contains("No such webhook."));
+    for list in [list, "/console/operations/enrollments/"] {
+        let page = root.page(&format!("{list}?customer=nobody"));
+        assert!(page.contains("There is no customer with “nobody” in the name or slug."), "{page}");
+    }
     assert!(root.page(list).contains("<td class=\"long\">Acme &amp; Sons</td>"), "the customer's name");
 }
 

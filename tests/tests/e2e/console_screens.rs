@@ -8,6 +8,13 @@ use super::console_operations::{SCHEDULE, give_up};
 
 on_both_databases!(every_screen_is_for_everybody);
 
+/// The number of boxes in which a table may scroll that have no shade at the edges where it goes on, or no cover that
+/// hides the shade at its ends.
+const WITHOUT_SHADES: &str = "
+    const layers = (box) => getComputedStyle(box).backgroundAttachment.split(', ');
+    return [...document.querySelectorAll('.wide')]
+        .filter((box) => !['local', 'scroll'].every((kind) => layers(box).includes(kind))).length";
+
 /// Every address, wide and light, and narrow and dark: nothing keeps people out. The other stories look at pages between
 /// two addresses.
 fn every_screen_is_for_everybody(database: Database) {
@@ -90,6 +97,9 @@ fn every_screen_is_for_everybody(database: Database) {
         for address in &addresses {
             open(&browser, &server, address);
             browser.reads("Sign out");
+            if prefix == "narrow" {
+                assert_eq!(browser.script(WITHOUT_SHADES), 0, "{address}: a table does not show that it scrolls");
+            }
             let known = [&plan, &agreement, &license, &webhook];
             let name = known.iter().fold(address.clone(), |name, id| name.replace(id.as_str(), "id"));
             let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::messages::total;
-use super::{PATH, above, head, require};
+use super::{PATH, above, head, no_customer, require, unknown_customer};
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Fields;
@@ -37,6 +37,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     };
     let found = visitor.read(move |console| console.store.enrollment_rows(&filters, slice)).await?;
     let goes_on = found.rows.iter().any(|row| !is_done(row));
+    let unknown = if found.rows.is_empty() { unknown_customer(&visitor, &query).await? } else { None };
     let path = format!("{PATH}enrollments/");
     let content = html! {
         (head("enrollments/"))
@@ -50,7 +51,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         section #enrollments data-live[goes_on] {
             @if found.rows.is_empty() {
                 p.note {
-                    @if query.has("customer") || query.has("unfinished") { "No such bulk enrollment. " a href=(path) { "Show all" } }
+                    @if let Some(customer) = &unknown { (no_customer(customer)) a href=(path) { "Show all" } }
+                    @else if query.has("customer") || query.has("unfinished") { "No such bulk enrollment. " a href=(path) { "Show all" } }
                     @else { "Nobody has asked for a bulk enrollment yet. Admins do that in their portal." }
                 }
             } @else {

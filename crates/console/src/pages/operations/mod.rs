@@ -11,10 +11,13 @@ pub(crate) mod webhook_edit;
 pub(crate) mod webhooks;
 
 use actix_web::web;
+use license_manager_domain::console::{AgreementFilters, AgreementOrder, Part, Sorting};
 use license_manager_domain::permissions::Action;
+use license_manager_domain::ports::CustomerScope;
 use maud::{Markup, html};
 
 use crate::error::PageError;
+use crate::form::Fields;
 use crate::session::Visitor;
 
 /// The address of these pages.
@@ -48,6 +51,20 @@ pub(crate) fn configure(service: &mut web::ServiceConfig) {
 /// Refuses everybody who does not look after the service.
 pub(crate) fn require(visitor: &Visitor) -> Result<(), PageError> {
     if visitor.rights.may(Action::Operate) { Ok(()) } else { Err(PageError::Forbidden) }
+}
+
+/// The customer that a list was filtered by, if there is no customer with that in the name or slug.
+async fn unknown_customer(visitor: &Visitor, query: &Fields) -> Result<Option<String>, PageError> {
+    let Some(customer) = query.text("customer") else { return Ok(None) };
+    let filters = AgreementFilters { name: Some(customer.clone()), ..AgreementFilters::of(CustomerScope::All) };
+    let sorting = Sorting::ascending(AgreementOrder::Name);
+    let found = visitor.read(move |console| console.store.agreement_rows(&filters, sorting, Part::first(1))).await?;
+    Ok(Some(customer).filter(|_| found.rows.is_empty()))
+}
+
+/// Says that there is no such customer.
+fn no_customer(customer: &str) -> Markup {
+    html! { "There is no customer with “" (customer) "” in the name or slug. " }
 }
 
 /// The title and the tabs of these pages.

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::messages::total;
-use super::{PATH, above, head, require};
+use super::{PATH, above, head, no_customer, require, unknown_customer};
 use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -49,6 +49,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         is_active: query.text("active").map(|value| value == "yes"),
     };
     let found = visitor.read(move |console| console.store.webhook_rows(&filters, slice)).await?;
+    let unknown = if found.rows.is_empty() { unknown_customer(&visitor, &query).await? } else { None };
     let path = format!("{PATH}webhooks/");
     let content = html! {
         @if query.has("deleted") { p.note.good role="status" { "The webhook was deleted." } }
@@ -66,7 +67,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         }
         @if found.rows.is_empty() {
             p.note {
-                @if query.has("customer") || query.has("active") { "No such webhook. " a href=(path) { "Show all" } }
+                @if let Some(customer) = &unknown { (no_customer(customer)) a href=(path) { "Show all" } }
+                @else if query.has("customer") || query.has("active") { "No such webhook. " a href=(path) { "Show all" } }
                 @else { "There is no webhook yet. Add one, and its endpoint is told of every event from then on." }
             }
         } @else {
