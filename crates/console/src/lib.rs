@@ -31,6 +31,9 @@ pub use provider::{Attempt, DemoPerson, IdentityProvider, LoggedOut, ProviderErr
 /// The prefix of the console's paths.
 pub const PATH: &str = "/console/";
 
+/// The path that leads to the console.
+pub const ROOT_PATH: &str = "/";
+
 /// The path that ends the session. The LMS loads it when people sign out there.
 pub const LOGOUT_PATH: &str = "/logout/";
 
@@ -78,6 +81,7 @@ pub fn configure(service: &mut web::ServiceConfig, console: web::Data<Console>) 
         .default_service(web::to(pages::nothing));
     service
         .app_data(console)
+        .service(web::resource(ROOT_PATH).route(web::get().to(pages::start)).route(web::head().to(pages::start)))
         .route(LOGOUT_PATH, web::get().to(pages::sign_in::log_out))
         .route(LINKED_PATH, web::get().to(pages::plan::linked))
         .service(pages);

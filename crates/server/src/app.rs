@@ -94,7 +94,8 @@ async fn negotiate(
             "*/*" | "application/*" | "application/json" | PROBLEM_JSON | "text/csv" | "text/*"
         )
     };
-    let is_json = !NO_JSON.iter().any(|path| request.path().starts_with(path));
+    let is_root = request.path() == license_manager_console::ROOT_PATH;
+    let is_json = !is_root && !NO_JSON.iter().any(|path| request.path().starts_with(path));
     if is_json && !accepted.trim().is_empty() && !accepted.split(',').any(writable) {
         let message = "Accept application/json; some answers come as text/csv as well.";
         let error = ApiError::detail(StatusCode::NOT_ACCEPTABLE, message);

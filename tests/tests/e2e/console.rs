@@ -45,6 +45,8 @@ fn who_is_not_signed_in_is_led_to_the_sign_in(database: Database) {
         assert_eq!(answer.status, 302, "{path}");
         assert!(answer.header("Location").starts_with("/console/sign-in?next=%2Fconsole%2F"), "{path}");
     }
+    let root = visit.get("/");
+    assert_eq!((root.status, root.header("Location")), (303, "/console/"));
     let page = visit.page("/console/sign-in");
     assert!(page.contains("Sign in") && page.contains("LM_CONSOLE__CLIENT_ID"), "it names what is missing: {page}");
     assert!(!page.contains("<form"), "nothing that would refuse");
@@ -59,7 +61,9 @@ fn who_is_not_signed_in_is_led_to_the_sign_in(database: Database) {
     visit.cookies.push(("license_manager_console".to_owned(), "made-up".to_owned()));
     assert_eq!(visit.get("/console/").status, 302);
     let off = Server::start_with(database.url(), &[("LM_CONSOLE__ENABLED", "false")]);
-    assert_eq!(Visit::new(&off).get("/console/sign-in/").status, 404);
+    for path in ["/", "/console/sign-in/"] {
+        assert_eq!(Visit::new(&off).get(path).status, 404, "{path}");
+    }
 }
 
 fn people_sign_in_at_the_lms_and_out(database: Database) {

@@ -115,6 +115,11 @@ fn section(path: &str) -> Scope {
     web::scope(path).default_service(web::to(nothing))
 }
 
+/// `GET /`: to the console, for who knows the service by its name alone.
+pub(crate) async fn start() -> HttpResponse {
+    sign_in::redirect(crate::PATH)
+}
+
 /// Paths that are no page.
 pub(crate) async fn nothing() -> Result<HttpResponse, PageError> {
     Err(PageError::NotFound)
