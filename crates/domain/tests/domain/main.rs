@@ -35,6 +35,7 @@ mod operations;
 mod outdated_deliveries;
 mod over;
 mod own_store;
+mod own_store_deliveries;
 mod plan_upkeep;
 mod prelude;
 mod products;
