@@ -100,6 +100,12 @@ fn plans_and_agreements_are_made_by_provisioners(database: Database) {
     assert!(page.contains("The plan was made.") && page.contains("4 free of 4"), "{page}");
     let again = sent(&mut visit, "/console/plans/new/", &form);
     assert!(again.contains("The agreement has a plan of this title already."), "{again}");
+    // Whether the form or the rules find the other error.
+    for (number, error) in [("many", "whole number"), ("-1", "cannot be negative")] {
+        let form = plan_form(&token, "Biology", &format!("&agreement={agreement}&desired_num_licenses={number}"));
+        let again = sent(&mut visit, "/console/plans/new/", &form);
+        assert!(again.contains("The agreement has a plan of this title already.") && again.contains(error), "{again}");
+    }
 
     // What provisioners edit of an agreement, with a reason.
     let terms = format!("/console/customers/{agreement}/terms/");

@@ -9,7 +9,7 @@ use maud::html;
 
 use super::assign::head;
 use super::plan::{Shown, find};
-use super::plan_form::{Purpose, fields_of, markup, read};
+use super::plan_form::{Purpose, fields_of, markup, read, taken_title};
 use super::sign_in::redirect;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -45,7 +45,7 @@ pub(crate) async fn save(
     }
     let (reason, changes) = match read(Purpose::Edit, &shown.plan, &products, &fields) {
         Ok(read) => read,
-        Err(errors) => return again(&errors, None),
+        Err(errors) => return again(&errors, taken_title(&visitor, &shown.plan, &fields).await?.as_deref()),
     };
     let (actor, id) = (visitor.actor(None), shown.plan.id);
     let saved = visitor.provision(move |manager| manager.update_plan(&actor, reason, id, changes.clone()).map(drop));
@@ -53,6 +53,7 @@ pub(crate) async fn save(
         Ok(()) => Ok(redirect(&shown.address("history/?done=saved"))),
         Err(error) => {
             let (errors, refused) = error.in_form()?;
+            let refused = if refused.is_some() { refused } else { taken_title(&visitor, &shown.plan, &fields).await? };
             again(&errors, refused.as_deref())
         }
     }

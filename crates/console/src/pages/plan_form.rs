@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use license_manager_domain::model::{ChangeReason, Product};
-use license_manager_domain::{CatalogId, Edit, Error, FieldErrors, PlanChanges, ProductId, SubscriptionPlan};
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::{CatalogId, Conflict, Edit, Error, FieldErrors, PlanChanges, ProductId, SubscriptionPlan};
 use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::license_edit::{field, flag, input};
+use crate::error::PageError;
 use crate::form::Fields;
+use crate::session::Visitor;
 
 /// The form of moments in fields.
 const MOMENT: &str = "%Y-%m-%dT%H:%M:%S";
@@ -152,6 +155,20 @@ fn add_broken_rules(
             messages.iter().for_each(|message| errors.add(field, message));
         }
     }
+}
+
+/// What to say beside other errors if another plan of the agreement has the title: only storing the plan would find it.
+pub(super) async fn taken_title(
+    visitor: &Visitor,
+    plan: &SubscriptionPlan,
+    fields: &Fields,
+) -> Result<Option<String>, PageError> {
+    let Some(title) = fields.text("title") else { return Ok(None) };
+    let (own, agreement) = (plan.id, plan.agreement);
+    let plans =
+        visitor.read(move |console| console.manager.store().read(|unit| unit.plans().find_by_agreements(&[agreement])));
+    let is_taken = plans.await?.iter().any(|other| other.plan.id != own && other.plan.title == title);
+    Ok(is_taken.then(|| Error::from(Conflict::PlanTitle).to_string()))
 }
 
 /// A moment as browsers send it, with seconds or without.

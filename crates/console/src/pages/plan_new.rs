@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::lists::customer_name;
-use super::plan_form::{Purpose, fields_of, markup, read};
+use super::plan_form::{Purpose, fields_of, markup, read, taken_title};
 use super::sign_in::redirect;
 use crate::error::PageError;
 use crate::form::{Fields, Submitted};
@@ -51,7 +51,7 @@ pub(crate) async fn create(Submitted { visitor, fields }: Submitted) -> Result<H
     let again = |errors: &FieldErrors, refused: Option<&str>| Ok(page(&visitor, &of, &fields, errors, refused));
     let (reason, mut changes) = match read(Purpose::Make, &of.base, &of.products, &fields) {
         Ok(read) => read,
-        Err(errors) => return again(&errors, None),
+        Err(errors) => return again(&errors, taken_title(&visitor, &of.base, &fields).await?.as_deref()),
     };
     let new = NewPlan {
         agreement: of.agreement.id,
@@ -67,6 +67,7 @@ pub(crate) async fn create(Submitted { visitor, fields }: Submitted) -> Result<H
         Ok(id) => Ok(redirect(&format!("/console/plans/{id}/?done=created"))),
         Err(error) => {
             let (errors, refused) = error.in_form()?;
+            let refused = if refused.is_some() { refused } else { taken_title(&visitor, &of.base, &fields).await? };
             again(&errors, refused.as_deref())
         }
     }
