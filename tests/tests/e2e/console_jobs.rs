@@ -123,7 +123,7 @@ fn an_operator_looks_after_a_bulk_enrollment(database: Database) {
     let (_, rows) = page.split_once("<tbody>").expect("a row");
     let own = format!("{list}{}/", between(rows, &format!("href=\"{list}"), "/\""));
     assert!(page.contains("enrolling"), "{page}");
-    assert!(visit.page(&format!("{list}?customer=nobody")).contains("No such bulk enrollment."));
+    assert!(visit.page(&format!("{list}?customer=nobody")).contains("There is no customer with"));
     let page = visit.page(&own);
     assert!(page.contains("0 of 2") && page.contains("It goes on by itself.") && !page.contains("csv/"), "{page}");
     assert_eq!(visit.get(&format!("{own}csv/")).status, 404, "there is no result yet");

@@ -194,7 +194,7 @@ fn doctor_looks_at_the_replica() {
     let (standby, of_other) = (primary.standby(), other.standby());
     assert!(Ran::alone(&primary.url(), &["migrate"]).succeeded);
     let found = |url: &str, state: &str, words: &str| {
-        let settings = [("LM_DATABASE__REPLICA_URL", url), ("LM_DATABASE__REPLICA_MAX_LAG_SECONDS", "1")];
+        let settings = [("LM_DATABASE__REPLICA_URL", url), ("LM_DATABASE__REPLICA_MAX_LAG_SECONDS", "2")];
         let ran = Ran::alone_with(&primary.url(), &["doctor"], &settings);
         let line = ran.stdout.lines().find(|line| line.contains(" replica: ")).unwrap_or_else(|| panic!("{ran:?}"));
         assert!(line.contains(state) && line.contains(words), "{line}");
