@@ -141,7 +141,7 @@ fn few_and_many_plans_of_a_customer_are_paged_like_those_of_all() {
         let page = world.manager.plans(&filter, |_| Ok::<_, Error>(ports::LimitOffset { offset, limit })).unwrap();
         (page.total, page.items.iter().map(|plan| plan.details.plan.id).collect::<Vec<_>>())
     };
-    for plans in [3, 100, 101] {
+    for plans in [3, 100, 101, 102] {
         for number in listed(None, 0, 1).0..plans {
             world.create(world.new_plan(&format!("Plan {number}"), 1)).unwrap();
         }
