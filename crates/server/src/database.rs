@@ -126,7 +126,7 @@ impl Database {
         }
         let folder = tempfile::tempdir().map_err(|error| format!("no temporary database can be created: {error}"))?;
         let store = sqlite_store(folder.path().join("temporary.db"), config, None)?;
-        // Told to nobody: the log is about the configured database.
+        // The migrations are not logged: the log is about the configured database.
         store.migrate()?;
         Ok((folder, Self::Sqlite(Arc::new(store))))
     }

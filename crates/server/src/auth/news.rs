@@ -37,14 +37,14 @@ impl UserNews {
         &self.username
     }
 
-    /// Stores it.
+    /// Stores the name, address and rights.
     pub(super) fn store(&self, unit: &mut dyn UnitOfWork, now: DateTime<Utc>) -> Result<(), Error> {
         unit.users().remember(&self.username, self.email.as_deref(), self.is_staff, now)
     }
 }
 
 tokio::task_local! {
-    /// That of the request under way.
+    /// What is not stored yet of the caller of the request under way.
     static OF_REQUEST: Unstored;
 }
 
@@ -53,17 +53,17 @@ tokio::task_local! {
 pub struct Unstored(Arc<Mutex<Option<UserNews>>>);
 
 impl Unstored {
-    /// That of the request under way; `None` outside of requests.
+    /// What is not stored yet of the caller of the request under way; `None` outside of requests.
     pub fn of_request() -> Option<Self> {
         OF_REQUEST.try_with(Self::clone).ok()
     }
 
-    /// Makes it that of a request.
+    /// Does a request, whose transactions store this.
     pub(super) async fn during<T>(self, request: impl Future<Output = T>) -> T {
         OF_REQUEST.scope(self, request).await
     }
 
-    /// Does work of the request that it belongs to on this thread.
+    /// Does work of a request on this thread. The work's transactions store what `of_request` has.
     pub fn on_thread<T>(of_request: Option<Self>, work: impl FnOnce() -> T) -> T {
         match of_request {
             Some(unstored) => OF_REQUEST.sync_scope(unstored, work),
