@@ -10,7 +10,7 @@ use license_manager_console::Console;
 use license_manager_domain::Error;
 
 use crate::api;
-use crate::auth::{identity, remember};
+use crate::auth::{deferred_updates, identity};
 use crate::http::cors::cors;
 use crate::http::error::ApiError;
 use crate::http::problem::{PROBLEM_JSON, problem_details};
@@ -49,7 +49,7 @@ pub fn app(
             }
         })
         .default_service(web::to(|| async { Err::<Response, _>(ApiError::no_such_page()) }))
-        .wrap(from_fn(remember::callers))
+        .wrap(from_fn(deferred_updates::store_callers))
         .wrap(from_fn(idempotency::once))
         .wrap(from_fn(lists::note_writes))
         .wrap(from_fn(identity::identify))

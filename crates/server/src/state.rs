@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, web};
 use license_manager_domain::{Error, LicenseManager};
 use tokio::sync::Notify;
 
-use crate::auth::news::{StoreOfRequests, ToBeStored};
 use crate::auth::throttle::Throttle;
+use crate::auth::user_updates::{DeferredUpdates, RequestStore};
 use crate::auth::{KeyError, TokenVerifier};
 use crate::config::{Config, SameSite, Secret};
 use crate::http::error::ApiError;
@@ -22,7 +22,7 @@ pub type State = web::Data<AppState>;
 
 /// The state that handlers share.
 pub struct AppState {
-    /// The use cases. What they write also stores what is new of the caller.
+    /// The use cases. What they write also stores the update of the caller.
     pub manager: LicenseManager,
     /// The verifier of access tokens.
     pub verifier: Arc<TokenVerifier>,
@@ -44,11 +44,11 @@ pub struct AppState {
     pub monitor: Arc<Monitor>,
     /// Whose turn it is at the database.
     pub turns: Arc<Turns>,
-    /// What is new of users who have written nothing, until it is stored.
-    pub to_be_stored: Arc<ToBeStored>,
-    /// How long that stays unstored. The learner portal reads a learner's licenses and activates one right away: then
+    /// The updates of users whose requests have written nothing, until they are stored.
+    pub deferred_updates: Arc<DeferredUpdates>,
+    /// How long these wait. The learner portal reads a learner's licenses and activates one right away: then
     /// the activation stores them, and a transaction is saved.
-    pub remember_after: Duration,
+    pub update_delay: Duration,
     /// The database with its replica, if it has one.
     pub replicated: Option<Arc<Replicated>>,
 }
@@ -64,9 +64,9 @@ impl AppState {
         monitor: Arc<Monitor>,
         wake_jobs: Arc<Notify>,
     ) -> Result<Self, KeyError> {
-        let to_be_stored = Arc::new(ToBeStored::default());
+        let deferred_updates = Arc::new(DeferredUpdates::default());
         Ok(Self {
-            manager: StoreOfRequests::manager(&manager, to_be_stored.clone()),
+            manager: RequestStore::manager(&manager, deferred_updates.clone()),
             verifier: Arc::new(TokenVerifier::from_config(&config.auth).await?),
             intake: Intake::from_config(&config.server),
             browser: BrowserPolicy::from_config(config),
@@ -76,8 +76,8 @@ impl AppState {
             subsidy_secret: config.auth.subsidy_secret().cloned(),
             wake_jobs,
             turns: Arc::new(Turns::new(&config.database, monitor.metrics.requests_waiting())),
-            to_be_stored,
-            remember_after: Duration::from_secs(1),
+            deferred_updates,
+            update_delay: Duration::from_secs(1),
             replicated: None,
             monitor,
         })

@@ -2,14 +2,14 @@
 //! development.
 
 pub mod csrf;
+pub mod deferred_updates;
 pub mod identity;
 mod keys;
 pub mod mint;
-pub mod news;
 pub mod permissions;
-pub mod remember;
 pub mod throttle;
 mod token;
+pub mod user_updates;
 mod verifier;
 
 pub use keys::{KeyError, read_keys};

@@ -29,7 +29,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use crate::auth::identity;
-use crate::auth::news::{Unstored, UserNews};
+use crate::auth::user_updates::{PendingUpdate, UserUpdate};
 use crate::auth::{AccessToken, Context};
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
@@ -139,26 +139,26 @@ impl Caller {
         let state = AppState::of(request)?;
         let token = identity::token(request)?;
         let looked_up = reading(move || {
-            let (caller, news) = recognize(&state, token)?;
+            let (caller, update) = recognize(&state, token)?;
             let found = look_up(&state.manager, &caller);
-            Ok((caller, news, found))
+            Ok((caller, update, found))
         });
-        let (caller, news, found) = looked_up.await?;
-        if let (Some(news), Some(unstored)) = (news, Unstored::of_request()) {
-            unstored.add(news);
+        let (caller, update, found) = looked_up.await?;
+        if let (Some(update), Some(pending)) = (update, PendingUpdate::of_request()) {
+            pending.set(update);
         }
         Ok((caller, found))
     }
 }
 
-/// Looks up the token's user. Returns also what is new in the token, if anything is.
-fn recognize(state: &AppState, token: AccessToken) -> Result<(Caller, Option<UserNews>), ApiError> {
+/// Looks up the token's user. Returns also the update that the token brings, if it brings one.
+fn recognize(state: &AppState, token: AccessToken) -> Result<(Caller, Option<UserUpdate>), ApiError> {
     let user = state.manager.store().read(|unit| unit.users().find(&token.username))?;
-    let news = UserNews::in_token(&token, user.as_ref());
+    let update = UserUpdate::from_token(&token, user.as_ref());
     let is_retirement_worker = state.retirement_worker.as_ref() == Some(&token.username);
     let worker = is_retirement_worker.then_some(HeldRole { role: Role::RetirementWorker, customer: None });
     let rights = Rights::new(roles_in_token(&token).chain(worker), user.as_ref());
-    Ok((Caller { token, user, rights }, news))
+    Ok((Caller { token, user, rights }, update))
 }
 
 /// A permission that depends on the customer.

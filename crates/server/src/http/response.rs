@@ -8,7 +8,7 @@ use license_manager_domain::Error;
 use opentelemetry::Context;
 use serde::Serialize;
 
-use crate::auth::news::Unstored;
+use crate::auth::user_updates::PendingUpdate;
 use crate::http::error::ApiError;
 use crate::http::turns::{self, Access, Turn};
 
@@ -106,10 +106,10 @@ pub async fn on_thread<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + 
 }
 
 async fn boxed_on_thread<T: Send + 'static>(work: Work<T>) -> ApiResult<T> {
-    let (span, trace, unstored) = (tracing::Span::current(), Context::current(), Unstored::of_request());
+    let (span, trace, pending) = (tracing::Span::current(), Context::current(), PendingUpdate::of_request());
     let work = move || {
         let _traced = trace.attach();
-        span.in_scope(|| Unstored::on_thread(unstored, work))
+        span.in_scope(|| PendingUpdate::on_thread(pending, work))
     };
     web::block(work).await?
 }

@@ -58,7 +58,7 @@ impl Recorded {
         let (monitor, wake_jobs) = (Arc::new(monitor), Arc::new(Notify::new()));
         let state = AppState::new(&self.config, self.manager.clone(), monitor, wake_jobs).await.unwrap();
         // Who has only read is not stored beside the statements that are counted.
-        web::Data::new(AppState { remember_after: std::time::Duration::from_secs(3_600), ..state })
+        web::Data::new(AppState { update_delay: std::time::Duration::from_secs(3_600), ..state })
     }
 
     /// Begins to record.

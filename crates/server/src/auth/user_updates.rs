@@ -1,5 +1,5 @@
-//! The data of a user that a token has and the database does not have yet, and the store that writes it in the
-//! transaction of the user's request.
+//! Updates of users: what a token says of its user and the database does not have yet, and the store that writes it in
+//! the transaction of the user's request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,18 +10,19 @@ use license_manager_domain::{Error, LicenseManager};
 
 use super::AccessToken;
 
-/// A user whose name, address or rights are not stored as the token has them.
+/// What to store of a user, whose name, address or rights in the database are not those of the token.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct UserNews {
+pub(super) struct UserUpdate {
     username: String,
     /// The token's address, if it is verified. Otherwise what is stored stays.
     email: Option<String>,
     is_staff: bool,
 }
 
-impl UserNews {
-    /// What is new in the token. An unverified address is not: retiring the user would erase the licenses of its owner.
-    pub(super) fn in_token(token: &AccessToken, user: Option<&User>) -> Option<Self> {
+impl UserUpdate {
+    /// The update that a token brings; `None` if the database has it all. An unverified address is left out: retiring the
+    /// user would erase the licenses of its owner.
+    pub(super) fn from_token(token: &AccessToken, user: Option<&User>) -> Option<Self> {
         let email = token.email.as_deref().filter(|_| token.email_is_verified);
         let is_known = user
             .is_some_and(|user| (email.is_none() || user.email.as_deref() == email) && user.is_staff == token.is_staff);
@@ -44,16 +45,16 @@ impl UserNews {
 }
 
 tokio::task_local! {
-    /// What is not stored yet of the caller of the request under way.
-    static OF_REQUEST: Unstored;
+    /// The update of the caller of the request under way.
+    static OF_REQUEST: PendingUpdate;
 }
 
-/// What is new of a request's caller, until it is stored.
+/// The update of a request's caller, until it is stored.
 #[derive(Clone, Default)]
-pub struct Unstored(Arc<Mutex<Option<UserNews>>>);
+pub struct PendingUpdate(Arc<Mutex<Option<UserUpdate>>>);
 
-impl Unstored {
-    /// What is not stored yet of the caller of the request under way; `None` outside of requests.
+impl PendingUpdate {
+    /// The update of the caller of the request under way; `None` outside of requests.
     pub fn of_request() -> Option<Self> {
         OF_REQUEST.try_with(Self::clone).ok()
     }
@@ -66,79 +67,79 @@ impl Unstored {
     /// Does work of a request on this thread. The work's transactions store what `of_request` has.
     pub fn on_thread<T>(of_request: Option<Self>, work: impl FnOnce() -> T) -> T {
         match of_request {
-            Some(unstored) => OF_REQUEST.sync_scope(unstored, work),
+            Some(pending) => OF_REQUEST.sync_scope(pending, work),
             None => work(),
         }
     }
 
-    /// Adds what is new.
-    pub(super) fn add(&self, news: UserNews) {
-        *self.lock() = Some(news);
+    /// Sets the update.
+    pub(super) fn set(&self, update: UserUpdate) {
+        *self.lock() = Some(update);
     }
 
-    /// Takes what is new, to store it or because it is stored.
-    pub(super) fn take(&self) -> Option<UserNews> {
+    /// Takes the update, to store it or because it is stored.
+    pub(super) fn take(&self) -> Option<UserUpdate> {
         self.lock().take()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<UserNews>> {
+    fn lock(&self) -> MutexGuard<'_, Option<UserUpdate>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is new of users who have written nothing, until it is stored.
+/// The updates of users whose requests have written nothing, by user name, until they are stored.
 #[derive(Default)]
-pub struct ToBeStored(Mutex<HashMap<String, UserNews>>);
+pub struct DeferredUpdates(Mutex<HashMap<String, UserUpdate>>);
 
-impl ToBeStored {
-    /// Adds the latest news of a user. Returns whether there were none.
-    pub(super) fn add(&self, news: UserNews) -> bool {
-        self.lock().insert(news.username.clone(), news).is_none()
+impl DeferredUpdates {
+    /// Adds the latest update of a user. Returns whether there was none.
+    pub(super) fn add(&self, update: UserUpdate) -> bool {
+        self.lock().insert(update.username.clone(), update).is_none()
     }
 
-    /// Whether there is something of this user.
+    /// Whether there is an update of this user.
     pub(super) fn has(&self, username: &str) -> bool {
         self.lock().contains_key(username)
     }
 
-    /// Takes it, to store it or because it is stored.
-    pub(super) fn take(&self, username: &str) -> Option<UserNews> {
+    /// Takes the update of this user, to store it or because it is stored.
+    pub(super) fn take(&self, username: &str) -> Option<UserUpdate> {
         self.lock().remove(username)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, UserNews>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, UserUpdate>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The store of requests: the first transaction of a request also stores what is new of its caller, so that this takes
+/// The store of requests: the first transaction of a request also stores the update of its caller, so that this takes
 /// none of its own.
-pub struct StoreOfRequests {
+pub struct RequestStore {
     manager: LicenseManager,
-    to_be_stored: Arc<ToBeStored>,
+    deferred: Arc<DeferredUpdates>,
 }
 
-impl StoreOfRequests {
+impl RequestStore {
     /// The use cases of requests, over the store of `manager`.
-    pub fn manager(manager: &LicenseManager, to_be_stored: Arc<ToBeStored>) -> LicenseManager {
-        manager.over(Arc::new(Self { manager: manager.clone(), to_be_stored }))
+    pub fn manager(manager: &LicenseManager, deferred: Arc<DeferredUpdates>) -> LicenseManager {
+        manager.over(Arc::new(Self { manager: manager.clone(), deferred }))
     }
 }
 
-impl Store for StoreOfRequests {
+impl Store for RequestStore {
     fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
         let store = self.manager.store();
-        let Some(unstored) = Unstored::of_request() else { return store.run_write(work) };
-        let news = unstored.lock().clone();
-        let Some(news) = news else { return store.run_write(work) };
+        let Some(pending) = PendingUpdate::of_request() else { return store.run_write(work) };
+        let update = pending.lock().clone();
+        let Some(update) = update else { return store.run_write(work) };
         let now = self.manager.now();
         store.run_write(&mut |unit| {
             work(unit)?;
             // Last: other requests of the user wait for this row no longer than the commit takes.
-            news.store(unit, now)
+            update.store(unit, now)
         })?;
-        unstored.take();
-        self.to_be_stored.take(&news.username);
+        pending.take();
+        self.deferred.take(&update.username);
         Ok(())
     }
 
@@ -159,8 +160,8 @@ mod tests {
 
     use super::*;
 
-    fn news(email: &str) -> UserNews {
-        UserNews { username: "amy".to_owned(), email: Some(email.to_owned()), is_staff: false }
+    fn update(email: &str) -> UserUpdate {
+        UserUpdate { username: "amy".to_owned(), email: Some(email.to_owned()), is_staff: false }
     }
 
     /// The address that is stored of Amy.
@@ -173,34 +174,34 @@ mod tests {
         let clock = Arc::new(FixedClock::new(DateTime::UNIX_EPOCH));
         let manager =
             LicenseManager::new(Arc::new(MemoryStore::default()), clock, Arc::new(RandomIds), Settings::default());
-        let to_be_stored = Arc::new(ToBeStored::default());
-        let manager = StoreOfRequests::manager(&manager, to_be_stored.clone());
+        let deferred = Arc::new(DeferredUpdates::default());
+        let manager = RequestStore::manager(&manager, deferred.clone());
         let failing = || manager.store().write(|_| Err::<(), _>(Error::Unavailable));
-        let unstored = Unstored::default();
-        unstored.add(news("amy@example.com"));
-        to_be_stored.add(news("old@example.com"));
+        let pending = PendingUpdate::default();
+        pending.set(update("amy@example.com"));
+        deferred.add(update("old@example.com"));
         manager.store().write(|_| Ok(())).unwrap();
         assert_eq!(stored(&manager), None, "it is nobody's request");
-        Unstored::on_thread(Some(unstored.clone()), || {
+        PendingUpdate::on_thread(Some(pending.clone()), || {
             assert_eq!(failing(), Err(Error::Unavailable));
             assert_eq!(stored(&manager), None, "nothing of a failed transaction stays");
-            assert!(to_be_stored.has("amy"));
+            assert!(deferred.has("amy"));
             manager.store().write(|_| Ok(())).unwrap();
             assert_eq!(stored(&manager).as_deref(), Some("amy@example.com"));
-            assert!(!to_be_stored.has("amy"), "what an earlier request left is outdated");
-            let rename = |unit: &mut dyn UnitOfWork| news("new@example.com").store(unit, DateTime::UNIX_EPOCH);
+            assert!(!deferred.has("amy"), "what an earlier request left is outdated");
+            let rename = |unit: &mut dyn UnitOfWork| update("new@example.com").store(unit, DateTime::UNIX_EPOCH);
             manager.store().write(rename).unwrap();
             assert_eq!(stored(&manager).as_deref(), Some("new@example.com"), "it is stored once");
         });
-        assert!(unstored.take().is_none());
+        assert!(pending.take().is_none());
     }
 
     #[test]
-    fn the_latest_news_of_a_user_are_stored() {
-        let to_be_stored = ToBeStored::default();
-        assert!(to_be_stored.add(news("old@example.com")));
-        assert!(!to_be_stored.add(news("new@example.com")), "somebody stores them already");
-        assert!(to_be_stored.take("amy").is_some_and(|found| found == news("new@example.com")));
-        assert!(!to_be_stored.has("amy") && to_be_stored.take("amy").is_none());
+    fn the_latest_update_of_a_user_is_stored() {
+        let deferred = DeferredUpdates::default();
+        assert!(deferred.add(update("old@example.com")));
+        assert!(!deferred.add(update("new@example.com")), "somebody stores it already");
+        assert!(deferred.take("amy").is_some_and(|found| found == update("new@example.com")));
+        assert!(!deferred.has("amy") && deferred.take("amy").is_none());
     }
 }
