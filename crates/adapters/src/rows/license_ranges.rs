@@ -32,7 +32,7 @@ pub(crate) struct Range {
     pub after: Option<LicenseId>,
 }
 
-/// Licenses of one state in an order that an index has, but for ties.
+/// Licenses of one state in an order that an index has, but for ties. A list reads them in one arm of a `UNION ALL`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Arm {
     pub status: LicenseStatus,
@@ -41,26 +41,26 @@ pub(crate) struct Arm {
     pub order: Vec<LicenseOrder>,
 }
 
-/// Which licenses of an arm are read up to the limit. An arm whose index has licenses that are equal in a field in the
-/// reverse order of their ids is read in two shares, so that they are not sorted, however many they are.
+/// Which licenses of an arm are read up to the limit. An arm whose index has the licenses that tie in a field in the
+/// reverse order of their ids is read in two parts, so that they are not sorted, however many they are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Share {
+pub(crate) enum ArmPart {
     /// The first ones.
-    All,
-    /// Those whose value comes before the one that the last license up to the limit has.
-    Before(LicenseField),
-    /// The first ones that have the value of the last license up to the limit.
-    At(LicenseField),
+    Whole,
+    /// Those before the last tie: their value comes before the one that the last license up to the limit has.
+    BeforeLastTie(LicenseField),
+    /// The first ones of the last tie: they have the value of the last license up to the limit.
+    LastTie(LicenseField),
 }
 
 /// Licenses of one state that lack a field, and are sorted by the next one or lack that too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lacking {
+pub(crate) struct MissingValues {
     pub field: LicenseField,
     pub next: LicenseField,
 }
 
-impl Lacking {
+impl MissingValues {
     /// Whether an index has just these licenses, in their order. Otherwise an index finds them, and they are sorted.
     pub fn is_indexed(self) -> bool {
         match self.field {
@@ -215,7 +215,7 @@ impl Arm {
 
     /// The fields that the arm's licenses lack, though others in their state have them; first the one that is lacked least
     /// often.
-    fn lacked(&self) -> impl Iterator<Item = LicenseField> {
+    fn missing_fields(&self) -> impl Iterator<Item = LicenseField> {
         [LicenseField::UserEmail, LicenseField::ActivationDate, LicenseField::LastRemindDate]
             .into_iter()
             .filter(move |field| self.tests.contains(&(*field, Test::Absent)) && !self.never_has(*field))
@@ -225,35 +225,35 @@ impl Arm {
     /// takes the index only if the field is among those to sort by. The index of a state that never has the field does
     /// not begin with it.
     pub fn leading(&self) -> Option<LicenseField> {
-        self.lacked().next().filter(|_| self.order.is_empty())
+        self.missing_fields().next().filter(|_| self.order.is_empty())
     }
 
     /// How the arm is read if its licenses lack a field and are sorted by another one, or lack two. Licenses with a given
     /// value in some field are found by that.
-    pub fn lacking(&self) -> Option<Lacking> {
+    pub fn missing_values(&self) -> Option<MissingValues> {
         if self.has_a_given_value() {
             return None;
         }
-        let mut lacked = self.lacked();
-        let first = lacked.next()?;
+        let mut missing = self.missing_fields();
+        let first = missing.next()?;
         match self.order.first() {
-            Some(key) => Some(Lacking { field: first, next: key.field }),
+            Some(key) => Some(MissingValues { field: first, next: key.field }),
             // The index on the second field begins with the first one.
-            None => lacked.next().map(|field| Lacking { field, next: first }),
+            None => missing.next().map(|field| MissingValues { field, next: first }),
         }
     }
 
     /// All licenses of the arm's state that lack the field, in no order.
-    pub fn all_that_lack(&self, field: LicenseField) -> Self {
+    pub fn all_without(&self, field: LicenseField) -> Self {
         Self { status: self.status, tests: vec![(field, Test::Absent)], after: None, order: Vec::new() }
     }
 
-    /// The only field that the arm's licenses are sorted by, if an index on it has those that are equal in it in the
-    /// reverse order of their ids. It is a moment: many licenses may have the same one, and few have the same address.
-    pub fn turned(&self) -> Option<LicenseField> {
+    /// The only field that the arm's licenses are sorted by, if an index on it has those that tie in it in the reverse
+    /// order of their ids. It is a moment: many licenses may have the same one, and few have the same address.
+    pub fn field_with_reversed_ties(&self) -> Option<LicenseField> {
         let [LicenseOrder { field, descending: true }] = self.order[..] else { return None };
         let is_moment = matches!(field, LicenseField::ActivationDate | LicenseField::LastRemindDate);
-        let is_indexed = !self.has_a_given_value() && self.lacking().is_none_or(Lacking::is_indexed);
+        let is_indexed = !self.has_a_given_value() && self.missing_values().is_none_or(MissingValues::is_indexed);
         (is_moment && is_indexed).then_some(field)
     }
 
@@ -316,44 +316,44 @@ mod tests {
 
     #[test]
     fn what_lacks_a_field_is_sorted_by_the_next_one() {
-        let lacking = |range: Range, order: &[LicenseOrder]| {
+        let missing = |range: Range, order: &[LicenseOrder]| {
             let arms = range.arms(order, false);
-            arms.iter().filter_map(Arm::lacking).map(|lacking| (lacking.field, lacking.next)).collect::<Vec<_>>()
+            arms.iter().filter_map(Arm::missing_values).map(|missing| (missing.field, missing.next)).collect::<Vec<_>>()
         };
         let all = || Range::of(LicenseStatus::ALL.to_vec());
         // The first of revoked licenses are those that lack both fields.
-        assert_eq!(lacking(all(), &[by(ActivationDate), by(UserEmail)]), [(ActivationDate, UserEmail); 2]);
+        assert_eq!(missing(all(), &[by(ActivationDate), by(UserEmail)]), [(ActivationDate, UserEmail); 2]);
         let without_address = [(ActivationDate, UserEmail), (UserEmail, ActivationDate)];
-        assert_eq!(lacking(all(), &[by(UserEmail), by(ActivationDate)]), without_address);
-        assert_eq!(lacking(all(), &[by(LastRemindDate), by(UserEmail)]), [(LastRemindDate, UserEmail); 4]);
-        assert!(lacking(all(), &[by(LastRemindDate), by(Status)]).is_empty());
+        assert_eq!(missing(all(), &[by(UserEmail), by(ActivationDate)]), without_address);
+        assert_eq!(missing(all(), &[by(LastRemindDate), by(UserEmail)]), [(LastRemindDate, UserEmail); 4]);
+        assert!(missing(all(), &[by(LastRemindDate), by(Status)]).is_empty());
         let revoked = Range::of(vec![Revoked]);
         let order = [by(LastRemindDate), by(ActivationDate), by(UserEmail)];
         let of_revoked = [(ActivationDate, UserEmail), (ActivationDate, UserEmail), (LastRemindDate, ActivationDate)];
-        assert_eq!(lacking(revoked.clone(), &order), of_revoked);
+        assert_eq!(missing(revoked.clone(), &order), of_revoked);
         let of_one = revoked.with(UserEmail, Test::Equal(Value::Text("amy@example.com".to_owned())));
-        assert!(lacking(of_one, &order).is_empty());
+        assert!(missing(of_one, &order).is_empty());
     }
 
     #[test]
-    fn only_ids_against_the_order_of_a_moment_are_turned() {
+    fn only_ties_in_a_moment_that_falls_are_reversed() {
         let down = |field: LicenseField| LicenseOrder { field, descending: true };
-        let turned = |order: &[LicenseOrder]| {
+        let reversed = |order: &[LicenseOrder]| {
             let arms = Range::of(vec![Assigned, Activated]).arms(order, false);
-            arms.iter().map(Arm::turned).collect::<Vec<_>>()
+            arms.iter().map(Arm::field_with_reversed_ties).collect::<Vec<_>>()
         };
-        assert_eq!(turned(&[by(ActivationDate)]), [None, None]);
-        assert_eq!(turned(&[down(ActivationDate)]), [None, Some(ActivationDate)]);
-        assert_eq!(turned(&[by(Status), down(ActivationDate)]), [None, Some(ActivationDate)]);
-        assert_eq!(turned(&[down(UserEmail)]), [None, None]);
+        assert_eq!(reversed(&[by(ActivationDate)]), [None, None]);
+        assert_eq!(reversed(&[down(ActivationDate)]), [None, Some(ActivationDate)]);
+        assert_eq!(reversed(&[by(Status), down(ActivationDate)]), [None, Some(ActivationDate)]);
+        assert_eq!(reversed(&[down(UserEmail)]), [None, None]);
         // Each state has licenses without a reminder, and then those with one.
         let reminded = Some(LastRemindDate);
-        assert_eq!(turned(&[down(LastRemindDate)]), [None, reminded, None, reminded]);
+        assert_eq!(reversed(&[down(LastRemindDate)]), [None, reminded, None, reminded]);
         let never_reminded = Some(ActivationDate);
-        let by_both = turned(&[down(LastRemindDate), down(ActivationDate)]);
+        let by_both = reversed(&[down(LastRemindDate), down(ActivationDate)]);
         assert_eq!(by_both, [None, reminded, never_reminded, None], "an assigned license has no activation");
         let of_one = Range::of(vec![Activated]).with(UserEmail, Test::Equal(Value::Text("amy@example.com".to_owned())));
-        assert_eq!(of_one.arms(&[down(ActivationDate)], false)[0].turned(), None);
+        assert_eq!(of_one.arms(&[down(ActivationDate)], false)[0].field_with_reversed_ties(), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod history;
 pub(crate) mod idempotency;
 pub(crate) mod jobs;
 pub(crate) mod license_filters;
+mod license_page_query;
 pub(crate) mod license_pages;
 pub(crate) mod license_ranges;
 pub(crate) mod licenses;
