@@ -36,9 +36,9 @@ pub(super) fn part(slice: Slice, columns: &[&str]) -> String {
     format!("{} LIMIT {} OFFSET {}", order(slice, columns), slice.limit.max(0), slice.offset.max(0))
 }
 
-/// The order of a list, turned around if that is asked for.
+/// The order of a list, reversed if that is asked for.
 pub(super) fn order(slice: Slice, columns: &[&str]) -> String {
-    let directed = |column: &&str| match (column.strip_suffix(" DESC"), slice.is_turned) {
+    let directed = |column: &&str| match (column.strip_suffix(" DESC"), slice.is_reversed) {
         (Some(column), true) => column.to_owned(),
         (None, true) => format!("{column} DESC"),
         (_, false) => (*column).to_owned(),

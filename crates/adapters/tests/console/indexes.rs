@@ -101,7 +101,7 @@ const CASES: &[Case] = &[
     Case {
         read: |store| {
             let filters = SentFilters { kind: Some(NotificationKind::NoAllocationsRemaining), ..Default::default() };
-            store.sent_rows(&filters, Slice { is_turned: true, ..PAGE }).unwrap();
+            store.sent_rows(&filters, Slice { is_reversed: true, ..PAGE }).unwrap();
         },
         types: "uuid, text, text",
         table: "notification",

@@ -59,8 +59,8 @@ fn messages_are_filtered_and_counted_by_topic(scene: &Scene) {
     assert_eq!(listed(&MessageFilters { ids: Some(Vec::new()), ..all.clone() }), []);
     let second = scene.console.message_rows(&all, Slice::new(1, 1)).unwrap();
     assert_eq!((second.total, second.rows), (4, vec![stored[1].clone()]));
-    let turned = scene.console.message_rows(&all, Slice { is_turned: true, ..Slice::new(0, 2) }).unwrap();
-    assert_eq!(turned.rows, [stored[3].clone(), stored[2].clone()], "from the end");
+    let reversed = scene.console.message_rows(&all, Slice { is_reversed: true, ..Slice::new(0, 2) }).unwrap();
+    assert_eq!(reversed.rows, [stored[3].clone(), stored[2].clone()], "from the end");
     let dropped = OutboxSelection::Messages(vec![stored[0].id, stored[1].id]);
     assert_eq!(scene.manager.discard_messages(&Actor::user("amy"), &dropped), Ok(2));
     assert_eq!(listed(&all).len(), 2);
@@ -201,7 +201,7 @@ fn webhooks_are_filtered_by_customer_and_state(scene: &Scene) {
     };
     let all = sorted(vec![everybodys, acmes, off, unknown]);
     assert_eq!(part(Slice::new(1, 2)), (4, all[1..3].to_vec()));
-    assert_eq!(part(Slice { is_turned: true, ..Slice::new(0, 1) }), (4, all[3..].to_vec()));
+    assert_eq!(part(Slice { is_reversed: true, ..Slice::new(0, 1) }), (4, all[3..].to_vec()));
 }
 
 fn deliveries_of_all_states_come_latest_first(scene: &Scene) {
@@ -229,8 +229,8 @@ fn deliveries_of_all_states_come_latest_first(scene: &Scene) {
         let listed = scene.console.delivery_rows(webhook, state, ALL).unwrap();
         assert_eq!((listed.total, &listed.rows), (expected.len() as i64, &expected), "{state:?}");
         expected.reverse();
-        let turned = scene.console.delivery_rows(webhook, state, Slice { is_turned: true, ..ALL }).unwrap();
-        assert_eq!(turned.rows, expected, "{state:?}, from the end");
+        let reversed = scene.console.delivery_rows(webhook, state, Slice { is_reversed: true, ..ALL }).unwrap();
+        assert_eq!(reversed.rows, expected, "{state:?}, from the end");
         expected.len()
     });
     assert_eq!(numbers, [3, 1, 1, 1]);

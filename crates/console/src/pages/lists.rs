@@ -116,13 +116,13 @@ impl Sorted<'_> {
         }
     }
 
-    /// Whether the usual order is turned around, of a list that knows no other one.
-    pub(crate) fn is_turned(&self) -> bool {
-        let turned = self.usual.strip_prefix('-').map_or_else(|| format!("-{}", self.usual), ToOwned::to_owned);
-        self.fields.text("order") == Some(turned)
+    /// Whether the usual order is reversed, of a list that knows no other one.
+    pub(crate) fn is_reversed(&self) -> bool {
+        let reversed = self.usual.strip_prefix('-').map_or_else(|| format!("-{}", self.usual), ToOwned::to_owned);
+        self.fields.text("order") == Some(reversed)
     }
 
-    /// The heading of a column: a link that sorts by it, or turns the order around.
+    /// The heading of a column: a link that sorts by it, or reverses the order.
     pub(crate) fn heading(&self, key: &str, words: &str) -> Markup {
         let (by, descending) = self.by();
         let sorted = (by == key).then_some(if descending { "descending" } else { "ascending" });
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heading_turns_the_order_around() {
+    fn a_heading_reverses_the_order() {
         let heading = |query: &[u8], key| {
             let fields = Fields::parse(query);
             Sorted { fields: &fields, usual: "-start" }.heading(key, "Words").into_string()
@@ -432,9 +432,9 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_one_order_can_be_turned_around() {
-        let turned = |query: &[u8], usual| Sorted { fields: &Fields::parse(query), usual }.is_turned();
-        assert!(turned(b"order=-name", "name") && turned(b"order=sent", "-sent"));
-        assert!(!turned(b"", "name") && !turned(b"order=name", "name") && !turned(b"order=title", "-sent"));
+    fn a_list_of_one_order_can_be_reversed() {
+        let reversed = |query: &[u8], usual| Sorted { fields: &Fields::parse(query), usual }.is_reversed();
+        assert!(reversed(b"order=-name", "name") && reversed(b"order=sent", "-sent"));
+        assert!(!reversed(b"", "name") && !reversed(b"order=name", "name") && !reversed(b"order=title", "-sent"));
     }
 }

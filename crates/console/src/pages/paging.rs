@@ -15,9 +15,9 @@ pub(crate) fn page_number(fields: &Fields) -> i64 {
     fields.text("page").and_then(|text| text.parse().ok()).filter(|page| (1..=LAST).contains(page)).unwrap_or(1)
 }
 
-/// The rows of a page, of a list that can be turned around.
+/// The rows of a page, of a list that can be reversed.
 pub(crate) fn slice(page: i64, sorted: Sorted<'_>) -> Slice {
-    Slice { offset: (page - 1) * ROWS, limit: ROWS, is_turned: sorted.is_turned() }
+    Slice { offset: (page - 1) * ROWS, limit: ROWS, is_reversed: sorted.is_reversed() }
 }
 
 /// The id in a filter. One that cannot be read matches nothing.

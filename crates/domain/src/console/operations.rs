@@ -21,14 +21,14 @@ pub struct Slice {
     pub offset: i64,
     /// The most rows to return.
     pub limit: i64,
-    /// Whether the list is turned around: its last row comes first.
-    pub is_turned: bool,
+    /// Whether the list is in reverse: its last row comes first.
+    pub is_reversed: bool,
 }
 
 impl Slice {
     /// A part of a list in its usual order.
     pub const fn new(offset: i64, limit: i64) -> Self {
-        Self { offset, limit, is_turned: false }
+        Self { offset, limit, is_reversed: false }
     }
 }
 

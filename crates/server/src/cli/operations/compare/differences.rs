@@ -185,9 +185,10 @@ mod tests {
         {
             assert!(found.iter().any(|found| found == difference), "{difference}: {found:?}");
         }
-        let turned = json!({ "count": 2, "results": [{ "uuid": "b", "status": "x" }, { "uuid": "a", "status": "x" }] });
-        assert_eq!(told(&here, &turned), ["order: results"]);
-        assert_eq!(told(&here["results"], &turned["results"]), ["order: the answer"]);
+        let reversed =
+            json!({ "count": 2, "results": [{ "uuid": "b", "status": "x" }, { "uuid": "a", "status": "x" }] });
+        assert_eq!(told(&here, &reversed), ["order: results"]);
+        assert_eq!(told(&here["results"], &reversed["results"]), ["order: the answer"]);
     }
 
     #[test]
