@@ -23,7 +23,7 @@ use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
 use crate::rows::license_filters::Plans;
 use crate::rows::license_pages::LicensePages;
-use crate::rows::licenses::{Doomed, EmailRow, LicenseReads, LicenseRow, held_by, licenses};
+use crate::rows::licenses::{EmailRow, LicenseReads, LicenseRow, LicensesToDelete, held_by, licenses};
 use crate::rows::shared::following;
 use crate::schema::{LICENSE, license};
 use crate::sql_types::SqlUuid;
@@ -280,11 +280,11 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
-        bulk::delete(self, &Doomed::InState(plan, status), change)
+        bulk::delete(self, &LicensesToDelete::InState(plan, status), change)
     }
 
     fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
-        let deleted = bulk::delete(self, &Doomed::Unassigned(ids), change)?;
+        let deleted = bulk::delete(self, &LicensesToDelete::Unassigned(ids), change)?;
         self.write_rows(ids.len(), "licenses", |_| Ok(deleted as usize))
     }
 

@@ -81,7 +81,7 @@ impl TryFrom<LicenseRow> for License {
 pub(crate) const SOURCE_TYPE: &str = "AMT";
 
 /// The licenses to delete.
-pub(crate) enum Doomed<'a> {
+pub(crate) enum LicensesToDelete<'a> {
     /// Those of a plan with a status.
     InState(PlanId, LicenseStatus),
     /// Of these, the unassigned ones.

@@ -85,9 +85,9 @@ impl Tables {
         pointing.len()
     }
 
-    fn delete_licenses(&mut self, doomed: &HashSet<LicenseId>, change: &Change) {
-        self.unlink(doomed, change);
-        for id in doomed {
+    fn delete_licenses(&mut self, deleted: &HashSet<LicenseId>, change: &Change) {
+        self.unlink(deleted, change);
+        for id in deleted {
             if self.sources.remove(id).is_some() {
                 self.record("license_source", id, '-', change);
             }
@@ -234,10 +234,10 @@ impl LicenseRepository for MemoryUnit<'_> {
 
     fn delete(&mut self, plan: PlanId, status: LicenseStatus, change: &Change) -> Result<i64, Error> {
         let tables = self.written()?;
-        let doomed: HashSet<LicenseId> =
+        let deleted: HashSet<LicenseId> =
             tables.licenses_of(plan).filter(|license| license.status() == status).map(|license| license.id).collect();
-        tables.delete_licenses(&doomed, change);
-        Ok(doomed.len() as i64)
+        tables.delete_licenses(&deleted, change);
+        Ok(deleted.len() as i64)
     }
 
     fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {

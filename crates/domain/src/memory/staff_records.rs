@@ -105,12 +105,12 @@ impl NotificationRepository for MemoryUnit<'_> {
 
     fn delete(&mut self, filter: &NotificationFilter, change: &Change) -> Result<usize, Error> {
         let tables = self.written()?;
-        let doomed = matching_notifications(tables, filter);
-        for (id, _) in &doomed {
+        let matching = matching_notifications(tables, filter);
+        for (id, _) in &matching {
             tables.notifications.remove(id);
             tables.record("notification", id, '-', change);
         }
-        Ok(doomed.len())
+        Ok(matching.len())
     }
 }
 
@@ -142,11 +142,11 @@ impl LicenseEventRepository for MemoryUnit<'_> {
 
     fn delete(&mut self, filter: &LicenseEventFilter, change: &Change) -> Result<usize, Error> {
         let tables = self.written()?;
-        let doomed = matching_events(tables, filter);
-        for mark in &doomed {
+        let matching = matching_events(tables, filter);
+        for mark in &matching {
             tables.record("license_event", mark.id, '-', change);
             tables.license_events.remove(&mark.id);
         }
-        Ok(doomed.len())
+        Ok(matching.len())
     }
 }

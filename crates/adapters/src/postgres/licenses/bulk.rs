@@ -11,7 +11,7 @@ use crate::postgres::arrays::column;
 use crate::postgres::recording::{Kind, with_history};
 use crate::postgres::unit::PostgresUnit;
 use crate::prepared::{PreparedSql, Values, prepared_sql};
-use crate::rows::licenses::{Doomed, SOURCE_TYPE};
+use crate::rows::licenses::{LicensesToDelete, SOURCE_TYPE};
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -37,52 +37,56 @@ pub(super) fn add_unassigned(
     unit.write_rows(ids.len(), "licenses", |connection| statement.execute(connection))
 }
 
-/// A statement with the condition of these licenses in place of `{doomed}`. `$1` is its parameter.
+/// A statement with the condition of these licenses in place of `{target}`. `$1` is its parameter.
 ///
 /// The status is a literal: without it, a plan that Postgres keeps could not use a partial index.
-fn statement<'a>(sql: &str, doomed: &Doomed<'a>) -> PreparedSql<Values<'a, Pg>> {
-    let (condition, status) = match doomed {
-        Doomed::InState(_, status) => ("doomed.subscription_plan_uuid = $1", *status),
-        Doomed::Unassigned(_) => ("doomed.uuid = ANY ($1)", LicenseStatus::Unassigned),
+fn statement<'a>(sql: &str, target: &LicensesToDelete<'a>) -> PreparedSql<Values<'a, Pg>> {
+    let (condition, status) = match target {
+        LicensesToDelete::InState(_, status) => ("target.subscription_plan_uuid = $1", *status),
+        LicensesToDelete::Unassigned(_) => ("target.uuid = ANY ($1)", LicenseStatus::Unassigned),
     };
-    let condition = format!("{condition} AND doomed.status = '{}'", status.as_str());
-    let statement = prepared_sql(sql.replace("{doomed}", &condition));
-    match doomed {
-        Doomed::InState(plan, _) => statement.bind::<SqlUuid, _>(plan.0).boxed(),
-        Doomed::Unassigned(ids) => statement.bind::<Array<SqlUuid>, _>(column(ids, |id| id.0)).boxed(),
+    let condition = format!("{condition} AND target.status = '{}'", status.as_str());
+    let statement = prepared_sql(sql.replace("{target}", &condition));
+    match target {
+        LicensesToDelete::InState(plan, _) => statement.bind::<SqlUuid, _>(plan.0).boxed(),
+        LicensesToDelete::Unassigned(ids) => statement.bind::<Array<SqlUuid>, _>(column(ids, |id| id.0)).boxed(),
     }
 }
 
-pub(super) fn delete(unit: &mut PostgresUnit<'_>, doomed: &Doomed<'_>, change: &Change) -> Result<i64, Error> {
+pub(super) fn delete(
+    unit: &mut PostgresUnit<'_>,
+    target: &LicensesToDelete<'_>,
+    change: &Change,
+) -> Result<i64, Error> {
     unit.require_write()?;
-    if matches!(doomed, Doomed::Unassigned([])) {
+    if matches!(target, LicensesToDelete::Unassigned([])) {
         return Ok(0);
     }
     // Waits for transactions that assign these licenses, and locks them in the usual order.
     let lock = statement(
-        "SELECT count(*) FROM (SELECT uuid FROM license AS doomed WHERE {doomed} ORDER BY uuid FOR UPDATE) AS locked",
-        doomed,
+        "SELECT count(*) FROM (SELECT uuid FROM license AS target WHERE {target} ORDER BY uuid FOR UPDATE) AS locked",
+        target,
     );
     unit.write(|connection| lock.execute(connection))?;
     let pointers = statement(
         "UPDATE license SET renewed_to_uuid = NULL, modified = $2
-         FROM license AS doomed
-         WHERE license.renewed_to_uuid = doomed.uuid AND {doomed}
+         FROM license AS target
+         WHERE license.renewed_to_uuid = target.uuid AND {target}
          RETURNING license.*",
-        doomed,
+        target,
     );
     let pointers = pointers.bind::<SqlTimestamp, _>(change.at);
     let pointers = with_history(pointers, &LICENSE, Kind::Changed, change);
     unit.write(|connection| pointers.execute(connection))?;
     let sources = statement(
-        "DELETE FROM license_source USING license AS doomed
-         WHERE license_source.license_uuid = doomed.uuid AND {doomed}
+        "DELETE FROM license_source USING license AS target
+         WHERE license_source.license_uuid = target.uuid AND {target}
          RETURNING license_source.*",
-        doomed,
+        target,
     );
     let sources = with_history(sources, &LICENSE_SOURCE, Kind::Deleted, change);
     unit.write(|connection| sources.execute(connection))?;
-    let licenses = statement("DELETE FROM license AS doomed WHERE {doomed} RETURNING doomed.*", doomed);
+    let licenses = statement("DELETE FROM license AS target WHERE {target} RETURNING target.*", target);
     let licenses = with_history(licenses, &LICENSE, Kind::Deleted, change);
     unit.write(|connection| licenses.execute(connection)).map(|number| number as i64)
 }
@@ -263,8 +267,8 @@ pub(super) fn remove_sources(
     licenses: &[LicenseId],
     change: &Change,
 ) -> Result<(), Error> {
-    let doomed = one_of(license_source::license_uuid, licenses.iter().map(|license| license.0));
-    let statement = diesel::delete(license_source::table.filter(doomed)).returning(license_source::all_columns);
+    let target = one_of(license_source::license_uuid, licenses.iter().map(|license| license.0));
+    let statement = diesel::delete(license_source::table.filter(target)).returning(license_source::all_columns);
     let statement = with_history(statement, &LICENSE_SOURCE, Kind::Deleted, change);
     unit.write(|connection| statement.execute(connection)).map(drop)
 }

@@ -7,7 +7,7 @@ use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
 
 use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
-use crate::rows::licenses::{Doomed, SOURCE_TYPE};
+use crate::rows::licenses::{LicensesToDelete, SOURCE_TYPE};
 use crate::schema::{LICENSE, LICENSE_SOURCE, license_source};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::sqlite::json::{Keys, json};
@@ -35,13 +35,13 @@ pub(super) fn add_unassigned(
     unit.record(&LICENSE, &keys, ChangeKind::Added, change)
 }
 
-pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Change) -> Result<i64, Error> {
-    let (doomed, which, status) = match doomed {
-        Doomed::InState(plan, status) => {
-            ("doomed.subscription_plan_uuid = ?1 AND doomed.status = ?2", plan.to_string(), *status)
+pub(super) fn delete(unit: &mut SqliteUnit<'_>, target: &LicensesToDelete<'_>, change: &Change) -> Result<i64, Error> {
+    let (target, which, status) = match target {
+        LicensesToDelete::InState(plan, status) => {
+            ("target.subscription_plan_uuid = ?1 AND target.status = ?2", plan.to_string(), *status)
         }
-        Doomed::Unassigned(ids) => (
-            "doomed.uuid IN (SELECT value FROM json_each(?1)) AND doomed.status = ?2",
+        LicensesToDelete::Unassigned(ids) => (
+            "target.uuid IN (SELECT value FROM json_each(?1)) AND target.status = ?2",
             json(ids)?,
             LicenseStatus::Unassigned,
         ),
@@ -49,8 +49,8 @@ pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Ch
     let statement = |sql: String| prepared_sql(sql).bind::<Text, _>(which.as_str()).bind::<Text, _>(status.as_str());
     let query = statement(format!(
         "SELECT json_group_array(pointing.uuid) AS keys
-         FROM license AS doomed JOIN license AS pointing ON pointing.renewed_to_uuid = doomed.uuid
-         WHERE {doomed}"
+         FROM license AS target JOIN license AS pointing ON pointing.renewed_to_uuid = target.uuid
+         WHERE {target}"
     ));
     let pointing: Keys = unit.write(|connection| query.get_result(connection))?;
     clear_links(unit, &pointing, change)?;
@@ -58,15 +58,15 @@ pub(super) fn delete(unit: &mut SqliteUnit<'_>, doomed: &Doomed<'_>, change: &Ch
     for (rows, key) in [("license_source", "license_uuid"), ("license", "uuid")] {
         let recorded = statement(format!(
             "INSERT INTO {rows}_history SELECT NULL, ?3, ?4, '-', ?5, {rows}.*
-             FROM license AS doomed JOIN {rows} ON {rows}.{key} = doomed.uuid
-             WHERE {doomed}"
+             FROM license AS target JOIN {rows} ON {rows}.{key} = target.uuid
+             WHERE {target}"
         ))
         .bind::<SqlTimestamp, _>(change.at)
         .bind::<Nullable<Text>, _>(change.by.as_deref())
         .bind::<Nullable<Text>, _>(change.reason.as_deref());
         unit.write(|connection| recorded.execute(connection))?;
     }
-    let deletion = statement(format!("DELETE FROM license AS doomed WHERE {doomed}"));
+    let deletion = statement(format!("DELETE FROM license AS target WHERE {target}"));
     unit.write(|connection| deletion.execute(connection)).map(|number| number as i64)
 }
 
@@ -219,6 +219,6 @@ pub(super) fn set_sources(
 
 pub(super) fn remove_sources(unit: &mut SqliteUnit<'_>, licenses: &[LicenseId], change: &Change) -> Result<(), Error> {
     unit.record(&LICENSE_SOURCE, &json(licenses)?, ChangeKind::Deleted, change)?;
-    let doomed = one_of(license_source::license_uuid, licenses.iter().map(|license| license.0));
-    unit.write(|connection| diesel::delete(license_source::table.filter(doomed)).execute(connection)).map(drop)
+    let target = one_of(license_source::license_uuid, licenses.iter().map(|license| license.0));
+    unit.write(|connection| diesel::delete(license_source::table.filter(target)).execute(connection)).map(drop)
 }

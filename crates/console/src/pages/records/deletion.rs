@@ -34,7 +34,7 @@ pub(super) fn done(query: &Fields, [one, many]: [&str; 2]) -> Markup {
 }
 
 /// Records that were selected, or all that match.
-pub(super) struct Doomed<'a> {
+pub(super) struct RecordDeletion<'a> {
     /// The tab of its list, and its name.
     pub(super) tab: (&'a str, &'a str),
     /// What it is, in the plural.
@@ -43,7 +43,7 @@ pub(super) struct Doomed<'a> {
     pub(super) causes: Markup,
 }
 
-impl Doomed<'_> {
+impl RecordDeletion<'_> {
     /// Shows what will happen, or deletes them once that was confirmed. `delete` returns how many they are; it only
     /// counts them if its last argument says so.
     pub(super) async fn delete(

@@ -8,7 +8,7 @@ use license_manager_domain::ports::LicenseEventFilter;
 use license_manager_domain::{Actor, LicenseId, LicenseManager, PlanId};
 use maud::html;
 
-use super::deletion::{Doomed, bar, done};
+use super::deletion::{RecordDeletion, bar, done};
 use super::{PATH, head, require, require_reading};
 use crate::dates::moment;
 use crate::error::PageError;
@@ -94,7 +94,7 @@ pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<H
             LicenseEventFilter { ids: Some(ids), ..LicenseEventFilter::default() }
         }
     };
-    let doomed = Doomed {
+    let records = RecordDeletion {
         tab: ("license-events/", "License events"),
         records: "license events",
         causes: html! {
@@ -105,5 +105,5 @@ pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<H
     let delete = move |manager: &LicenseManager, actor: &Actor, is_dry_run| {
         manager.delete_license_events(actor, &filter, is_dry_run)
     };
-    doomed.delete(&visitor, &fields, delete).await
+    records.delete(&visitor, &fields, delete).await
 }

@@ -8,7 +8,7 @@ use license_manager_domain::ports::NotificationFilter;
 use license_manager_domain::{Actor, LicenseManager, PlanId};
 use maud::html;
 
-use super::deletion::{Doomed, bar, done};
+use super::deletion::{RecordDeletion, bar, done};
 use super::{PATH, head, require, require_reading};
 use crate::dates::moment;
 use crate::error::PageError;
@@ -96,7 +96,7 @@ pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<H
             NotificationFilter { ids: Some(ids), ..NotificationFilter::default() }
         }
     };
-    let doomed = Doomed {
+    let records = RecordDeletion {
         tab: ("notifications/", "Notifications"),
         records: "notifications",
         causes: html! {
@@ -107,5 +107,5 @@ pub(crate) async fn delete(Submitted { visitor, fields }: Submitted) -> Result<H
     let delete = move |manager: &LicenseManager, actor: &Actor, is_dry_run| {
         manager.delete_notifications(actor, &filter, is_dry_run)
     };
-    doomed.delete(&visitor, &fields, delete).await
+    records.delete(&visitor, &fields, delete).await
 }

@@ -52,7 +52,7 @@ pub struct BulkDeletionBody {
 }
 
 /// What to delete of many records, who does it, and why.
-pub struct Doomed {
+pub struct DeletionOrder {
     /// Who deletes, and why.
     pub actor: Actor,
     /// The named records.
@@ -66,13 +66,13 @@ impl BulkDeletion {
     ///
     /// # Errors
     /// If the reason is missing, or if neither a filter nor an id is named.
-    pub async fn doomed(self, is_filtered: bool) -> ApiResult<Doomed> {
+    pub async fn order(self, is_filtered: bool) -> ApiResult<DeletionOrder> {
         let BulkDeletionRequest { change_reason, ids, is_dry_run } = self.body.edit().await??;
         if ids.0.is_none() && !is_filtered {
             return Err(FieldErrors::field("ids", "Name the records by ids, or by a filter in the query.").into());
         }
         let actor = self.access.caller.actor().because(Some(change_reason.0));
-        Ok(Doomed { actor, ids: ids.0, is_dry_run: is_dry_run.0.unwrap_or_default() })
+        Ok(DeletionOrder { actor, ids: ids.0, is_dry_run: is_dry_run.0.unwrap_or_default() })
     }
 }
 

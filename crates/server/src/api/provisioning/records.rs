@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::deletion::{BulkDeletion, BulkDeletionBody, BulkDeletionRequest, Deletion, DeletionRequest, Doomed};
+use super::deletion::{BulkDeletion, BulkDeletionBody, BulkDeletionRequest, Deletion, DeletionOrder, DeletionRequest};
 use crate::api::history::history;
 use crate::auth::permissions::{ProvisionerOrStaff, path_integer};
 use crate::http::kinds::choices;
@@ -153,7 +153,7 @@ pub async fn license_events(_: ProvisionerOrStaff, request: HttpRequest, state: 
 )]
 pub async fn delete_notifications(deletion: BulkDeletion, request: HttpRequest, state: State) -> ApiResult {
     let filter = notification_filter(&request)?;
-    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != NotificationFilter::default()).await?;
+    let DeletionOrder { actor, ids, is_dry_run } = deletion.order(filter != NotificationFilter::default()).await?;
     let filter = NotificationFilter { ids: ids.map(|ids| ids.into_iter().map(NotificationId).collect()), ..filter };
     blocking(move || {
         let num_deleted = state.manager.delete_notifications(&actor, &filter, is_dry_run)?;
@@ -174,7 +174,7 @@ pub async fn delete_notifications(deletion: BulkDeletion, request: HttpRequest, 
 )]
 pub async fn delete_license_events(deletion: BulkDeletion, request: HttpRequest, state: State) -> ApiResult {
     let filter = license_event_filter(&request)?;
-    let Doomed { actor, ids, is_dry_run } = deletion.doomed(filter != LicenseEventFilter::default()).await?;
+    let DeletionOrder { actor, ids, is_dry_run } = deletion.order(filter != LicenseEventFilter::default()).await?;
     let filter = LicenseEventFilter { ids: ids.map(|ids| ids.into_iter().map(LicenseEventId).collect()), ..filter };
     blocking(move || {
         let num_deleted = state.manager.delete_license_events(&actor, &filter, is_dry_run)?;

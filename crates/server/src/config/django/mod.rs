@@ -11,7 +11,7 @@ use yaml_serde::Value;
 use super::keys::{environment_variable, sections};
 use super::load::ConfigError;
 use super::settings::Config;
-use names::{Fate, fate};
+use names::{Translation, translation};
 
 /// Our settings for those of the Django service.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl DjangoSettings {
         if name == "JWT_AUTH.JWT_ISSUERS" {
             return self.take_issuers(value);
         }
-        match (fate(name), value) {
+        match (translation(name), value) {
             (_, Value::Null) => {}
             // A dictionary is known by what is in it, unless it is known as a whole.
             (None, Value::Mapping(inner)) if matches!(name, "JWT_AUTH" | "REST_FRAMEWORK") => {
@@ -87,15 +87,15 @@ impl DjangoSettings {
                 }
             }
             (None, _) => self.unknown.push(name.to_owned()),
-            (Some(Fate::Same(key)), value) => self.set(key, name, value),
-            (Some(Fate::List(key)), value) => self.add(key, name, value),
-            (Some(Fate::Secret(key)), value) => {
+            (Some(Translation::Same(key)), value) => self.set(key, name, value),
+            (Some(Translation::List(key)), value) => self.add(key, name, value),
+            (Some(Translation::Secret(key)), value) => {
                 if value.as_str() != Some("") {
                     self.secrets.insert(key.to_owned(), name.to_owned());
                 }
             }
-            (Some(Fate::ByHand(what)), _) => self.by_hand.push((name.to_owned(), what)),
-            (Some(Fate::Needless(reason)), _) => self.needless.push((name.to_owned(), reason)),
+            (Some(Translation::ByHand(what)), _) => self.by_hand.push((name.to_owned(), what)),
+            (Some(Translation::Needless(reason)), _) => self.needless.push((name.to_owned(), reason)),
         }
     }
 

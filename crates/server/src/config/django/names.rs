@@ -1,8 +1,8 @@
-//! The settings of the Django service, and what becomes of them.
+//! The settings of the Django service, and how they are translated.
 
-/// What becomes of a setting.
+/// How a setting is translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Translation {
     /// The key of ours with the same value.
     Same(&'static str),
     /// A list of texts that goes into a list of ours.
@@ -15,14 +15,14 @@ pub(super) enum Fate {
     Needless(&'static str),
 }
 
-use Fate::{ByHand, List, Needless, Same, Secret};
+use Translation::{ByHand, List, Needless, Same, Secret};
 
 const CELERY: &str = "deliveries are kept in the database, and the server delivers them";
 const DJANGO: &str = "it belongs to Django";
 const FIXED: &str = "this service does it always in the same way";
 
 /// Each setting, by name. A name in a dictionary is `OUTER.INNER`. A name that ends in `*` stands for all that begin so.
-pub(super) const SETTINGS: &[(&str, Fate)] = &[
+pub(super) const SETTINGS: &[(&str, Translation)] = &[
     ("ALLOWED_HOSTS", List("server.allowed_hosts")),
     ("CORS_ORIGIN_WHITELIST", List("server.allowed_origins")),
     ("CORS_ALLOWED_ORIGINS", List("server.allowed_origins")),
@@ -156,10 +156,10 @@ pub(super) const SETTINGS: &[(&str, Fate)] = &[
     ("WSGI_APPLICATION", Needless(DJANGO)),
 ];
 
-/// What becomes of a setting; `None` for an unknown one.
-pub(super) fn fate(name: &str) -> Option<Fate> {
+/// How a setting is translated; `None` for an unknown one.
+pub(super) fn translation(name: &str) -> Option<Translation> {
     let exact = SETTINGS.iter().find(|(known, _)| *known == name);
     let begins =
         || SETTINGS.iter().find(|(known, _)| known.strip_suffix('*').is_some_and(|start| name.starts_with(start)));
-    exact.or_else(begins).map(|(_, fate)| *fate)
+    exact.or_else(begins).map(|(_, translation)| *translation)
 }
