@@ -62,7 +62,7 @@ pub use person::{AUDIENCE, ISSUER, Person, SECRET};
 pub use pooler::Pooler;
 pub use proxy::Proxy;
 pub use scene::{Scene, assert_detail};
-pub use server::{Beside, Ran, Refusal, Server, binary, free_port};
+pub use server::{OtherProcess, Ran, Refusal, Server, binary, free_port};
 pub use upstreams::{FakeUpstreams, Mail, NOT_IN_CATALOG};
 pub use visit::{Visit, between};
 pub use webhook_endpoint::{Told, WebhookEndpoint};

@@ -220,7 +220,7 @@ impl Server {
 /// Other commands with the server's settings.
 impl Server {
     /// Starts another process on the same database, such as a worker. It is killed when dropped.
-    pub fn run_beside(&self, arguments: &[&str]) -> Beside {
+    pub fn run_beside(&self, arguments: &[&str]) -> OtherProcess {
         let folder = tempfile::tempdir().expect("a temporary folder is created");
         let log = File::create(log_path(folder.path())).expect("a log file is created");
         let process = self
@@ -230,7 +230,7 @@ impl Server {
             .stderr(log)
             .spawn()
             .expect("the process starts");
-        Beside { process, folder }
+        OtherProcess { process, folder }
     }
 
     /// Runs a command on the same database until it ends.
@@ -311,12 +311,12 @@ impl Ran {
 }
 
 /// Another process on the server's database.
-pub struct Beside {
+pub struct OtherProcess {
     process: Child,
     folder: TempDir,
 }
 
-impl Beside {
+impl OtherProcess {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()
@@ -350,7 +350,7 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for OtherProcess {
     fn drop(&mut self) {
         // Both fail if it has already exited.
         let _ = self.process.kill();

@@ -46,18 +46,18 @@ pub struct DjangoDatabase {
     /// Reads the rows.
     client: Client,
     /// Adds up the checksums, as of a moment that is not later.
-    beside: Beside,
+    second: SecondConnection,
     layout: Arc<Layout>,
 }
 
 /// The second connection.
-enum Beside {
+enum SecondConnection {
     Idle(Client),
     Adding(JoinHandle<Result<Vec<RangeChecksum>, DjangoError>>),
     Used,
 }
 
-impl Beside {
+impl SecondConnection {
     /// Uses the connection if it still waits: a server, or what is between, ends a connection that is silent for long.
     fn stay(&mut self) -> Result<(), DjangoError> {
         match self {
@@ -80,10 +80,10 @@ impl DjangoDatabase {
     /// See [`DjangoError`].
     pub fn connect(address: &DatabaseAddress) -> Result<Self, DjangoError> {
         // What is changed between the two moments is read, and differs from its checksum the next time.
-        let (beside, mut client) = (begin(address)?, begin(address)?);
+        let (second, mut client) = (begin(address)?, begin(address)?);
         let layout = Arc::new(Layout::read(&mut client)?);
         refuse_missing(&layout)?;
-        Ok(Self { client, beside: Beside::Idle(beside), layout })
+        Ok(Self { client, second: SecondConnection::Idle(second), layout })
     }
 }
 
@@ -112,10 +112,10 @@ impl Source for DjangoDatabase {
     }
 
     fn begin_checksums(&mut self) {
-        self.beside = match std::mem::replace(&mut self.beside, Beside::Used) {
-            Beside::Idle(mut client) => {
+        self.second = match std::mem::replace(&mut self.second, SecondConnection::Used) {
+            SecondConnection::Idle(mut client) => {
                 let layout = self.layout.clone();
-                Beside::Adding(thread::spawn(move || checksums(&mut client, &layout)))
+                SecondConnection::Adding(thread::spawn(move || checksums(&mut client, &layout)))
             }
             begun => begun,
         };
@@ -123,17 +123,19 @@ impl Source for DjangoDatabase {
 
     fn checksums(&mut self) -> Result<Vec<RangeChecksum>, ImportError> {
         self.begin_checksums();
-        match std::mem::replace(&mut self.beside, Beside::Used) {
-            Beside::Adding(adding) => {
+        match std::mem::replace(&mut self.second, SecondConnection::Used) {
+            SecondConnection::Adding(adding) => {
                 let added = adding.join().map_err(|_| DjangoError::Protocol("the end of a thread"))?;
                 Ok(added?)
             }
-            Beside::Idle(_) | Beside::Used => Err(DjangoError::Protocol("a second question for checksums").into()),
+            SecondConnection::Idle(_) | SecondConnection::Used => {
+                Err(DjangoError::Protocol("a second question for checksums").into())
+            }
         }
     }
 
     fn read(&mut self, to: &mut dyn Target) -> Result<(), ImportError> {
-        let (client, beside, layout) = (&mut self.client, &mut self.beside, &*self.layout);
+        let (client, second, layout) = (&mut self.client, &mut self.second, &*self.layout);
         // One thread reads and maps while the other one writes.
         thread::scope(|scope| {
             let (pages, taken) = mpsc::sync_channel(PAGES);
@@ -149,7 +151,7 @@ impl Source for DjangoDatabase {
                 to.write("value", &values)?;
                 to.write(target, &rows)?;
                 to.advanced(read)?;
-                beside.stay()?;
+                second.stay()?;
             }
             Ok(())
         })

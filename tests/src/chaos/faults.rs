@@ -11,7 +11,7 @@ use super::disk::Disk;
 use super::home::{Home, live_licenses};
 use super::records::{Known, Slot};
 use super::{Chaos, Plans, Shared};
-use crate::{Beside, Cluster, Server, assert_sound, binary, poll};
+use crate::{Cluster, OtherProcess, Server, assert_sound, binary, poll};
 
 /// How many requests are to fail before the database comes back, and how long to wait for them.
 const HARM: (usize, Duration) = (4, Duration::from_secs(5));
@@ -69,7 +69,7 @@ pub(super) struct Faults<'a> {
     url: String,
     clocks: &'a [SteppedClock; 2],
     servers: [Server; 2],
-    worker: Beside,
+    worker: OtherProcess,
     shared: &'a Shared<'a>,
     plans: &'a [Plans],
     chaos: &'a Chaos,

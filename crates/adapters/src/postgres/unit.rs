@@ -7,7 +7,7 @@ use diesel::{PgConnection, QueryResult};
 use license_manager_domain::{Error, PlanId};
 
 use super::error::Failure;
-use crate::rows::beside::Beside;
+use crate::rows::prefetched::Prefetched;
 
 /// How many unassigned licenses of each plan a unit of work locks before it starts.
 pub(super) type Reservations = BTreeMap<PlanId, i64>;
@@ -29,18 +29,18 @@ pub(crate) struct PostgresUnit<'c> {
     pub(super) exhausted: Vec<PlanId>,
     /// The first failure. The transaction cannot be committed after it.
     pub(super) failure: Option<Failure>,
-    /// What the last statement has read beside what was asked for.
-    pub(crate) beside: Beside,
+    /// What the last statement has read in addition to what was asked for.
+    pub(crate) prefetched: Prefetched,
 }
 
 impl<'c> PostgresUnit<'c> {
     pub(super) fn new(connection: &'c mut PgConnection, mode: Mode) -> Self {
-        Self { connection, mode, exhausted: Vec::new(), failure: None, beside: Beside::default() }
+        Self { connection, mode, exhausted: Vec::new(), failure: None, prefetched: Prefetched::default() }
     }
 
     /// Runs a statement that reads and does not lock.
     pub(crate) fn read<T>(&mut self, statement: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
-        self.beside = Beside::default();
+        self.prefetched = Prefetched::default();
         statement(self.connection).map_err(|error| self.fail(error.into()))
     }
 

@@ -163,7 +163,7 @@ macro_rules! matching {
 for_both_databases! {
     impl AgreementRepository for Unit {
         fn find(&mut self, id: AgreementId) -> Result<Option<CustomerAgreement>, Error> {
-            if let Some(agreement) = self.beside.take_agreement(id) {
+            if let Some(agreement) = self.prefetched.take_agreement(id) {
                 return Ok(Some(agreement));
             }
             let query = agreements().filter(customer_agreement::uuid.eq(SqlUuid(id.0)));

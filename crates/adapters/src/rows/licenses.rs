@@ -264,7 +264,7 @@ for_both_databases! {
                 }
                 found.push((License::try_from(license)?, plan_details(plan)?));
             }
-            self.beside.keep_agreement(of_first);
+            self.prefetched.keep_agreement(of_first);
             Ok(found)
         }
 

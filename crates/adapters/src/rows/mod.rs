@@ -3,7 +3,6 @@
 //! in [`crate::postgres`] and [`crate::sqlite`].
 
 pub(crate) mod agreements;
-pub(crate) mod beside;
 pub(crate) mod due_work;
 pub(crate) mod enrollment_jobs;
 mod history;
@@ -18,6 +17,7 @@ mod lookups;
 mod operations;
 pub(crate) mod outbox;
 pub(crate) mod plans;
+pub(crate) mod prefetched;
 pub(crate) mod products;
 pub(crate) mod queue;
 pub(crate) mod renewals;

@@ -271,7 +271,7 @@ for_both_databases! {
             let query = plans_with_agreements().filter(subscription_plan::uuid.eq(SqlUuid(id.0)));
             let found = self.read(|connection| query.first::<PlanWithAgreementRow>(connection).optional())?;
             let Some((of_plan, message, plan)) = found else { return Ok(None) };
-            self.beside.keep_agreement(Some(agreement((of_plan, message))?));
+            self.prefetched.keep_agreement(Some(agreement((of_plan, message))?));
             plan_details(plan).map(Some)
         }
 
@@ -347,7 +347,7 @@ for_both_databases! {
                 found.push(details);
                 links.extend(link);
             }
-            self.beside.keep_renewals(agreements, links);
+            self.prefetched.keep_renewals(agreements, links);
             Ok(found)
         }
 

@@ -266,7 +266,7 @@ for_both_databases! {
             if agreements.is_empty() {
                 return Ok(Vec::new());
             }
-            if let Some(links) = self.beside.take_renewals(agreements) {
+            if let Some(links) = self.prefetched.take_renewals(agreements) {
                 return Ok(links);
             }
             let links = with_plans()

@@ -5,26 +5,26 @@ use diesel::{QueryResult, SqliteConnection};
 use license_manager_domain::Error;
 
 use super::error::storage_error;
-use crate::rows::beside::Beside;
+use crate::rows::prefetched::Prefetched;
 
 /// A unit of work: a transaction that writes, or statements that only read.
 pub(crate) struct SqliteUnit<'c> {
     conn: &'c mut SqliteConnection,
     writes: bool,
-    /// What the last statement has read beside what was asked for.
-    pub(crate) beside: Beside,
+    /// What the last statement has read in addition to what was asked for.
+    pub(crate) prefetched: Prefetched,
 }
 
 impl<'c> SqliteUnit<'c> {
     /// A unit that only reads.
     pub(super) fn reader(conn: &'c mut SqliteConnection) -> Self {
-        Self { conn, writes: false, beside: Beside::default() }
+        Self { conn, writes: false, prefetched: Prefetched::default() }
     }
 
     /// A unit that reads and writes in the connection's transaction. No other connection writes meanwhile, so it needs
     /// no locks.
     pub(super) fn writer(conn: &'c mut SqliteConnection) -> Self {
-        Self { conn, writes: true, beside: Beside::default() }
+        Self { conn, writes: true, prefetched: Prefetched::default() }
     }
 
     /// Runs a statement that reads.
@@ -32,7 +32,7 @@ impl<'c> SqliteUnit<'c> {
         &mut self,
         statement: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>,
     ) -> Result<T, Error> {
-        self.beside = Beside::default();
+        self.prefetched = Prefetched::default();
         statement(self.conn).map_err(storage_error)
     }
 

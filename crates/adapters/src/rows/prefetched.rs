@@ -3,15 +3,16 @@
 use license_manager_domain::model::RenewalLink;
 use license_manager_domain::{AgreementId, CustomerAgreement};
 
-/// What the last statement of a unit of work has read beside what was asked for, until the next statement. Use cases that
-/// read a plan mostly read its agreement next, and those that read the plans of agreements read their renewals.
+/// What the last statement of a unit of work has read in addition to what was asked for, until the next statement. Use
+/// cases that read a plan mostly read its agreement next, and those that read the plans of agreements read their
+/// renewals.
 #[derive(Default)]
-pub(crate) struct Beside {
+pub(crate) struct Prefetched {
     agreement: Option<CustomerAgreement>,
     renewals: Option<(Vec<AgreementId>, Vec<RenewalLink>)>,
 }
 
-impl Beside {
+impl Prefetched {
     /// Keeps the agreement of a plan.
     pub(crate) fn keep_agreement(&mut self, agreement: Option<CustomerAgreement>) {
         self.agreement = agreement;
