@@ -11,8 +11,8 @@ use crate::auth::throttle::Throttle;
 use crate::auth::user_updates::{DeferredUpdates, RequestStore};
 use crate::auth::{KeyError, TokenVerifier};
 use crate::config::{Config, SameSite, Secret};
+use crate::http::body_limits::BodyLimits;
 use crate::http::error::ApiError;
-use crate::http::intake::Intake;
 use crate::http::turns::Turns;
 use crate::lists::Replicated;
 use crate::telemetry::monitor::Monitor;
@@ -27,7 +27,7 @@ pub struct AppState {
     /// The verifier of access tokens.
     pub verifier: Arc<TokenVerifier>,
     /// The limits for bodies.
-    pub intake: Intake,
+    pub body_limits: BodyLimits,
     /// The rules for cookies.
     pub browser: BrowserPolicy,
     /// The rate limits.
@@ -68,7 +68,7 @@ impl AppState {
         Ok(Self {
             manager: RequestStore::manager(&manager, deferred_updates.clone()),
             verifier: Arc::new(TokenVerifier::from_config(&config.auth).await?),
-            intake: Intake::from_config(&config.server),
+            body_limits: BodyLimits::from_config(&config.server),
             browser: BrowserPolicy::from_config(config),
             throttle: Throttle::new(&config.throttle, config.server.trust_forwarded_for),
             learner_portal: config.portals.learner_url.clone(),

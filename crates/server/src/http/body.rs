@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use utoipa::openapi::{KnownFormat, SchemaFormat};
 
+use crate::http::body_limits::{LARGE, read_bytes};
 use crate::http::error::ApiError;
 use crate::http::fields::{self, FieldErrors, Kind, List, Problem, Text};
-use crate::http::intake::{LARGE, read_bytes};
 use crate::http::kinds::{describe, text};
 use crate::http::measure::{MAX_ITEMS, MAX_VALUES, Unfit, measure};
 use crate::http::response::{ApiResult, on_thread};
@@ -133,7 +133,7 @@ impl<T> Body<T> {
             ));
         }
         if is_large {
-            AppState::of(request)?.intake.take_turn(request).await?;
+            AppState::of(request)?.body_limits.take_turn(request).await?;
             return on_thread(move || parse(&bytes)).await.map(body);
         }
         parse(&bytes).map(body)

@@ -23,8 +23,8 @@ use opentelemetry::context::FutureExt;
 use tracing::Instrument;
 
 use crate::auth::identity;
+use crate::http::body_limits::{LARGE, read_bytes};
 use crate::http::error::ApiError;
-use crate::http::intake::{LARGE, read_bytes};
 use crate::http::response::{ApiResult, blocking, on_thread};
 use crate::http::turns::OfRequest;
 use crate::state::AppState;

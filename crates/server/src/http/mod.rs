@@ -2,16 +2,16 @@
 
 pub mod accept;
 pub mod body;
+pub mod body_limits;
+pub mod client_timeout;
 pub mod cors;
 pub mod error;
 pub mod field_errors;
 pub mod fields;
 pub mod hardening;
 pub mod idempotency;
-pub mod intake;
 pub mod kinds;
 pub mod measure;
-pub mod pace;
 pub mod page;
 pub mod paging;
 pub mod problem;

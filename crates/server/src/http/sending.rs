@@ -1,7 +1,7 @@
 //! Sends answers in parts and in a limited time. An answer that nobody reads is not kept in memory.
 //!
 //! A client that reads nothing stops the socket, and with it the body below: [`limit_connection`] has the system close such a
-//! connection. A client that reads slowly keeps the socket going: [`Paced`] ends its answer.
+//! connection. A client that reads slowly keeps the socket going: [`TimedBody`] ends its answer.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -16,8 +16,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use actix_web::{Error, HttpMessage, HttpRequest};
 
-use crate::http::intake::LARGE;
-use crate::http::pace::Pace;
+use crate::http::body_limits::LARGE;
+use crate::http::client_timeout::ClientTimeout;
 use crate::state::AppState;
 
 /// The bytes of a large answer that are handed to the connection at once.
@@ -27,8 +27,8 @@ const PART: usize = 16 * 1024;
 pub async fn in_time(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody, Paced>>, Error> {
-    let pace = AppState::of(request.request())?.intake.pace;
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, TimedBody>>, Error> {
+    let client_timeout = AppState::of(request.request())?.body_limits.client_timeout;
     let response = next.call(request).await?;
     let unread = Unread::taken(response.request());
     Ok(response.map_body(|_, body| {
@@ -37,7 +37,9 @@ pub async fn in_time(
             return EitherBody::left(body);
         }
         match body.try_into_bytes() {
-            Ok(bytes) => EitherBody::right(Paced { bytes, sent: 0, start: Instant::now(), pace, _unread: unread }),
+            Ok(bytes) => {
+                EitherBody::right(TimedBody { bytes, sent: 0, start: Instant::now(), client_timeout, _unread: unread })
+            }
             Err(body) => EitherBody::left(body),
         }
     }))
@@ -60,15 +62,15 @@ pub fn limit_connection(patience: Duration) -> impl Fn(&dyn Any, &mut Extensions
 }
 
 /// A large answer. It ends early, and with it the connection, if its client reads too slowly.
-pub struct Paced {
+pub struct TimedBody {
     bytes: Bytes,
     sent: usize,
     start: Instant,
-    pace: Pace,
+    client_timeout: ClientTimeout,
     _unread: Option<Unread>,
 }
 
-impl MessageBody for Paced {
+impl MessageBody for TimedBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
@@ -76,7 +78,7 @@ impl MessageBody for Paced {
     }
 
     fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let is_late = self.start.elapsed() > self.pace.time_for(self.sent);
+        let is_late = self.start.elapsed() > self.client_timeout.time_for(self.sent);
         if self.bytes.is_empty() || is_late {
             // Fewer bytes than announced: the connection is closed.
             self.bytes.clear();
@@ -114,12 +116,12 @@ mod tests {
 
     use super::*;
 
-    fn paced(bytes: usize, patience: Duration) -> Paced {
+    fn timed_body(bytes: usize, patience: Duration) -> TimedBody {
         let bytes = Bytes::from(vec![7; bytes]);
-        Paced { bytes, sent: 0, start: Instant::now(), pace: Pace::new(patience), _unread: None }
+        TimedBody { bytes, sent: 0, start: Instant::now(), client_timeout: ClientTimeout::new(patience), _unread: None }
     }
 
-    async fn parts(mut body: Paced) -> Vec<usize> {
+    async fn parts(mut body: TimedBody) -> Vec<usize> {
         let mut parts = Vec::new();
         while let Some(Ok(part)) = poll_fn(|context| Pin::new(&mut body).poll_next(context)).await {
             parts.push(part.len());
@@ -129,7 +131,7 @@ mod tests {
 
     #[actix_web::test]
     async fn an_answer_goes_out_in_parts() {
-        let body = paced(2 * PART + 1, Duration::from_secs(3_600));
+        let body = timed_body(2 * PART + 1, Duration::from_secs(3_600));
         assert_eq!(body.size(), BodySize::Sized(2 * PART as u64 + 1));
         assert_eq!(parts(body).await, [PART, PART, 1]);
     }
@@ -137,9 +139,9 @@ mod tests {
     #[actix_web::test]
     async fn an_answer_ends_when_its_client_is_late() {
         let Some(start) = Instant::now().checked_sub(Duration::from_secs(100)) else { return };
-        let body = Paced { start, ..paced(100 * PART, Duration::from_secs(99)) };
+        let body = TimedBody { start, ..timed_body(100 * PART, Duration::from_secs(99)) };
         assert_eq!(parts(body).await, Vec::<usize>::new());
-        let body = Paced { start, sent: 50 * PART, ..paced(2 * PART, Duration::from_secs(99)) };
+        let body = TimedBody { start, sent: 50 * PART, ..timed_body(2 * PART, Duration::from_secs(99)) };
         assert_eq!(parts(body).await, [PART, PART], "it has read enough for its time");
     }
 }

@@ -12,8 +12,8 @@ use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::ServerConfig;
+use crate::http::client_timeout::ClientTimeout;
 use crate::http::error::ApiError;
-use crate::http::pace::Pace;
 use crate::http::sending::Unread;
 use crate::state::AppState;
 
@@ -26,24 +26,26 @@ const KIB: usize = 1024;
 const WAIT: Duration = Duration::from_secs(30);
 
 /// The limits for bodies.
-pub struct Intake {
+pub struct BodyLimits {
     /// The largest body, in bytes.
     limit: usize,
     /// How long clients may take.
-    pub pace: Pace,
+    pub client_timeout: ClientTimeout,
     /// One permit for each KiB of large bodies that may be held.
-    room: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
     /// One permit for each large body that may be worked on at once.
     turns: Arc<Semaphore>,
 }
 
-impl Intake {
+impl BodyLimits {
     /// The configured limits.
     pub fn from_config(server: &ServerConfig) -> Self {
         Self {
             limit: server.body_limit_bytes,
-            pace: Pace::new(server.client_timeout()),
-            room: Arc::new(Semaphore::new(server.large_bodies_limit_bytes.max(server.body_limit_bytes).div_ceil(KIB))),
+            client_timeout: ClientTimeout::new(server.client_timeout()),
+            memory: Arc::new(Semaphore::new(
+                server.large_bodies_limit_bytes.max(server.body_limit_bytes).div_ceil(KIB),
+            )),
             turns: Arc::new(Semaphore::new(server.large_bodies_at_once)),
         }
     }
@@ -59,23 +61,23 @@ impl Intake {
         Ok(())
     }
 
-    /// Makes room for so many bytes of a request's body, unless it is small or there is some. The room is free again when the request
-    /// ends.
+    /// Reserves memory for so many bytes of a request's body, unless it is small or has enough. The memory is free again when the
+    /// request ends.
     ///
     /// # Errors
-    /// 503 if other large bodies take it.
-    fn make_room(&self, request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
+    /// 503 if other large bodies have taken it.
+    fn reserve_memory(&self, request: &HttpRequest, bytes: usize) -> Result<(), ApiError> {
         let mut extensions = request.extensions_mut();
-        let held = extensions.get::<Room>().map_or(0, |room| room.0.num_permits());
+        let held = extensions.get::<BodyMemory>().map_or(0, |memory| memory.0.num_permits());
         let missing = bytes.div_ceil(KIB).saturating_sub(held);
         if bytes <= LARGE || missing == 0 {
             return Ok(());
         }
         let missing = u32::try_from(missing).map_err(|_| busy())?;
-        let more = self.room.clone().try_acquire_many_owned(missing).map_err(|_| busy())?;
-        match extensions.get_mut::<Room>() {
-            Some(room) => room.0.merge(more),
-            None => drop(extensions.insert(Room(more))),
+        let more = self.memory.clone().try_acquire_many_owned(missing).map_err(|_| busy())?;
+        match extensions.get_mut::<BodyMemory>() {
+            Some(memory) => memory.0.merge(more),
+            None => drop(extensions.insert(BodyMemory(more))),
         }
         Ok(())
     }
@@ -86,8 +88,8 @@ fn busy() -> ApiError {
     ApiError::detail(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(WAIT.as_secs())
 }
 
-/// The room that a request's body takes, kept in its extensions.
-struct Room(OwnedSemaphorePermit);
+/// The memory that is reserved for a request's body, kept in its extensions.
+struct BodyMemory(OwnedSemaphorePermit);
 
 /// The turn of a request with a large body, kept in its extensions.
 struct Turn(#[expect(dead_code, reason = "it ends when it is dropped")] OwnedSemaphorePermit);
@@ -96,11 +98,11 @@ struct Turn(#[expect(dead_code, reason = "it ends when it is dropped")] OwnedSem
 ///
 /// # Errors
 /// 413 if it exceeds the configured limit, 408 if it comes too slowly, 400 if it ends early, 503 if it is large and other large bodies
-/// take the room for them.
+/// have taken the memory for them.
 pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes, ApiError> {
     let state = AppState::of(request)?;
-    let intake = &state.intake;
-    let limit = intake.limit;
+    let body_limits = &state.body_limits;
+    let limit = body_limits.limit;
     let too_large = || {
         let message = format!("A request body has at most {limit} bytes.");
         ApiError::detail(StatusCode::PAYLOAD_TOO_LARGE, message)
@@ -109,18 +111,18 @@ pub async fn read_bytes(request: &HttpRequest, payload: &mut Payload) -> Result<
     if declared.is_some_and(|declared| declared > limit) {
         return Err(too_large());
     }
-    intake.make_room(request, declared.unwrap_or_default())?;
+    body_limits.reserve_memory(request, declared.unwrap_or_default())?;
     let start = Instant::now();
     let mut body = BytesMut::new();
     loop {
-        let left = intake.pace.time_left(body.len(), start.elapsed());
+        let left = body_limits.client_timeout.time_left(body.len(), start.elapsed());
         match tokio::time::timeout(left, payload.next()).await {
             Ok(None) => return Ok(body.freeze()),
             Ok(Some(Ok(chunk))) if body.len() + chunk.len() > limit => return Err(too_large()),
             // The whole body, which need not be copied.
             Ok(Some(Ok(chunk))) if body.is_empty() && declared == Some(chunk.len()) => return Ok(chunk),
             Ok(Some(Ok(chunk))) => {
-                intake.make_room(request, body.len() + chunk.len())?;
+                body_limits.reserve_memory(request, body.len() + chunk.len())?;
                 if body.is_empty() {
                     // At once, because a buffer that grows needs up to three times the memory.
                     body.reserve(declared.unwrap_or_default().max(chunk.len()));
@@ -146,19 +148,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_bodies_share_their_room() {
+    fn large_bodies_share_their_memory() {
         let server = ServerConfig {
             body_limit_bytes: 100 * KIB,
             large_bodies_limit_bytes: 150 * KIB,
             ..ServerConfig::default()
         };
-        let intake = Intake::from_config(&server);
+        let body_limits = BodyLimits::from_config(&server);
         let [one, other] = [(); 2].map(|()| TestRequest::default().to_http_request());
-        let has_room = |request: &HttpRequest, bytes| intake.make_room(request, bytes).is_ok();
-        assert!(has_room(&one, 80 * KIB) && has_room(&one, 100 * KIB) && has_room(&one, 100 * KIB));
-        assert!(has_room(&other, LARGE), "a small body needs none");
-        assert!(!has_room(&other, LARGE + 1));
+        let has_memory = |request: &HttpRequest, bytes| body_limits.reserve_memory(request, bytes).is_ok();
+        assert!(has_memory(&one, 80 * KIB) && has_memory(&one, 100 * KIB) && has_memory(&one, 100 * KIB));
+        assert!(has_memory(&other, LARGE), "a small body needs none");
+        assert!(!has_memory(&other, LARGE + 1));
         drop(one);
-        assert!(has_room(&other, LARGE + 1) && has_room(&other, 150 * KIB) && !has_room(&other, 151 * KIB));
+        assert!(has_memory(&other, LARGE + 1) && has_memory(&other, 150 * KIB) && !has_memory(&other, 151 * KIB));
     }
 }

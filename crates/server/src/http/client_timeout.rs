@@ -7,11 +7,11 @@ pub const BYTES_PER_SECOND: u32 = 16 * 1024;
 
 /// The time that clients have.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct ClientTimeout {
     patience: Duration,
 }
 
-impl Pace {
+impl ClientTimeout {
     /// `patience` is the time that a client has for any number of bytes.
     pub fn new(patience: Duration) -> Self {
         Self { patience }
@@ -35,16 +35,16 @@ mod tests {
 
     #[test]
     fn more_bytes_have_more_time() {
-        let pace = Pace::new(Duration::from_secs(30));
+        let client_timeout = ClientTimeout::new(Duration::from_secs(30));
         for (bytes, seconds) in [(0, 30), (16_383, 30), (16_384, 31), (5 * 1024 * 1024, 350)] {
-            assert_eq!(pace.time_for(bytes), Duration::from_secs(seconds), "{bytes}");
+            assert_eq!(client_timeout.time_for(bytes), Duration::from_secs(seconds), "{bytes}");
         }
     }
 
     #[test]
     fn a_quick_start_allows_no_long_pause() {
-        let pace = Pace::new(Duration::from_secs(30));
-        let left = |bytes, elapsed| pace.time_left(bytes, Duration::from_secs(elapsed)).as_secs();
+        let client_timeout = ClientTimeout::new(Duration::from_secs(30));
+        let left = |bytes, elapsed| client_timeout.time_left(bytes, Duration::from_secs(elapsed)).as_secs();
         assert_eq!((left(0, 10), left(0, 31), left(5 * 1024 * 1024, 1), left(5 * 1024 * 1024, 349)), (20, 0, 30, 1));
     }
 }
