@@ -1,6 +1,7 @@
 //! Compares the server with hand-written SQL that writes the same rows, on each database: `bench [postgres|sqlite]
-//! [pages|console [SIZE…]]`. With `pages` it only reads pages of lists, with `console` only pages of the console, beside
-//! plans with these numbers of licenses.
+//! [pages|console [SIZE…]]`, or `bench [postgres|sqlite] beside SIZE`. With `pages` it only reads pages of lists, with
+//! `console` only pages of the console, beside plans with these numbers of licenses. With `beside` it measures
+//! everything on a database that has a plan with this number of licenses already.
 //! SQLite is measured twice: waiting for the disk at every commit, as servers do by default, and not waiting.
 //!
 //! | module | contents |
@@ -29,11 +30,22 @@ mod sql;
 mod suite;
 
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use license_manager_tests::Database;
 
 /// The aim for mails in a second.
 const AIM_MAILS: f64 = 500.0;
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Everything,
+    Pages,
+    Console,
+    /// Everything, on one database that has a large plan already.
+    Beside,
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,13 +61,19 @@ fn main() -> ExitCode {
         ["sqlite", rest @ ..] => (&all[1..], rest),
         rest => (&all[..], rest),
     };
-    let sizes: Result<Vec<usize>, ()> = match rest {
-        [] | ["pages" | "console"] => Ok(pages::SIZES.to_vec()),
-        ["pages" | "console", sizes @ ..] => sizes.iter().map(|size| size.parse().map_err(drop)).collect(),
-        _ => Err(()),
+    let usual = || pages::SIZES.to_vec();
+    let parsed = |sizes: &[&str]| sizes.iter().map(|size| size.parse().ok()).collect::<Option<Vec<usize>>>();
+    let chosen = match rest {
+        [] => Some((What::Everything, usual())),
+        ["pages"] => Some((What::Pages, usual())),
+        ["console"] => Some((What::Console, usual())),
+        ["pages", sizes @ ..] => parsed(sizes).map(|sizes| (What::Pages, sizes)),
+        ["console", sizes @ ..] => parsed(sizes).map(|sizes| (What::Console, sizes)),
+        ["beside", size] => parsed(&[*size]).map(|sizes| (What::Beside, sizes)),
+        _ => None,
     };
-    let Ok(sizes) = sizes else {
-        eprintln!("usage: bench [postgres|sqlite] [pages|console [SIZE…]]");
+    let Some((what, sizes)) = chosen else {
+        eprintln!("usage: bench [postgres|sqlite] [pages|console [SIZE…]|beside SIZE]");
         return ExitCode::from(2);
     };
     if cfg!(debug_assertions) {
@@ -63,26 +81,28 @@ fn main() -> ExitCode {
     }
     let mut verdicts = Vec::new();
     for (database, synchronous) in databases {
-        if rest.is_empty() {
+        // How writes wait for the disk matters only to them.
+        let waits = *synchronous == "full";
+        let grown = (what == What::Beside && waits).then(|| Rc::new(database()));
+        let database = || grown.clone().unwrap_or_else(|| Rc::new(database()));
+        if waits && what != What::Console {
+            let findings = suite::run_pages(&database(), synchronous, &sizes);
+            println!("{findings}");
+            verdicts.push(findings.verdict());
+        }
+        if what == What::Everything || grown.is_some() {
             let findings = suite::run(&database(), synchronous);
             println!("{findings}");
             verdicts.extend(findings.verdict());
         }
-        // Reading is the same however writes wait for the disk.
-        if *synchronous == "full" {
-            if rest.first() != Some(&"console") {
-                let findings = suite::run_pages(&database(), synchronous, &sizes);
-                println!("{findings}");
-                verdicts.push(findings.verdict());
-            }
-            if rest.first() != Some(&"pages") {
-                let findings = suite::run_console(&database(), synchronous, &sizes);
-                println!("{findings}");
-                verdicts.push(findings.verdict());
-            }
+        if waits && what != What::Pages {
+            let sizes = if grown.is_some() { &pages::SIZES[..1] } else { &sizes };
+            let findings = suite::run_console(&database(), synchronous, sizes);
+            println!("{findings}");
+            verdicts.push(findings.verdict());
         }
     }
-    if rest.is_empty() {
+    if what == What::Everything {
         let mails = mails::per_second();
         println!("mails to a mail server on loopback: {mails:.0}/s\n");
         let found = format!("{mails:.0} mails a second, at least {AIM_MAILS}");

@@ -30,6 +30,9 @@ const NAMES: [&str; 50] = [
     "gloria", "felix", "esther", "david", "clara", "bruno", "astrid", "boris", "celia", "diego", "edith", "frank",
 ];
 
+/// The most licenses that are filled in a transaction, so that logs stay small.
+const SLICE: usize = 500_000;
+
 /// A connection to the server's database.
 pub enum Sql {
     Postgres(PgConnection),
@@ -97,21 +100,16 @@ impl Sql {
         }
     }
 
-    /// Gives a plan this many licenses, of which half are assigned, and counts them. Their history is not written.
+    /// Gives a plan this many licenses, of which half are assigned, each with a version in the history.
     pub fn fill(&mut self, plan: &str, licenses: usize) {
-        let statements = match self {
-            Self::Postgres(_) => postgres::fill(plan, licenses),
-            Self::Sqlite(_) => sqlite::fill(plan, licenses),
-        };
-        self.timed(&statements);
-    }
-
-    /// Gives each license of a plan a version in the history.
-    pub fn remember(&mut self, plan: &str) {
-        self.timed(&format!(
-            "INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
-             SELECT modified, 'database-admin', '+', {LICENSE} FROM license WHERE subscription_plan_uuid = '{plan}'"
-        ));
+        for first in (1..=licenses).step_by(SLICE) {
+            let numbers = first..(first + SLICE).min(licenses + 1);
+            let statements = match self {
+                Self::Postgres(_) => postgres::fill(plan, numbers, licenses),
+                Self::Sqlite(_) => sqlite::fill(plan, numbers, licenses),
+            };
+            self.timed(&statements);
+        }
     }
 
     /// Assigns a license to each of these people.

@@ -1,5 +1,9 @@
 //! The SQL for Postgres: each write is one statement.
 
+use std::ops::Range;
+
+use chrono::Utc;
+
 use super::{ACTIVATED, ASSIGNED, LICENSE, NAMES};
 
 /// The properties of an event.
@@ -113,31 +117,39 @@ fn write_licenses(update: &str, event: &str, other_message: &str) -> String {
     )
 }
 
-/// Adds licenses, every second one assigned, and their counts.
-pub fn fill(plan: &str, licenses: usize) -> String {
+/// Adds these licenses of `licenses`, every second one assigned, each with a version in the history. Their ids are in the
+/// order of time, as the server's are.
+pub fn fill(plan: &str, numbers: Range<usize>, licenses: usize) -> String {
     let names = NAMES.join(",");
+    let (first, last, began) = (numbers.start, numbers.end - 1, Utc::now().timestamp_millis() - licenses as i64);
     format!(
         "BEGIN;
-         INSERT INTO license (uuid, subscription_plan_uuid, status, user_email, activation_key, assigned_date,
-                              activation_date, last_remind_date, revoked_date, created, modified)
-         SELECT gen_random_uuid(), '{plan}', status,
-                CASE WHEN status <> 'unassigned' THEN
-                    'learner' || number || '.' || (string_to_array('{names}', ','))[number / 20 % 50 + 1]
-                    || '@company' || (number % 97) || '.example.com' END,
-                CASE WHEN status <> 'unassigned' THEN gen_random_uuid() END,
-                CASE WHEN status <> 'unassigned' THEN now() END,
-                CASE WHEN status IN ('activated', 'revoked') THEN now() - number * 7919 % 1000003 * interval '1 s' END,
-                CASE WHEN status <> 'unassigned' AND number % 3 > 0 THEN now() - number % 10007 * interval '1 s' END,
-                CASE WHEN status = 'revoked' THEN now() END,
-                now(), now()
-         FROM (SELECT number, CASE WHEN number % 2 = 1 THEN 'unassigned' WHEN number % 20 < 10 THEN 'assigned'
-                                   WHEN number % 20 < 18 THEN 'activated' ELSE 'revoked' END AS status
-               FROM generate_series(1::bigint, {licenses}) AS number) AS planned;
-         INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
-         SELECT '{plan}', current_date, count(*) FILTER (WHERE status = 'unassigned'),
-                count(*) FILTER (WHERE status = 'assigned'), count(*) FILTER (WHERE status = 'activated'),
-                count(*) FILTER (WHERE status = 'revoked')
-         FROM license WHERE subscription_plan_uuid = '{plan}';
+         WITH planned AS (
+             SELECT number, CASE WHEN number % 2 = 1 THEN 'unassigned' WHEN number % 20 < 10 THEN 'assigned'
+                                 WHEN number % 20 < 18 THEN 'activated' ELSE 'revoked' END AS status
+             FROM generate_series({first}::bigint, {last}) AS number
+         ), added AS (
+             INSERT INTO license (uuid, subscription_plan_uuid, status, user_email, activation_key, assigned_date,
+                                  activation_date, last_remind_date, revoked_date, created, modified)
+             SELECT (lpad(to_hex({began} + number), 12, '0') || '7' || substr(gen_random_uuid()::text, 16, 3)
+                     || substr(gen_random_uuid()::text, 20))::uuid,
+                    '{plan}', status,
+                    CASE WHEN status <> 'unassigned' THEN
+                        'learner' || number || '.' || (string_to_array('{names}', ','))[number / 20 % 50 + 1]
+                        || '@company' || (number % 97) || '.example.com' END,
+                    CASE WHEN status <> 'unassigned' THEN gen_random_uuid() END,
+                    CASE WHEN status <> 'unassigned' THEN now() END,
+                    CASE WHEN status IN ('activated', 'revoked')
+                        THEN now() - number * 7919 % 1000003 * interval '1 s' END,
+                    CASE WHEN status <> 'unassigned' AND number % 3 > 0
+                        THEN now() - number % 10007 * interval '1 s' END,
+                    CASE WHEN status = 'revoked' THEN now() END,
+                    now(), now()
+             FROM planned
+             RETURNING *
+         )
+         INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
+         SELECT modified, 'database-admin', '+', {LICENSE} FROM added;
          COMMIT;"
     )
 }

@@ -1,6 +1,8 @@
 //! The SQL for SQLite. A write there cannot return rows to a next statement, so the ids of the licenses are in a
 //! temporary table.
 
+use std::ops::Range;
+
 use chrono::Utc;
 
 use super::{ACTIVATED, ASSIGNED, LICENSE, NAMES};
@@ -136,22 +138,27 @@ fn write_licenses(now: i64, choose: &str, changes: &str, event: &str, other: (&s
     )
 }
 
-/// Adds licenses, every second one assigned, and their counts.
-pub fn fill(plan: &str, licenses: usize) -> String {
-    let now = Utc::now().timestamp_micros();
+/// Adds these licenses of `licenses`, every second one assigned, each with a version in the history. Their ids are in the
+/// order of time, as the server's are.
+pub fn fill(plan: &str, numbers: Range<usize>, licenses: usize) -> String {
+    let (first, last, now) = (numbers.start, numbers.end - 1, Utc::now());
+    let (began, now) = (now.timestamp_millis() - licenses as i64, now.timestamp_micros());
     let names = serde_json::to_string(&NAMES[..]).expect("texts are JSON");
     format!(
         "BEGIN IMMEDIATE;
+         CREATE TEMP TABLE planned AS
+         WITH RECURSIVE counted (number) AS (
+             SELECT {first} UNION ALL SELECT number + 1 FROM counted WHERE number < {last}
+         )
+         SELECT number,
+                printf('%08x-%04x-7', ({began} + number) >> 16, ({began} + number) & 65535)
+                || substr({NEW_UUID}, 16) AS uuid,
+                CASE WHEN number % 2 = 1 THEN 'unassigned' WHEN number % 20 < 10 THEN 'assigned'
+                     WHEN number % 20 < 18 THEN 'activated' ELSE 'revoked' END AS status
+         FROM counted;
          INSERT INTO license (uuid, subscription_plan_uuid, status, user_email, activation_key, assigned_date,
                               activation_date, last_remind_date, revoked_date, created, modified)
-         WITH RECURSIVE counted (number) AS (
-             SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < {licenses}
-         ), planned AS (
-             SELECT number, CASE WHEN number % 2 = 1 THEN 'unassigned' WHEN number % 20 < 10 THEN 'assigned'
-                                 WHEN number % 20 < 18 THEN 'activated' ELSE 'revoked' END AS status
-             FROM counted
-         )
-         SELECT {NEW_UUID}, '{plan}', status,
+         SELECT uuid, '{plan}', status,
                 CASE WHEN status <> 'unassigned' THEN
                     'learner' || number || '.' || ('{names}' ->> (number / 20 % 50))
                     || '@company' || (number % 97) || '.example.com' END,
@@ -162,11 +169,10 @@ pub fn fill(plan: &str, licenses: usize) -> String {
                 CASE WHEN status = 'revoked' THEN {now} END,
                 {now}, {now}
          FROM planned;
-         INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
-         SELECT '{plan}', {now} / 86400000000, count(*) FILTER (WHERE status = 'unassigned'),
-                count(*) FILTER (WHERE status = 'assigned'), count(*) FILTER (WHERE status = 'activated'),
-                count(*) FILTER (WHERE status = 'revoked')
-         FROM license WHERE subscription_plan_uuid = '{plan}';
+         INSERT INTO license_history (history_date, history_user, history_type, {LICENSE})
+         SELECT modified, 'database-admin', '+', license.*
+         FROM (SELECT uuid FROM planned) AS planned CROSS JOIN license USING (uuid);
+         DROP TABLE planned;
          COMMIT;"
     )
 }
