@@ -124,8 +124,8 @@ fn merge<C: Database>(
 }
 
 /// Fails if agreements or licenses were imported, and the source has none of them. Its URL may be that of another
-/// database, and everything that was imported would be deleted here.
-fn refuse_blank<C: Database>(connection: &mut C) -> Result<(), ImportError> {
+/// database. Everything that was imported would be deleted here, and would be a difference in a comparison.
+pub(super) fn refuse_blank<C: Database>(connection: &mut C) -> Result<(), ImportError> {
     let mut gone = Vec::new();
     for (table, one, many) in [("customer_agreement", "agreement", "agreements"), ("license", "license", "licenses")] {
         if connection.number(&format!("SELECT count(*) AS number FROM staged_{table}"))? > 0 {

@@ -51,7 +51,8 @@ pub fn verify_postgres(
 /// side the row was changed since the last import. Only temporary tables are written.
 ///
 /// # Errors
-/// See [`ImportError`].
+/// See [`ImportError`]. A source without agreements or licenses is refused as by an import, until the import is
+/// finished.
 pub fn verify_sqlite(
     store: &SqliteStore,
     source: &mut dyn Source,
@@ -73,6 +74,7 @@ fn verify<C: Database>(
     supervisor.found(source.count()?);
     connection.transaction(|connection| {
         again::stage(connection, source, supervisor)?;
+        again::refuse_blank(connection)?;
         let shapes = Shape::all(connection)?;
         super::go_on(supervisor)?;
         compare::compare(connection, &shapes, state.own_versions_from)?;

@@ -1,6 +1,6 @@
 //! A source that has nothing of what was imported, as where its URL is mistyped.
 
-use license_manager_tests::{Database, DjangoIds, DjangoServer};
+use license_manager_tests::{Database, DjangoIds, DjangoServer, Ran};
 
 use super::again::assert_equal_to_the_source;
 use super::{count, import, summary};
@@ -19,6 +19,11 @@ fn a_source_without_agreements_and_licenses_is_refused_unless_it_is_forced() {
                        import, and has none now. Check its URL. --force goes on, and deletes them here\n";
             assert!(refused.stderr.ends_with(why), "{refused:?}");
         }
+        let refused = import(&target, &blank, &["--verify"]);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused:?}");
+        let why = "license-manager: nothing was compared: the source had 4 agreements and 16 licenses at the last import, \
+                   and has none now. Check its URL\n";
+        assert!(refused.stderr.ends_with(why), "{refused:?}");
         assert_equal_to_the_source(&target, &source);
 
         let dry = import(&target, &blank, &["--force", "--dry-run", "--output", "json"]);
@@ -44,9 +49,17 @@ fn a_source_without_licenses_alone_is_refused_too() {
         let source = mariadb.oddities(name, DjangoIds::Native);
         assert!(import(&target, &source, &[]).succeeded);
         mariadb.execute(name, "DELETE FROM subscriptions_license");
-        let refused = import(&target, &source, &[]);
-        assert_eq!(refused.code, Some(1), "{refused:?}");
-        assert!(refused.stderr.contains("the source had 16 licenses at the last import"), "{refused:?}");
+        for more in [&[][..], &["--verify"]] {
+            let refused = import(&target, &source, more);
+            assert_eq!(refused.code, Some(1), "{refused:?}");
+            assert!(refused.stderr.contains("the source had 16 licenses at the last import"), "{refused:?}");
+        }
         assert_eq!(count(&target, "license"), "16");
+
+        // Then nobody knows any more what was imported.
+        assert!(Ran::alone(target.url(), &["import", "--finish"]).succeeded);
+        let compared = import(&target, &source, &["--verify"]);
+        assert_eq!(compared.code, Some(1), "{compared:?}");
+        assert!(compared.stdout.contains("license: 0 there, 16 here, 16 differences"), "{compared:?}");
     }
 }

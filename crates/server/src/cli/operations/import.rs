@@ -162,6 +162,9 @@ fn not_compared(error: ImportError) -> CommandError {
         ImportError::Stopped => return CommandError::Failed("it was stopped: nothing was compared".to_owned()),
         ImportError::Report(error) => format!("the report cannot be written: {error}"),
         ImportError::Source(cause) | ImportError::Failed(cause) => cause,
+        ImportError::Blank(gone) => {
+            format!("the source had {gone} at the last import, and has none now. Check its URL")
+        }
         other => return other.into(),
     };
     CommandError::Failed(format!("nothing was compared: {cause}"))
