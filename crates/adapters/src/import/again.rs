@@ -55,8 +55,11 @@ pub(super) fn import<C: Database>(
         compare::compare(connection, &shapes, state.own_versions_from)
     })?;
     go_on(supervisor)?;
+    // A first import that was interrupted may have left these tables empty. Postgres drops indexes only of a table that
+    // nobody reads.
+    let alone: &[&str] = if state.is_filled { &[] } else { &filling::WITHOUT_INDEXES };
     let mut imported = None;
-    let result = connection.locked(|connection| {
+    let result = connection.locked_alone(alone, |connection| {
         state::refuse_others(connection, state)?;
         compare::look_again(connection, &shapes, state.own_versions_from)?;
         let done = merge(connection, &shapes, state, options, report, supervisor)?;

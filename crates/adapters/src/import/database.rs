@@ -58,16 +58,16 @@ pub(crate) trait Database: PlainSql + SimpleConnection {
     /// The statement that inserts the rows of a JSON array into a table.
     fn insert(table: &str, columns: &[Column]) -> Result<String, ImportError>;
 
-    /// Runs work in a transaction that keeps other writers out, and from one table readers, too.
+    /// Runs work in a transaction that keeps other writers out, and from some tables readers, too.
     fn locked_alone<T>(
         &mut self,
-        alone: Option<&str>,
+        alone: &[&str],
         work: impl FnOnce(&mut Self) -> Result<T, ImportError>,
     ) -> Result<T, ImportError>;
 
     /// Runs work in a transaction that keeps other writers out.
     fn locked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, ImportError>) -> Result<T, ImportError> {
-        self.locked_alone(None, work)
+        self.locked_alone(&[], work)
     }
 
     /// The triggers of a table.
@@ -208,11 +208,14 @@ impl Database for PgConnection {
 
     fn locked_alone<T>(
         &mut self,
-        alone: Option<&str>,
+        alone: &[&str],
         work: impl FnOnce(&mut Self) -> Result<T, ImportError>,
     ) -> Result<T, ImportError> {
-        // The table comes first: whoever has read it and goes on to write it waits for nothing then.
-        let alone = alone.map(|table| format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; ")).unwrap_or_default();
+        // These tables come first: whoever has read one and goes on to write it waits for nothing then.
+        let alone = match alone {
+            [] => String::new(),
+            tables => format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE; ", tables.join(", ")),
+        };
         let lock = format!("{alone}LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", self.tables()?.join(", "));
         let (mut work, mut deadlocks) = (Some(work), 0);
         loop {
@@ -338,7 +341,7 @@ impl Database for SqliteConnection {
 
     fn locked_alone<T>(
         &mut self,
-        _alone: Option<&str>,
+        _alone: &[&str],
         work: impl FnOnce(&mut Self) -> Result<T, ImportError>,
     ) -> Result<T, ImportError> {
         self.immediate_transaction(work)

@@ -16,6 +16,9 @@ use super::{ImportError, Written, seats, staging, state};
 /// written in one. So are the versions of licenses, whose indexes are built at its end.
 const PART: i64 = 50_000;
 
+/// Tables that are written without their indexes, which are built at the end.
+pub(super) const WITHOUT_INDEXES: [&str; 2] = ["license", "license_history"];
+
 /// Tables that the migrations fill. Their rows are replaced.
 const SEEDED: [&str; 3] = ["product_history", "product", "plan_type"];
 
@@ -120,8 +123,8 @@ fn fill_part<C: Database>(
         "INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM {part} AS own ORDER BY {key} {replace};"
     );
     // Postgres drops indexes only of a table that nobody reads.
-    let alone = matches!(table, "license" | "license_history").then_some(table);
-    let rows = connection.locked_alone(alone, |connection| {
+    let alone = WITHOUT_INDEXES.contains(&table).then_some(table);
+    let rows = connection.locked_alone(alone.as_slice(), |connection| {
         state::refuse_others(connection, state)?;
         let write = |connection: &mut C| -> Result<(), ImportError> {
             connection.run(&insert).map_err(|error| ImportError::about(table, error))?;

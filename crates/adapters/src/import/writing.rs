@@ -51,9 +51,15 @@ pub(super) fn write<C: Database>(
             let remove = remove_own_versions(table, own_versions_from);
             connection.run(&remove).map_err(|error| ImportError::about(table.name, error))?;
         }
-        write_rows(connection, shapes)?;
-        go_on(supervisor)?;
-        end_histories(connection, shapes, own_versions_from, now)?;
+        let fill = |connection: &mut C| -> Result<(), ImportError> {
+            write_rows(connection, shapes, state)?;
+            go_on(supervisor)?;
+            end_histories(connection, shapes, own_versions_from, now)
+        };
+        match is_mostly_missing(connection, "license_history", state)? {
+            true => connection.without_indexes("license_history", fill)?,
+            false => fill(connection)?,
+        }
         match state.counts_anew {
             true => seats::count_anew(connection, state),
             false => seats::count(connection, TOUCHED_VERSIONS, Count::Add),
@@ -107,7 +113,17 @@ fn remove_own_versions(TableWithHistory { name, key, .. }: &TableWithHistory, ow
     )
 }
 
-fn write_rows<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<(), ImportError> {
+/// Whether a first import was interrupted before it wrote most rows of a table. Building the indexes at the end is faster
+/// then.
+fn is_mostly_missing<C: Database>(connection: &mut C, table: &str, state: &State) -> Result<bool, ImportError> {
+    if state.is_filled {
+        return Ok(false);
+    }
+    let mut rows = |table: &str| connection.number(&format!("SELECT count(*) AS number FROM {table}"));
+    Ok(rows(&format!("taken_{table}"))? > rows(table)?)
+}
+
+fn write_rows<C: Database>(connection: &mut C, shapes: &[Shape], state: &State) -> Result<(), ImportError> {
     connection.run(CLEARED)?;
     for shape in shapes.iter().rev() {
         let (table, key) = (shape.name, shape.key());
@@ -134,7 +150,13 @@ fn write_rows<C: Database>(connection: &mut C, shapes: &[Shape]) -> Result<(), I
                 format!("INSERT INTO {table} ({names}) $OVERRIDING SELECT {names} FROM taken_{table} ORDER BY {key};")
             }
         };
-        connection.run(&change).map_err(|error| ImportError::about(table, error))?;
+        let write = |connection: &mut C| -> Result<(), ImportError> {
+            connection.run(&change).map_err(|error| ImportError::about(table, error))
+        };
+        match table == "license" && is_mostly_missing(connection, table, state)? {
+            true => connection.without_indexes(table, write)?,
+            false => write(connection)?,
+        }
     }
     Ok(())
 }

@@ -28,6 +28,7 @@ fn a_run_that_is_killed_at_any_time_can_be_started_again() {
     );
     for target in [Database::sqlite(), Database::postgres()] {
         assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
+        let defined = definitions(&target);
         for (from, full) in [(&source, "1500"), (&changed, "1301")] {
             let found = || [count(&target, "license"), count(&target, "license WHERE status = 'revoked'")];
             let before = found();
@@ -35,6 +36,9 @@ fn a_run_that_is_killed_at_any_time_can_be_started_again() {
             while Ran::killed_after(target.url(), &["import", "--from", from], delay) {
                 let after = found();
                 assert!(after == before || after[0] == full, "licenses are written together: {after:?}");
+                // On Postgres, the statement of a run that was killed goes on for a moment.
+                let whole = poll(PATIENCE, || (definitions(&target) == defined).then_some(()));
+                assert!(whole.is_some(), "an index or a trigger is missing: {:?}", definitions(&target));
                 delay += Duration::from_millis(400);
             }
             let done = import(&target, from, &[]);
@@ -184,6 +188,90 @@ fn an_index_that_cannot_be_built_leaves_all_indexes_as_they_were() {
             assert!(done.succeeded, "{done:?}");
             assert_equal_to_the_source(&target, &source);
         }
+    }
+}
+
+/// Imports, and panics unless the table has no indexes but those of its constraints whenever a row comes into the other
+/// table.
+#[track_caller]
+fn assert_imported_without_indexes(target: &Database, source: &str, table: &str, other: &str) {
+    let is_sqlite = target.url().starts_with("sqlite:");
+    let indexes = match is_sqlite {
+        true => format!("sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL"),
+        false => format!("pg_index WHERE indrelid = '{table}'::regclass AND NOT indisprimary"),
+    };
+    let before = count(target, &indexes);
+    let note = format!("INSERT INTO noted SELECT count(*) FROM {indexes};");
+    let trigger = format!("CREATE TRIGGER notes AFTER INSERT ON {other}");
+    target.execute(&match is_sqlite {
+        true => format!("CREATE TABLE noted (number INTEGER NOT NULL); {trigger} BEGIN {note} END"),
+        false => format!(
+            "CREATE TABLE noted (number bigint NOT NULL);
+             CREATE FUNCTION notes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {note} RETURN NULL; END $$;
+             {trigger} FOR EACH ROW EXECUTE FUNCTION notes()"
+        ),
+    });
+    let done = import(target, source, &[]);
+    assert!(done.succeeded, "{done:?}");
+    assert_eq!(target.texts("SELECT DISTINCT CAST(number AS text) AS text FROM noted"), ["0"], "{table}");
+    assert!(before != "0" && count(target, &indexes) == before, "{before} indexes");
+    target.execute(&match is_sqlite {
+        true => "DROP TRIGGER notes; DROP TABLE noted".to_owned(),
+        false => format!("DROP TRIGGER notes ON {other}; DROP FUNCTION notes(); DROP TABLE noted"),
+    });
+}
+
+#[test]
+fn licenses_that_a_run_did_not_write_are_written_without_indexes_by_the_next_one() {
+    let mariadb = DjangoServer::new();
+    let source = mariadb.oddities("old", DjangoIds::Native);
+    for (target, new) in [(Database::sqlite(), Database::sqlite()), (Database::postgres(), Database::postgres())] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
+        let before = definitions(&target);
+        target.execute("CREATE UNIQUE INDEX one_of_each ON license (status)");
+        let failed = import(&target, &source, &[]);
+        assert!(failed.code == Some(1) && failed.stderr.contains("a part was imported: license: "), "{failed:?}");
+        target.execute("DROP INDEX one_of_each");
+        assert_imported_without_indexes(&target, &source, "license", "license");
+        assert_eq!(definitions(&target), before);
+        assert_equal_to_the_source(&target, &source);
+        assert!(import(&new, &source, &[]).succeeded);
+        assert_as_new(&target, &new);
+    }
+}
+
+#[test]
+fn versions_of_licenses_that_a_killed_run_did_not_write_are_written_without_indexes_by_the_next_one() {
+    let mariadb = DjangoServer::new();
+    let source = many(&mariadb, "many", 300);
+    for (target, new) in [(Database::sqlite(), Database::sqlite()), (Database::postgres(), Database::postgres())] {
+        assert!(Ran::alone(target.url(), &["migrate"]).succeeded);
+        let before = definitions(&target);
+        // An index that takes long to build at the end.
+        let [slow, usual] = match target.url().starts_with("sqlite:") {
+            true => {
+                ["CREATE INDEX slow ON license_history (instr(hex(zeroblob(20000000)), status))", "DROP INDEX slow"]
+            }
+            false => [
+                "CREATE FUNCTION slow(text) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$
+                 BEGIN PERFORM pg_sleep(600); RETURN 1; END $$;
+                 CREATE INDEX slow ON license_history (slow(status))",
+                "DROP INDEX slow; DROP FUNCTION slow(text)",
+            ],
+        };
+        target.execute(slow);
+        Ran::killed_when(target.url(), &["import", "--from", &source], || count(&target, "license") == "300");
+        // On Postgres, this waits until the statement of the killed run ends.
+        target.execute(usual);
+        assert_eq!(definitions(&target), before, "no index is missing, and no trigger");
+        assert_eq!((count(&target, "license"), count(&target, "license_history")), ("300".to_owned(), "0".to_owned()));
+
+        // Users are written after the versions of licenses.
+        assert_imported_without_indexes(&target, &source, "license_history", "users");
+        assert_eq!(definitions(&target), before);
+        assert_equal_to_the_source(&target, &source);
+        assert!(import(&new, &source, &[]).succeeded);
+        assert_as_new(&target, &new);
     }
 }
 
