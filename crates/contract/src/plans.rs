@@ -189,6 +189,8 @@ pub fn all_plans_of_agreements_are_found(db: &dyn Database) {
     assert_eq!(of(&[2, 1]), [4, 1, 2, 3]);
     assert_eq!(of(&[9]), [0; 0]);
     assert_eq!(of(&[]), [0; 0]);
+    let beside = |plan| numbers(&store.read(|unit| unit.plans().find_by_agreement_of(plan_id(plan))).unwrap());
+    assert_eq!((beside(2), beside(3), beside(9)), (vec![1, 2], vec![4, 3], Vec::new()));
 }
 
 /// An unknown plan is reported as such, not as a failure.

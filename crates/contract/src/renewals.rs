@@ -110,6 +110,15 @@ pub fn renewals_are_found_by_agreement_after_its_plans(db: &dyn Database) {
         after.sort_by_key(|link| link.prior_plan);
         assert_eq!((&after, again.len()), (alone, alone.len()));
     }
+    let (agreement, mut after) = store
+        .read(|unit| {
+            unit.plans().find_by_agreement_of(plan_id(2))?;
+            Ok((unit.agreements().find(agreement_id(1))?, unit.renewals().find_by_agreements(&[agreement_id(1)])?))
+        })
+        .unwrap();
+    after.sort_by_key(|link| link.prior_plan);
+    assert_eq!(after, first.1);
+    assert_eq!(agreement, store.read(|unit| unit.agreements().find(agreement_id(1))).unwrap());
     let (of_others, since) = store
         .write(|unit| {
             unit.plans().find_by_agreements(&[agreement_id(1)])?;
@@ -298,15 +307,12 @@ pub fn a_plan_comes_with_the_plan_that_follows_it(db: &dyn Database) {
     assert_eq!(locked.following, expected);
     let agreed = store.read(|unit| unit.plans().find_by_agreements(&[agreement_id(1)])).unwrap();
     assert_eq!(agreed.iter().filter(|details| details.following == expected).count(), 1);
-    put(&*store, &[assigned(1, 1, "amy@example.com")]);
-    let found = store.read(|unit| unit.licenses().find_by_activation_key(key(1))).unwrap();
-    assert_eq!(found[0].1.following, expected);
+    let beside = store.read(|unit| unit.plans().find_by_agreement_of(plan_id(2))).unwrap();
+    assert_eq!(beside, agreed);
 
     let prior = PriorPlan { id: plan_id(1), license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated };
     assert_eq!([1, 2, 4].map(|number| plan_of(number).prior), [None, None, Some(prior)]);
-    put(&*store, &[assigned(2, 4, "bob@example.com")]);
-    let found = store.read(|unit| unit.licenses().find_by_activation_key(key(2))).unwrap();
-    assert_eq!(found[0].1.prior, Some(prior));
+    assert_eq!(agreed.iter().filter(|details| details.prior == Some(prior)).count(), 1);
 
     let in_renewals = |plans: &[u128], now| {
         let plans: Vec<PlanId> = plans.iter().copied().map(plan_id).collect();

@@ -13,7 +13,7 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{
     ActivationKey, AgreementId, CustomerId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
-    PlanDetails, PlanId,
+    PlanId,
 };
 use uuid::Uuid;
 
@@ -104,10 +104,6 @@ impl LicenseRepository for PostgresUnit<'_> {
         let mut licenses = licenses(self.read(|connection| query.load::<LicenseRow>(connection))?)?;
         licenses.retain(|license| license.plan == plan);
         Ok(licenses)
-    }
-
-    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        self.of_activation_key(key)
     }
 
     fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {

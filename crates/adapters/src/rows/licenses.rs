@@ -17,13 +17,12 @@ use uuid::Uuid;
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
-use crate::rows::agreements::{AgreementRow, MessageRow, agreement};
-use crate::rows::plans::{PlanDetailsRow, is_of_agreement, plan_columns, plan_details};
+use crate::rows::plans::{PlanDetailsRow, plan_columns, plan_details};
 use crate::rows::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewed};
 use crate::rows::shared::{IdRow, SharedQuery, for_both_databases};
 use crate::schema::{
-    customer_agreement, expiration_message, license, license_source, plan_type, product, seat_change,
-    subscription_plan, subscription_plan_renewal as renewal,
+    customer_agreement, license, license_source, plan_type, product, seat_change, subscription_plan,
+    subscription_plan_renewal as renewal,
 };
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
@@ -110,16 +109,13 @@ pub(crate) struct EmailRow {
     pub email: String,
 }
 
-/// A license with its plan, the agreement and the agreement's message. The plan comes last: diesel reads rows within rows
-/// only there.
-pub(crate) type LicenseWithPlanRow = (LicenseRow, AgreementRow, Option<MessageRow>, PlanDetailsRow);
+/// A license with its plan.
+pub(crate) type LicenseWithPlanRow = (LicenseRow, PlanDetailsRow);
 
 /// Licenses with their plans, as [`LicenseWithPlanRow`], in the order of their ids.
 #[auto_type(no_type_alias)]
 pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
     let license: AsSelect<LicenseRow, DB> = LicenseRow::as_select();
-    let agreement: AsSelect<AgreementRow, DB> = AgreementRow::as_select();
-    let message: AsSelect<Option<MessageRow>, DB> = Option::<MessageRow>::as_select();
     let plan: plan_columns<DB> = plan_columns();
     license::table
         .inner_join(
@@ -130,12 +126,11 @@ pub(crate) fn licenses_with_plans<DB: Backend>() -> _ {
         .left_join(renewal::table.on(leads_from_plan()))
         .left_join(renewed.on(is_renewed()))
         .left_join(leading.on(leads_to_plan()))
-        .left_join(expiration_message::table.on(is_of_agreement()))
         .order(license::uuid)
-        .select((license, agreement, message, plan))
+        .select((license, plan))
 }
 
-pub(crate) fn license_with_plan((license, _, _, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
+pub(crate) fn license_with_plan((license, plan): LicenseWithPlanRow) -> Result<(License, PlanDetails), Error> {
     Ok((license.try_into()?, plan_details(plan)?))
 }
 
@@ -206,9 +201,6 @@ pub(crate) trait LicenseReads {
     /// `find_by_person`.
     fn of_person(&mut self, agreement: AgreementId, person: &Person) -> Result<Vec<License>, Error>;
 
-    /// `find_by_activation_key`.
-    fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error>;
-
     /// `customer_of_activation_key`.
     fn customer_of_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error>;
 
@@ -251,21 +243,6 @@ for_both_databases! {
                 .select((LicenseRow::as_select(), subscription_plan::customer_agreement_uuid));
             let rows = self.read(|connection| query.load::<(LicenseRow, Uuid)>(connection))?;
             licenses(rows.into_iter().filter(|(_, of)| *of == agreement.0).map(|(license, _)| license))
-        }
-
-        fn of_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-            let query = licenses_with_plans().filter(license::activation_key.eq(SqlUuid(key.0)));
-            let rows = self.read(|connection| query.load::<LicenseWithPlanRow>(connection))?;
-            let mut found = Vec::with_capacity(rows.len());
-            let mut of_first = None;
-            for (license, of_plan, message, plan) in rows {
-                if of_first.is_none() {
-                    of_first = Some(agreement((of_plan, message))?);
-                }
-                found.push((License::try_from(license)?, plan_details(plan)?));
-            }
-            self.prefetched.keep_agreement(of_first);
-            Ok(found)
         }
 
         fn customer_of_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {

@@ -13,7 +13,7 @@ use license_manager_domain::{
 use uuid::Uuid;
 
 use super::agreements::{AgreementRow, MessageRow, agreement};
-use super::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewal_link, renewed};
+use super::renewals::{given, is_renewed, leading, leads_from_plan, leads_to_plan, renewal_link, renewed};
 use super::shared::{NumberRow, for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
@@ -116,6 +116,9 @@ pub(crate) type PlanWithAgreementRow = (AgreementRow, Option<MessageRow>, PlanDe
 type PlanWithRenewalRow =
     (PlanRow, Uuid, String, Option<OwnRenewalRow>, Option<(Uuid, DateTime<Utc>, DateTime<Utc>)>, Option<PriorRow>);
 
+/// A plan with its renewal, its agreement and the agreement's message.
+type PlanInAgreementRow = (AgreementRow, Option<MessageRow>, PlanWithRenewalRow);
+
 /// Id, effective date and agreed end of a plan's renewal, whether it is processed, and which licenses it takes.
 type OwnRenewalRow = (i64, DateTime<Utc>, DateTime<Utc>, bool, String);
 
@@ -140,7 +143,7 @@ pub(crate) fn plan_columns<DB: Backend>() -> _ {
 
 /// The condition of the message of an agreement.
 #[auto_type]
-pub(crate) fn is_of_agreement() -> _ {
+fn is_of_agreement() -> _ {
     expiration_message::customer_agreement_uuid.eq(customer_agreement::uuid)
 }
 
@@ -171,11 +174,10 @@ pub(crate) fn plans_with_agreements<DB: Backend>() -> _ {
     joined().left_join(expiration_message::table.on(is_of_agreement())).select((agreement, message, columns))
 }
 
-/// Plans as [`plans`] has them, each with its renewal, processed or not, as [`PlanWithRenewalRow`].
-#[auto_type(no_type_alias)]
-fn plans_with_renewals<DB: Backend>() -> _ {
+/// The columns of [`PlanWithRenewalRow`].
+#[auto_type]
+fn columns_with_renewal<DB: Backend>() -> _ {
     let row: AsSelect<PlanRow, DB> = PlanRow::as_select();
-    let is_own = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid);
     let own_renewal = (
         renewal::id,
         renewal::effective_date,
@@ -189,20 +191,44 @@ fn plans_with_renewals<DB: Backend>() -> _ {
         renewed.field(subscription_plan::expiration_date),
     );
     let prior = (leading.field(renewal::prior_subscription_plan_uuid), leading.field(renewal::license_types_to_copy));
+    (
+        row,
+        customer_agreement::enterprise_customer_uuid,
+        plan_type::label,
+        own_renewal.nullable(),
+        renewed_dates.nullable(),
+        prior.nullable(),
+    )
+}
+
+/// Plans with the tables that [`columns_with_renewal()`] are of.
+#[auto_type]
+fn joined_with_renewals() -> _ {
+    let is_own = renewal::prior_subscription_plan_uuid.eq(subscription_plan::uuid);
     subscription_plan::table
         .inner_join(customer_agreement::table)
         .inner_join(product::table.inner_join(plan_type::table))
         .left_join(renewal::table.on(is_own))
         .left_join(renewed.on(is_renewed()))
         .left_join(leading.on(leads_to_plan()))
-        .select((
-            row,
-            customer_agreement::enterprise_customer_uuid,
-            plan_type::label,
-            own_renewal.nullable(),
-            renewed_dates.nullable(),
-            prior.nullable(),
-        ))
+}
+
+/// Plans as [`plans`] has them, each with its renewal, processed or not, as [`PlanWithRenewalRow`].
+#[auto_type(no_type_alias)]
+fn plans_with_renewals<DB: Backend>() -> _ {
+    let columns: columns_with_renewal<DB> = columns_with_renewal();
+    joined_with_renewals().select(columns)
+}
+
+/// Plans as [`plans_with_renewals`] has them, each with its agreement, as [`PlanInAgreementRow`].
+#[auto_type(no_type_alias)]
+fn plans_in_agreement<DB: Backend>() -> _ {
+    let agreement: AsSelect<AgreementRow, DB> = AgreementRow::as_select();
+    let message: AsSelect<Option<MessageRow>, DB> = Option::<MessageRow>::as_select();
+    let columns: columns_with_renewal<DB> = columns_with_renewal();
+    joined_with_renewals()
+        .left_join(expiration_message::table.on(is_of_agreement()))
+        .select((agreement, message, columns))
 }
 
 pub(crate) fn plan_details((row, customer, plan_type, following, prior): PlanDetailsRow) -> Result<PlanDetails, Error> {
@@ -234,6 +260,17 @@ fn plan_and_renewal(
         renewal_link((id, effective_date, agreed_expiration, processed, plan, dates))
     });
     Ok((details, link))
+}
+
+/// The plans of a query, and their renewals.
+fn plans_and_renewals(rows: Vec<PlanWithRenewalRow>) -> Result<(Vec<PlanDetails>, Vec<RenewalLink>), Error> {
+    let (mut plans, mut renewals) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        let (details, link) = plan_and_renewal(row)?;
+        plans.push(details);
+        renewals.extend(link);
+    }
+    Ok((plans, renewals))
 }
 
 /// The plans of a query.
@@ -341,13 +378,29 @@ for_both_databases! {
                     self.read(|connection| query.load::<PlanWithRenewalRow>(connection))?
                 }
             };
-            let (mut found, mut links) = (Vec::with_capacity(rows.len()), Vec::new());
-            for row in rows {
-                let (details, link) = plan_and_renewal(row)?;
-                found.push(details);
-                links.extend(link);
-            }
+            let (found, links) = plans_and_renewals(rows)?;
             self.prefetched.keep_renewals(agreements, links);
+            Ok(found)
+        }
+
+        fn find_by_agreement_of(&mut self, plan: PlanId) -> Result<Vec<PlanDetails>, Error> {
+            let its_agreement = given
+                .filter(given.field(subscription_plan::uuid).eq(SqlUuid(plan.0)))
+                .select(given.field(subscription_plan::customer_agreement_uuid));
+            let query = plans_in_agreement()
+                .filter(subscription_plan::customer_agreement_uuid.nullable().eq(its_agreement.single_value()))
+                .order((subscription_plan::start_date.desc(), subscription_plan::uuid));
+            let rows = self.read(|connection| query.load::<PlanInAgreementRow>(connection))?;
+            let (mut of_plan, mut plans) = (None, Vec::with_capacity(rows.len()));
+            for (agreement, message, plan) in rows {
+                of_plan.get_or_insert((agreement, message));
+                plans.push(plan);
+            }
+            let (found, links) = plans_and_renewals(plans)?;
+            if let Some(of_plan) = of_plan.map(agreement).transpose()? {
+                self.prefetched.keep_renewals(&[of_plan.id], links);
+                self.prefetched.keep_agreement(Some(of_plan));
+            }
             Ok(found)
         }
 

@@ -23,7 +23,11 @@ use crate::schema::subscription_plan_renewal as renewal;
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal};
 use crate::sql_types::{SqlNumberList, SqlTimestamp, SqlUuid, SqlUuidList};
 
-diesel::alias!(subscription_plan as prior: Prior, subscription_plan as renewed: Renewed);
+diesel::alias!(
+    subscription_plan as prior: Prior,
+    subscription_plan as renewed: Renewed,
+    subscription_plan as given: Given
+);
 // The renewal that leads to a plan, where `renewal` is the one that leads from it.
 diesel::alias!(subscription_plan_renewal as leading: Leading);
 

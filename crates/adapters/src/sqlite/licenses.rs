@@ -15,7 +15,7 @@ use license_manager_domain::ports::{
 };
 use license_manager_domain::{
     ActivationKey, AgreementId, CustomerId, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus, LmsUserId,
-    PlanDetails, PlanId,
+    PlanId,
 };
 
 use super::unit::SqliteUnit;
@@ -82,10 +82,6 @@ impl LicenseRepository for SqliteUnit<'_> {
             .order(license::uuid)
             .select(LicenseRow::as_select());
         self.list::<LicenseRow, _>(query)
-    }
-
-    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        self.of_activation_key(key)
     }
 
     fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {

@@ -129,15 +129,10 @@ fn waiting_for_a_license_finds_it_in_the_plan_it_was_moved_to() {
     let (key, other) = (license.columns().activation_key.unwrap(), another_plan(&store));
     let holder = Person { email: license.holder_email().cloned(), lms_user_id: None };
     let moved = format!("UPDATE license SET subscription_plan_uuid = '{other}' WHERE uuid = '{}'", license.id);
-    let found = beside(&database, &moved, || {
-        let found = store.write(|unit| {
-            unit.licenses().lock_all_by_person(&holder)?;
-            unit.licenses().find_by_activation_key(key)
-        });
-        found.unwrap()
-    });
-    let found: Vec<_> = found.iter().map(|(license, details)| (license.id, license.plan, details.plan.id)).collect();
-    assert_eq!(found, [(license.id, other, other)]);
+    let manager = manager(store.clone());
+    let activate = || manager.activate(&Actor::user("learner"), key, &holder).unwrap();
+    let found = beside(&database, &moved, activate);
+    assert_eq!((found.license.id, found.license.plan, found.plan.plan.id), (license.id, other, other));
 }
 
 #[test]

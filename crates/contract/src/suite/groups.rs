@@ -82,7 +82,7 @@ macro_rules! contract_suite_group {
             licenses_that_name_nobody_are_not_locked_for_anybody
             words_are_searched_in_their_normal_form
             an_email_is_found_in_its_plan_whatever_its_case
-            an_activation_key_finds_licenses_with_their_plans
+            an_activation_key_finds_its_customer
             licenses_are_found_by_their_ids
             live_copies_are_found_by_their_originals
             all_licenses_of_a_person_are_locked_across_agreements

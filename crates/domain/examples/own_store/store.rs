@@ -11,8 +11,8 @@ use license_manager_domain::ports::{
     PlanRepository, RenewalRepository, Store, UnitOfWork, Work,
 };
 use license_manager_domain::{
-    ActivationKey, AgreementId, Conflict, CustomerAgreement, Email, Error, License, LicenseCounts, LicenseId,
-    LicenseStatus, LmsUserId, PlanId, SubscriptionPlan,
+    AgreementId, Conflict, CustomerAgreement, Email, Error, License, LicenseCounts, LicenseId, LicenseStatus,
+    LmsUserId, PlanId, SubscriptionPlan,
 };
 
 /// The store. One transaction runs at a time, on a copy of the data that replaces the original at commit.
@@ -212,15 +212,6 @@ impl LicenseRepository for Unit<'_> {
             } += 1;
         }
         Ok(counts)
-    }
-
-    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let found = self.licenses_where(|license| license.activation_key() == Some(key));
-        let details = |license: License| {
-            let details = self.tables.details(self.tables.plans.get(&license.plan)?)?;
-            Some((license, details))
-        };
-        Ok(found.into_iter().filter_map(details).collect())
     }
 
     fn lock_person(&mut self, _: LmsUserId) -> Result<(), Error> {

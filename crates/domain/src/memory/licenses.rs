@@ -7,7 +7,7 @@ use crate::history::Change;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, AgreementId, CustomerId, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{License, LicenseStatus};
-use crate::model::plan::{LicenseCounts, PlanDetails};
+use crate::model::plan::LicenseCounts;
 use crate::ports::{
     LicenseField, LicenseFilter, LicenseOrder, LicensePosition, LicenseRepository, LimitOffset, Person, look_and_claim,
 };
@@ -141,19 +141,10 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(licenses.filter(|license| license.holder_email() == Some(email)).cloned().collect())
     }
 
-    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let licenses = self.tables.licenses.values().filter(|license| license.activation_key() == Some(key));
-        Ok(licenses
-            .filter_map(|license| {
-                let plan = self.tables.plans.get(&license.plan)?;
-                Some((license.clone(), self.tables.details(plan)?))
-            })
-            .collect())
-    }
-
     fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
-        let found = LicenseRepository::find_by_activation_key(self, key)?;
-        Ok(found.first().map(|(_, details)| details.customer))
+        let found = self.tables.licenses.values().find(|license| license.activation_key() == Some(key));
+        let plan = found.and_then(|license| self.tables.plans.get(&license.plan));
+        Ok(plan.and_then(|plan| Some(self.tables.details(plan)?.customer)))
     }
 
     fn find_by_ids(&mut self, ids: &[LicenseId]) -> Result<Vec<License>, Error> {

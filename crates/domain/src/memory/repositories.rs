@@ -165,6 +165,11 @@ impl PlanRepository for MemoryUnit<'_> {
         Ok(sorted(plans.filter_map(|plan| self.tables.details(plan)).collect()))
     }
 
+    fn find_by_agreement_of(&mut self, plan: PlanId) -> Result<Vec<PlanDetails>, Error> {
+        let agreement = self.tables.plans.get(&plan).map(|plan| plan.agreement);
+        self.find_by_agreements(agreement.as_slice())
+    }
+
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
         let tables = self.written()?;
         check_plan(tables, plan)?;

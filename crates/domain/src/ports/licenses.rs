@@ -8,7 +8,7 @@ use crate::history::Change;
 use crate::model::email::Email;
 use crate::model::ids::{ActivationKey, AgreementId, CustomerId, LicenseId, LmsUserId, PlanId};
 use crate::model::license::{License, LicenseStatus};
-use crate::model::plan::{LicenseCounts, PlanDetails};
+use crate::model::plan::LicenseCounts;
 
 /// A filter for a plan's licenses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,16 +146,10 @@ pub trait LicenseRepository {
         not_provided!("licenses.find_by_email", plan, email)
     }
 
-    /// The licenses with this activation key, with their plans: renewed licenses share their key. Locks nothing: an
-    /// activation has already locked the holder's licenses by [`LicenseRepository::lock_all_by_person`].
-    fn find_by_activation_key(&mut self, key: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        not_provided!("licenses.find_by_activation_key", key)
-    }
-
-    /// The customer of the licenses with this activation key, to check permissions: that of the first one by id. A store
-    /// may find it with less than the licenses and their plans.
+    /// The customer of the licenses with this activation key, to check permissions: that of the first one by id. Renewed
+    /// licenses share their key.
     fn customer_of_activation_key(&mut self, key: ActivationKey) -> Result<Option<CustomerId>, Error> {
-        Ok(self.find_by_activation_key(key)?.first().map(|(_, details)| details.customer))
+        not_provided!("licenses.customer_of_activation_key", key)
     }
 
     /// The existing licenses with these ids, sorted by id. Locks them in a writing unit of work.

@@ -197,6 +197,15 @@ pub trait PlanRepository {
         not_provided!("plans.find_by_agreements", agreements)
     }
 
+    /// All plans of the agreement that this plan belongs to, sorted like [`PlanRepository::list`]; none without such a
+    /// plan. A store may find them with one statement.
+    fn find_by_agreement_of(&mut self, plan: PlanId) -> Result<Vec<PlanDetails>, Error> {
+        match self.find(plan)? {
+            Some(details) => self.find_by_agreements(&[details.plan.agreement]),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] if the agreement has a plan with this
     /// title.
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::agreements::agreement_details;
+use super::agreements::agreement_with_plans;
 use super::learners::{LearnerLicense, lock_person};
 use super::manager::{LicenseManager, find_agreement, ids};
 use crate::error::{Entity, Error, Refusal};
@@ -30,21 +30,26 @@ impl LicenseManager {
         self.store.write(|unit| {
             let now = self.now();
             lock_person(unit, person)?;
+            let is_named = |license: &License| license.activation_key() == Some(key) && is_for(license, person);
             // One statement locks all licenses that are written here, in the usual order.
             let mut held = unit.licenses().lock_all_by_person(person)?;
-            let mut named = unit.licenses().find_by_activation_key(key)?;
-            if named.iter().any(|(license, _)| is_for(license, person) && !is_among(license, &held)) {
+            if held.iter().any(|license| is_named(license) && is_renewed_beyond(license, &held)) {
                 // The lock has waited for a renewal, and did not see the licenses that this added.
                 held = unit.licenses().lock_all_by_person(person)?;
-                named = unit.licenses().find_by_activation_key(key)?;
             }
+            let mut named: Vec<&License> = held.iter().filter(|license| is_named(license)).collect();
+            named.sort_by_key(|license| precedence(license));
+            let any = named.first().ok_or(Error::NotFound(Entity::License))?;
+            // Renewed licenses share their key and stay in their agreement, so its plans are those of all of them.
+            let plans = unit.plans().find_by_agreement_of(any.plan)?;
             let (license, details) = named
                 .into_iter()
-                .filter(|(license, _)| is_for(license, person) && is_among(license, &held))
-                .filter(|(_, details)| details.plan.is_active && details.plan.is_current(now))
-                .min_by_key(|(license, _)| precedence(license))
+                .filter_map(|license| Some((license, plans.iter().find(|of| of.plan.id == license.plan)?)))
+                .find(|(_, details)| details.plan.is_active && details.plan.is_current(now))
+                .map(|(license, details)| (license.clone(), details.clone()))
                 .ok_or(Error::NotFound(Entity::License))?;
             let agreement = find_agreement(unit, details.plan.agreement)?;
+            let agreement = Arc::new(agreement_with_plans(unit, agreement, plans, now)?);
             if !license.is_live() {
                 return Err(Refusal::NotActivatable(license.status()).into());
             }
@@ -63,7 +68,7 @@ impl LicenseManager {
                 .map(|spare| spare.reset(now))
                 .collect::<Result<Vec<License>, ImpossibleTransition>>()?;
             let mut license = seats.remove(0);
-            let mut outbox = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), now);
+            let mut outbox = OutboxBuilder::new(&agreement.agreement, &details.plan, self.ids.as_ref(), now);
             if license.status() == LicenseStatus::Assigned {
                 license = license.activate(person.lms_user_id, now)?;
                 outbox.activated(&license);
@@ -73,7 +78,6 @@ impl LicenseManager {
             unit.licenses().save(&changed, &change)?;
             outbox.write(unit)?;
             self.follow(unit, &details, &ids(&changed), &change)?;
-            let agreement = Arc::new(agreement_details(unit, agreement, now)?);
             Ok(LearnerLicense { license, plan: details, agreement })
         })
     }
@@ -88,8 +92,9 @@ fn is_for(license: &License, person: &Person) -> bool {
     }
 }
 
-fn is_among(license: &License, held: &[License]) -> bool {
-    held.iter().any(|own| own.id == license.id)
+/// Whether the license was renewed by one that is not among these.
+fn is_renewed_beyond(license: &License, held: &[License]) -> bool {
+    license.renewed_to.is_some_and(|copy| held.iter().all(|own| own.id != copy))
 }
 
 /// Renewed licenses share their key: an activated one comes first, then the latest assigned one.

@@ -225,6 +225,16 @@ pub(crate) fn agreement_details(
     now: DateTime<Utc>,
 ) -> Result<AgreementDetails, Error> {
     let plans = unit.plans().find_by_agreements(&[agreement.id])?;
+    agreement_with_plans(unit, agreement, plans, now)
+}
+
+/// The agreement with its plans, which were just read.
+pub(crate) fn agreement_with_plans(
+    unit: &mut dyn UnitOfWork,
+    agreement: CustomerAgreement,
+    plans: Vec<PlanDetails>,
+    now: DateTime<Utc>,
+) -> Result<AgreementDetails, Error> {
     let chains = Arc::new(RenewalChains::new(unit.renewals().find_by_agreements(&[agreement.id])?));
     Ok(AgreementDetails { agreement, plans, chains, now })
 }

@@ -281,9 +281,10 @@ fn two_plans_are_locked_in_the_order_of_their_ids() {
     }
 }
 
-/// Finds a license by its key, and sees it among those of its person from a certain look on.
+/// Has a license, and the one that renewed it from a certain look at its person on.
 struct Renewing {
-    license: License,
+    original: License,
+    copy: License,
     seen_from: usize,
     looks: usize,
 }
@@ -292,32 +293,42 @@ impl UnitOfWork for Renewing {
     fn licenses(&mut self) -> &mut dyn LicenseRepository {
         self
     }
+
+    fn plans(&mut self) -> &mut dyn PlanRepository {
+        self
+    }
 }
 
 impl LicenseRepository for Renewing {
     fn lock_all_by_person(&mut self, _: &Person) -> Result<Vec<License>, Error> {
         self.looks += 1;
-        Ok(if self.looks >= self.seen_from { vec![self.license.clone()] } else { Vec::new() })
+        let copy = (self.looks >= self.seen_from).then(|| self.copy.clone());
+        Ok(std::iter::once(self.original.clone()).chain(copy).collect())
     }
+}
 
-    fn find_by_activation_key(&mut self, _: ActivationKey) -> Result<Vec<(License, PlanDetails)>, Error> {
-        let mut details = plan(self.license.plan);
-        details.plan.is_active = true;
-        Ok(vec![(self.license.clone(), details)])
+impl PlanRepository for Renewing {
+    /// Only the plan of the copy is active.
+    fn find_by_agreement_of(&mut self, _: PlanId) -> Result<Vec<PlanDetails>, Error> {
+        let mut plans = [&self.original, &self.copy].map(|license| plan(license.plan));
+        plans[1].plan.is_active = true;
+        Ok(plans.into())
     }
 }
 
 #[test]
 fn an_activation_looks_again_where_its_license_was_added_while_it_waited() {
     let (amy, eve, key) = (email("amy@example.com"), email("eve@example.com"), ActivationKey(Uuid::from_u128(9)));
-    let free = License::unassigned(LicenseId(Uuid::from_u128(5)), PlanId(Uuid::from_u128(3)), beginning());
-    let license = free.assign(amy.clone(), key, beginning()).unwrap();
-    // This store has no agreements, which are read once a license was found.
+    let free = |number, plan| License::unassigned(LicenseId(Uuid::from_u128(number)), plan, beginning());
+    let [old, new] = [3, 4].map(|number| PlanId(Uuid::from_u128(number)));
+    let license = free(5, old).assign(amy.clone(), key, beginning()).unwrap();
+    let (original, copy) = license.renew(free(6, new), beginning(), beginning()).unwrap();
+    // This store has no agreements, which are read once a license of an active plan was found.
     let (found, missing) = (Error::NotProvided("agreements.find"), Error::NotFound(Entity::License));
     for (who, seen_from, looks, expected) in
         [(&amy, 1, 1, &found), (&amy, 2, 2, &found), (&amy, 3, 2, &missing), (&eve, 3, 1, &missing)]
     {
-        let (store, manager) = over(Renewing { license: license.clone(), seen_from, looks: 0 });
+        let (store, manager) = over(Renewing { original: original.clone(), copy: copy.clone(), seen_from, looks: 0 });
         let person = Person { email: Some(who.clone()), lms_user_id: None };
         let outcome = manager.activate(&admin(), key, &person).err();
         assert_eq!((outcome.as_ref(), store.unit().looks), (Some(expected), looks));
