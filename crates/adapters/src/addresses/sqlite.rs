@@ -22,7 +22,7 @@ impl Texts for SqliteConnection {
     fn write(&mut self, column: &Column, texts: &[TextRow]) -> QueryResult<usize> {
         let input = serde_json::to_string(texts).map_err(|error| SerializationError(error.into()))?;
         sql_query(format!(
-            "WITH input (key, text) AS (SELECT value ->> 'key', value ->> 'text' FROM json_each(?1)) {}",
+            "WITH input (key, text) AS (SELECT value ->> 'key', value ->> 'text' FROM jsonb_each(?1)) {}",
             column.update()
         ))
         .bind::<Text, _>(input)

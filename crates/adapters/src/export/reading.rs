@@ -138,11 +138,11 @@ impl Readable for SqliteConnection {
     fn absent(table: &str) -> &'static str {
         match table {
             "users" => {
-                "SELECT value ->> 'username' AS text FROM json_each(?1) AS sent
+                "SELECT value ->> 'username' AS text FROM jsonb_each(?1) AS sent
                  WHERE NOT EXISTS (SELECT 1 FROM users AS own WHERE own.username = value ->> 'username')"
             }
             _ => {
-                "SELECT value ->> 'id' AS text FROM json_each(?1) AS sent
+                "SELECT value ->> 'id' AS text FROM jsonb_each(?1) AS sent
                  WHERE NOT EXISTS (
                      SELECT 1 FROM role_assignment AS own
                      WHERE own.username = value ->> 'username' AND own.role = value ->> 'role'

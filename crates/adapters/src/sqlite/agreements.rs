@@ -33,7 +33,7 @@ impl SqliteUnit<'_> {
             "UPDATE customer_agreement
              SET enterprise_customer_slug = input.value ->> 1, enterprise_customer_name = input.value ->> 2,
                  modified = ?2
-             FROM json_each(?1) AS input WHERE customer_agreement.uuid = input.value ->> 0",
+             FROM jsonb_each(?1) AS input WHERE customer_agreement.uuid = input.value ->> 0",
         )
         .bind::<Text, _>(json(names)?)
         .bind::<SqlTimestamp, _>(change.at);

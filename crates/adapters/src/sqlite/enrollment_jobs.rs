@@ -47,7 +47,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         let query = prepared_sql(format!(
             r#"SELECT {NAMING_COLUMNS} FROM bulk_enrollment_job
              WHERE stage = 'enrolling' AND instr(parameters, '"learners":"holders"') > 0
-                OR EXISTS (SELECT 1 FROM json_each(?1) AS named
+                OR EXISTS (SELECT 1 FROM jsonb_each(?1) AS named
                            WHERE instr(parameters, named.value ->> 0) > 0 OR instr(results, named.value ->> 1) > 0)
              ORDER BY uuid"#
         ))
@@ -65,7 +65,7 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
         let statement = prepared_sql(
             "UPDATE bulk_enrollment_job
              SET parameters = input.value ->> 1, results = input.value ->> 2, modified = input.value ->> 3
-             FROM json_each(?1) AS input
+             FROM jsonb_each(?1) AS input
              WHERE bulk_enrollment_job.uuid = input.value ->> 0",
         )
         .bind::<Text, _>(json(input)?);

@@ -1,5 +1,8 @@
 //! Many values in one parameter. SQLite has no arrays, but reads JSON as a table. So neither the text nor the number of
 //! statements depends on the number of values.
+//!
+//! `json_each` reads single values. `jsonb_each` reads rows of several values: `json_each` would write a row as text, and
+//! parse it again, for each of its values.
 
 use diesel::QueryableByName;
 use diesel::sql_types::Text;

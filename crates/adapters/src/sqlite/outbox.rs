@@ -64,7 +64,7 @@ impl SqliteUnit<'_> {
         }
         let statement = prepared_sql(
             "INSERT OR IGNORE INTO outbox_words (uuid, greeting, closing)
-             SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)",
+             SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?1)",
         )
         .bind::<Text, _>(json(words)?);
         self.write(|connection| statement.execute(connection))?;
@@ -83,7 +83,7 @@ impl SqliteUnit<'_> {
                                            trace_parent)
              SELECT webhook.uuid, message.uuid, event.value ->> 1, license_uuid, payload, message.created, message.created,
                     message.created, trace_parent
-             FROM json_each(?1) AS event
+             FROM jsonb_each(?1) AS event
              CROSS JOIN webhook ON webhook.event_types = '[]'
                  OR EXISTS (SELECT 1 FROM json_each(webhook.event_types) AS own WHERE own.value = event.value ->> 1)
              CROSS JOIN outbox AS message ON message.uuid = event.value ->> 0
@@ -122,14 +122,14 @@ impl OutboxRepository for SqliteUnit<'_> {
         });
         let mut json_rows = Vec::with_capacity(messages.len() * ROW_LENGTH);
         serde_json::Serializer::new(&mut json_rows).collect_seq(rows).map_err(Error::internal)?;
-        // json_each gives the rows in their order; sorting them would copy every payload.
+        // jsonb_each gives the rows in their order; sorting them would copy every payload.
         let statement = prepared_sql(
             "INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload,
                                  created, not_before, lanes, lane, trace_parent, words_uuid)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
                     value ->> 6, value ->> 7, substr(value ->> 7, 1, instr((value ->> 7) || ' ', ' ') - 1), ?2,
                     value ->> 8
-             FROM json_each(?1)",
+             FROM jsonb_each(?1)",
         )
         .bind::<Text, _>(String::from_utf8(json_rows).map_err(Error::internal)?)
         .bind::<Nullable<Text>, _>(traces::parent());

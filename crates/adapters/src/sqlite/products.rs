@@ -32,7 +32,7 @@ impl SqliteUnit<'_> {
                                     internal_use_only)
              SELECT value ->> 'id', value ->> 'label', value ->> 'description', value ->> 'is_paid_subscription',
                     value ->> 'ns_id_required', value ->> 'sf_id_required', value ->> 'internal_use_only'
-             FROM json_each(?1) WHERE true
+             FROM jsonb_each(?1) WHERE true
              ON CONFLICT (id) DO NOTHING",
         )
         .bind::<Text, _>(json(plan_types)?);
@@ -43,7 +43,7 @@ impl SqliteUnit<'_> {
             "INSERT INTO product (id, name, description, netsuite_id, salesforce_product_id, plan_type_id)
              SELECT value ->> 'id', value ->> 'name', value ->> 'description', value ->> 'netsuite_id',
                     value ->> 'salesforce_product_id', value ->> 'plan_type_id'
-             FROM json_each(?1) WHERE true
+             FROM jsonb_each(?1) WHERE true
              ON CONFLICT (id) DO NOTHING
              RETURNING id",
         )

@@ -265,9 +265,9 @@ impl QueueRepository for SqliteUnit<'_> {
                 "UPDATE {table}
                  SET attempts = input.value ->> 1, {due} = input.value ->> 2, last_error = input.value ->> 3,
                      {holder} = NULL{settled}
-                 FROM json_each(?3) AS input
+                 FROM jsonb_each(?3) AS input
                  WHERE {table}.{queue} = ?1 AND {table}.{id} = input.value ->> 0 AND {table}.{holder} = ?2
-                   AND {table}.{id} IN (SELECT value ->> 0 FROM json_each(?3))"
+                   AND {table}.{id} IN (SELECT value ->> 0 FROM jsonb_each(?3))"
             ))
             .bind::<Text, _>(&name)
             .bind::<SqlUuid, _>(lease.id)

@@ -39,7 +39,7 @@ impl SqliteUnit<'_> {
             "INSERT INTO notification (enterprise_customer_uuid, enterprise_customer_user_id, subscription_plan_uuid,
                                        notification_type, last_sent, created, modified)
              SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, ?2, ?2
-             FROM json_each(?1) WHERE true
+             FROM jsonb_each(?1) WHERE true
              ON CONFLICT (subscription_plan_uuid, enterprise_customer_user_id, notification_type) DO UPDATE
              SET last_sent = excluded.last_sent, modified = excluded.modified
              RETURNING id",

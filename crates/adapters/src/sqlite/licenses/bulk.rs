@@ -106,7 +106,7 @@ pub(super) fn add(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Chan
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
                 value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12, value ->> 13,
                 value ->> 14
-         FROM json_each(?1)",
+         FROM jsonb_each(?1)",
         ChangeKind::Added,
         licenses,
         change,
@@ -130,7 +130,7 @@ pub(super) fn save(unit: &mut SqliteUnit<'_>, licenses: &[License], change: &Cha
              auto_applied = input.value ->> 11,
              modified = input.value ->> 13,
              renewed_from_uuid = input.value ->> 14
-         FROM json_each(?1) AS input
+         FROM jsonb_each(?1) AS input
          WHERE license.uuid = input.value ->> 0",
         ChangeKind::Changed,
         licenses,
@@ -195,7 +195,7 @@ pub(super) fn set_sources(
         "INSERT INTO license_source_history
          SELECT NULL, ?1, ?2, iif(before.license_uuid IS NULL, '+', '~'), ?3,
                 input.value ->> 0, input.value ->> 1, ?4, coalesce(before.created, ?1), ?1
-         FROM json_each(?5) AS input
+         FROM jsonb_each(?5) AS input
          LEFT JOIN license_source AS before ON before.license_uuid = input.value ->> 0",
     )
     .bind::<SqlTimestamp, _>(change.at)
@@ -206,7 +206,7 @@ pub(super) fn set_sources(
     unit.write(|connection| statement.execute(connection))?;
     let statement = prepared_sql(
         "INSERT INTO license_source (license_uuid, source_id, source_type, created, modified)
-         SELECT value ->> 0, value ->> 1, ?1, ?2, ?2 FROM json_each(?3) WHERE true
+         SELECT value ->> 0, value ->> 1, ?1, ?2, ?2 FROM jsonb_each(?3) WHERE true
          ON CONFLICT (license_uuid) DO UPDATE
          SET source_id = excluded.source_id, source_type = excluded.source_type, modified = excluded.modified",
     )
