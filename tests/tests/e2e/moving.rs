@@ -3,7 +3,7 @@
 use std::fs;
 
 use license_manager_tests::{Database, DjangoIds, DjangoServer, FakeBucket, Person, Ran, Server, borrowed};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The UUID of repeated digits.
 fn uuid_of(digits: &str) -> String {
@@ -180,9 +180,15 @@ fn results_of_earlier_enrollments_are_downloaded_from_the_old_bucket() {
             without.client(&admin).get(&path).expect(200)["download_url"].is_null(),
             "the bucket is not configured"
         );
-        without.client(&admin).get(&path.replace("enrollment?", "enrollment/results/?")).expect(404);
+        let results = |path: &str| path.replace("enrollment?", "enrollment/results/?");
+        without.client(&admin).get(&results(&path)).expect(404);
         drop(without);
         let server = Server::start_with(database.url(), &borrowed(&settings));
+        // The other service has no results of this one either, and answers the same.
+        let unfiled = path.replace(&uuid_of("f1"), &uuid_of("f2"));
+        let answer = server.client(&admin).get(&unfiled).expect(200);
+        assert_eq!(answer, json!({ "job_id": uuid_of("f2"), "download_url": null }));
+        server.client(&admin).get(&results(&unfiled)).expect(404);
         let answer = server.client(&admin).get(&path).expect(200);
         let address = answer["download_url"].as_str().expect("an address");
         assert!(address.starts_with(&format!("{}/results/c2/results.csv?", bucket.url())), "{address}");

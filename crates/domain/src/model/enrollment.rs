@@ -36,6 +36,12 @@ pub enum Enrollees {
 }
 
 impl BulkEnrollment {
+    /// Whether another service carried it out, from which it was imported without what was requested. A request to this
+    /// service names course runs.
+    pub fn is_imported(&self) -> bool {
+        self.course_run_keys.is_empty()
+    }
+
     /// The enrollment with each learner and course run once.
     pub(crate) fn without_duplicates(mut self) -> Self {
         keep_first(&mut self.course_run_keys);
@@ -168,6 +174,11 @@ impl EnrollmentJob {
     /// Whether the results are complete and stored.
     pub fn is_done(&self) -> bool {
         matches!(self.stage, EnrollmentStage::Done | EnrollmentStage::Filed)
+    }
+
+    /// Whether the results are complete and stored beside the job. Those of another service are in its file, or nowhere.
+    pub fn has_results(&self) -> bool {
+        self.is_done() && self.file.is_none() && !self.enrollment.is_imported()
     }
 
     /// Whether it enrolls a plan's holders and some are left.

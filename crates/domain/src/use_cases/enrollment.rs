@@ -73,8 +73,8 @@ impl LicenseManager {
         job.filter(|job| job.customer == customer).ok_or(Error::NotFound(Entity::EnrollmentJob))
     }
 
-    /// The results of a bulk enrollment of the customer, as CSV; `None` until it is done, and if another service wrote
-    /// them into a file.
+    /// The results of a bulk enrollment of the customer, as CSV; `None` until it is done, and if another service carried
+    /// it out.
     ///
     /// # Errors
     /// As [`LicenseManager::enrollment_job`].
@@ -82,7 +82,7 @@ impl LicenseManager {
         self.store.read(|unit| {
             let job = unit.enrollment_jobs().find(id)?.filter(|job| job.customer == customer);
             let job = job.ok_or(Error::NotFound(Entity::EnrollmentJob))?;
-            match job.is_done() && job.file.is_none() {
+            match job.has_results() {
                 true => unit.enrollment_jobs().results(id),
                 false => Ok(None),
             }

@@ -128,6 +128,26 @@ fn results_that_another_service_wrote_into_a_file_are_not_here() {
 }
 
 #[test]
+fn a_job_that_another_service_carried_out_without_a_file_has_no_results() {
+    let world = World::new();
+    let id = request(&world, enrollment(1, 1)).unwrap();
+    let job = world.manager.enrollment_job(customer(), id).unwrap();
+    let done = EnrollmentJob { stage: EnrollmentStage::Done, ..job };
+    assert!(done.has_results() && !done.enrollment.is_imported());
+    let unknown = BulkEnrollment { course_run_keys: Vec::new(), ..done.enrollment.clone() };
+    let imported = EnrollmentJob { id: EnrollmentJobId(Uuid::from_u128(78)), enrollment: unknown, ..done };
+    assert!(imported.is_done() && imported.enrollment.is_imported() && !imported.has_results());
+    world
+        .store
+        .write(|unit| {
+            unit.enrollment_jobs().add(&imported)?;
+            unit.enrollment_jobs().advance(&imported, "email\n")
+        })
+        .unwrap();
+    assert_eq!(world.manager.enrollment_results(customer(), imported.id), Ok(None));
+}
+
+#[test]
 fn results_appear_once_they_are_there() {
     let world = World::new();
     let id = request(&world, enrollment(1, 1)).unwrap();

@@ -76,7 +76,7 @@ struct JobBody {
 #[schema(as = EnrollmentJobStatus)]
 struct JobStatusBody {
     job_id: Uuid,
-    /// The address of the results; null until the job is done. If they are in a bucket, the address needs no token and is valid for an hour.
+    /// The address of the results; null until the job is done, and if an imported job has none. If they are in a bucket, the address needs no token and is valid for an hour.
     download_url: Option<String>,
 }
 
@@ -132,8 +132,7 @@ pub async fn status(access: OfCustomer, request: HttpRequest, state: State) -> A
         links.with_query(&query.finish())
     };
     let download_url = match job.is_done() {
-        // What another service wrote into a file is in no other place.
-        true => manager.enrollment_file(&job).await.or_else(|| job.file.is_none().then(address)),
+        true => manager.enrollment_file(&job).await.or_else(|| job.has_results().then(address)),
         false => None,
     };
     Response::ok(&JobStatusBody { job_id: job.id.0, download_url })
@@ -155,7 +154,8 @@ pub async fn results(access: OfCustomer, request: HttpRequest, state: State) -> 
     let query = Query::of(&request);
     let found = |manager: &LicenseManager, customer, job| Ok((job, manager.enrollment_results(customer, job)?));
     let (job, results) = find(access, &query, state, found).await?;
-    let missing = "The bulk enrollment is not done yet, or its results are in a file of another service.";
+    let missing =
+        "The bulk enrollment is not done yet, or another service carried it out and its results are not here.";
     let results = results.ok_or_else(|| ApiError::detail(StatusCode::NOT_FOUND, missing))?;
     Ok(HttpResponse::Ok()
         .content_type("text/csv; charset=utf-8")

@@ -137,7 +137,7 @@ pub(crate) async fn enrollment(visitor: Visitor, path: web::Path<String>) -> Res
             (crumbs(&above("enrollments/", "Bulk enrollments")))
             div.title {
                 h1 { "Bulk enrollment of " (customer_name(row.customer_name.as_deref())) }
-                @if is_done(&row) {
+                @if is_done(&row) && !request.is_imported() {
                     div.actions { a.button.first href=(address(row.id, "csv/")) download { "Download the results" } }
                 }
             }
