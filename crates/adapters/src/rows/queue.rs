@@ -239,16 +239,14 @@ impl MessageRow {
         let steps = row.lanes.map_or(&[Step::Post][..], |lanes| steps_left(&payload, &lanes));
         // For an event for a webhook, only the payload has the customer.
         let customer = row.enterprise_customer_uuid.map(CustomerId).or(payload.customer());
+        let customer = customer.unwrap_or(CustomerId(Uuid::nil()));
         let message = Message {
-            id: MessageId(row.uuid),
             license: row.license_uuid.map(LicenseId),
             plan: row.subscription_plan_uuid.map(PlanId),
-            customer: customer.unwrap_or(CustomerId(Uuid::nil())),
-            payload,
-            created: row.created,
+            ..Message::new(MessageId(row.uuid), customer, payload, row.created)
         };
         let MessageRow { attempts, due_since, trace_parent, .. } = row;
-        ClaimedMessage { message, steps, attempts, due_since, trace_parent }
+        ClaimedMessage { attempts, trace_parent, ..ClaimedMessage::new(message, steps, due_since) }
     }
 }
 

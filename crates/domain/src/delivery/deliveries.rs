@@ -193,7 +193,7 @@ impl LicenseManager {
     ) -> Result<MessageId, Error> {
         let id = MessageId(self.ids.next());
         let payload = Payload::Custom(message);
-        let message = Message { id, license, plan: None, customer, payload, created: self.now() };
+        let message = Message { license, ..Message::new(id, customer, payload, self.now()) };
         self.store.write(|unit| unit.outbox().add(std::slice::from_ref(&message)))?;
         Ok(id)
     }

@@ -174,9 +174,9 @@ impl QueueRepository for MemoryUnit<'_> {
             let work = &mut tables.queue[place];
             (work.claimed_by, work.not_before) = (Some(claim.lease.id), claim.until);
             if let Work::Message(message, steps) = &work.work {
-                let (message, attempts, due_since) = (message.clone(), work.attempts, work.due_since);
                 // This store keeps no traces.
-                claimed.push(ClaimedMessage { message, steps, attempts, due_since, trace_parent: None });
+                let fresh = ClaimedMessage::new(message.clone(), steps, work.due_since);
+                claimed.push(ClaimedMessage { attempts: work.attempts, ..fresh });
             }
         }
         let merged = merged_plans(&claimed);

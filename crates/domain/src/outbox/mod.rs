@@ -46,8 +46,13 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message about no license and no plan.
+    pub fn new(id: MessageId, customer: CustomerId, payload: Payload, created: DateTime<Utc>) -> Self {
+        Self { id, license: None, plan: None, customer, payload, created }
+    }
+
     fn of_enrollment(id: MessageId, job: &EnrollmentJob, payload: Payload, now: DateTime<Utc>) -> Self {
-        Self { id, license: None, plan: job.enrollment.plan, customer: job.customer, payload, created: now }
+        Self { plan: job.enrollment.plan, ..Self::new(id, job.customer, payload, now) }
     }
 
     /// Asks to carry out a bulk enrollment.
@@ -69,8 +74,7 @@ impl Message {
         results: EnrollmentResults,
         now: DateTime<Utc>,
     ) -> Self {
-        let payload = Payload::EnrollmentResultsMail(results);
-        Self { id, license: None, plan: None, customer, payload, created: now }
+        Self::new(id, customer, Payload::EnrollmentResultsMail(results), now)
     }
 }
 
@@ -90,6 +94,11 @@ pub struct ClaimedMessage {
 }
 
 impl ClaimedMessage {
+    /// A message that has not failed, without a trace.
+    pub fn new(message: Message, steps: &'static [Step], due_since: DateTime<Utc>) -> Self {
+        Self { message, steps, attempts: 0, due_since, trace_parent: None }
+    }
+
     /// The step that is due.
     pub fn step(&self) -> Step {
         self.steps.first().copied().unwrap_or(Step::Unknown)
@@ -371,14 +380,9 @@ impl<'a> OutboxBuilder<'a> {
     }
 
     fn push(&mut self, license: Option<LicenseId>, payload: Payload) {
-        self.messages.push(Message {
-            id: MessageId(self.ids.next()),
-            license,
-            plan: Some(self.plan.id),
-            customer: self.agreement.customer,
-            payload,
-            created: self.now,
-        });
+        let id = MessageId(self.ids.next());
+        let message = Message::new(id, self.agreement.customer, payload, self.now);
+        self.messages.push(Message { license, plan: Some(self.plan.id), ..message });
     }
 }
 
