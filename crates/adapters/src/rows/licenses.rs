@@ -19,7 +19,7 @@ use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
 use crate::rows::plans::{PlanDetailsRow, plan_columns, plan_details};
 use crate::rows::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewed};
-use crate::rows::shared::{IdRow, SharedQuery, for_both_databases};
+use crate::rows::shared::{IdRow, SharedQuery, for_both_databases, load_with_ids};
 use crate::schema::{
     customer_agreement, license, license_source, plan_type, product, seat_change, subscription_plan,
     subscription_plan_renewal as renewal,
@@ -211,6 +211,9 @@ pub(crate) trait LicenseReads {
 for_both_databases! {
     impl LicenseReads for Unit {
         fn seat_counts(&mut self, plans: &[PlanId]) -> Result<HashMap<PlanId, LicenseCounts>, Error> {
+            if plans.is_empty() {
+                return Ok(HashMap::new());
+            }
             let sums = seat_change::table.group_by(seat_change::subscription_plan_uuid).select((
                 seat_change::subscription_plan_uuid,
                 sum(seat_change::unassigned),
@@ -218,19 +221,7 @@ for_both_databases! {
                 sum(seat_change::activated),
                 sum(seat_change::revoked),
             ));
-            let rows = match plans {
-                [] => return Ok(HashMap::new()),
-                // Of an array, Postgres expects ten plans: it would plan the statement anew for each one.
-                [plan] => {
-                    let query = sums.filter(seat_change::subscription_plan_uuid.eq(SqlUuid(plan.0)));
-                    self.read(|connection| query.load::<CountedRow>(connection))?
-                }
-                _ => {
-                    let plans = plans.iter().map(|plan| plan.0);
-                    let query = sums.filter(one_of(seat_change::subscription_plan_uuid, plans));
-                    self.read(|connection| query.load::<CountedRow>(connection))?
-                }
-            };
+            let rows = load_with_ids!(self, sums, seat_change::subscription_plan_uuid, plans, CountedRow)?;
             Ok(rows.into_iter().map(counted).collect())
         }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::agreements::{AgreementRow, MessageRow, agreement};
 use super::renewals::{given, is_renewed, leading, leads_from_plan, leads_to_plan, renewal_link, renewed};
-use super::shared::{NumberRow, for_both_databases, part};
+use super::shared::{NumberRow, for_both_databases, load_with_ids, part};
 use crate::backends::{Pg, Sqlite};
 use crate::one_of::one_of;
 use crate::prepared::{prepared_sql, update_row};
@@ -366,18 +366,8 @@ for_both_databases! {
                 return Ok(Vec::new());
             }
             let plans = plans_with_renewals().order((subscription_plan::start_date.desc(), subscription_plan::uuid));
-            let rows = match agreements {
-                // Of an array, Postgres expects ten agreements: it would plan the statement anew for each customer.
-                [agreement] => {
-                    let query = plans.filter(subscription_plan::customer_agreement_uuid.eq(SqlUuid(agreement.0)));
-                    self.read(|connection| query.load::<PlanWithRenewalRow>(connection))?
-                }
-                _ => {
-                    let agreements = agreements.iter().map(|agreement| agreement.0);
-                    let query = plans.filter(one_of(subscription_plan::customer_agreement_uuid, agreements));
-                    self.read(|connection| query.load::<PlanWithRenewalRow>(connection))?
-                }
-            };
+            let of_agreement = subscription_plan::customer_agreement_uuid;
+            let rows = load_with_ids!(self, plans, of_agreement, agreements, PlanWithRenewalRow)?;
             let (found, links) = plans_and_renewals(rows)?;
             self.prefetched.keep_renewals(agreements, links);
             Ok(found)

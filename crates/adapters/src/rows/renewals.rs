@@ -15,9 +15,8 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
-use super::shared::{IdRow, for_both_databases, part, sorted_uuids};
+use super::shared::{IdRow, for_both_databases, load_with_ids, part, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
-use crate::one_of::one_of;
 use crate::prepared::{prepared_sql, update_row};
 use crate::schema::subscription_plan_renewal as renewal;
 use crate::schema::{SUBSCRIPTION_PLAN_RENEWAL, customer_agreement, subscription_plan, subscription_plan_renewal};
@@ -283,18 +282,8 @@ for_both_databases! {
                     prior.fields((uuid, customer_agreement_uuid, start_date)),
                     renewed.fields((uuid, start_date, expiration_date)).nullable(),
                 ));
-            let rows = match agreements {
-                // For the same reason as the plans of an agreement.
-                [agreement] => {
-                    let query = links.filter(prior.field(customer_agreement_uuid).eq(SqlUuid(agreement.0)));
-                    self.read(|connection| query.load::<RenewalLinkRow>(connection))?
-                }
-                _ => {
-                    let agreements = agreements.iter().map(|agreement| agreement.0);
-                    let query = links.filter(one_of(prior.field(customer_agreement_uuid), agreements));
-                    self.read(|connection| query.load::<RenewalLinkRow>(connection))?
-                }
-            };
+            let of_agreement = prior.field(customer_agreement_uuid);
+            let rows = load_with_ids!(self, links, of_agreement, agreements, RenewalLinkRow)?;
             Ok(rows.into_iter().map(renewal_link).collect())
         }
 

@@ -66,6 +66,24 @@ where
     query.offset(offset).limit(limit)
 }
 
+/// Loads the rows of a query that have one of the ids in a column. For one id the statement has no array: Postgres expects
+/// ten ids in an array, so it would plan the statement anew each time.
+macro_rules! load_with_ids {
+    ($unit:expr, $query:expr, $column:expr, $ids:expr, $row:ty) => {
+        match $ids {
+            [id] => {
+                let query = $query.filter($column.eq($crate::sql_types::SqlUuid(id.0)));
+                $unit.read(|connection| query.load::<$row>(connection))
+            }
+            ids => {
+                let query = $query.filter($crate::one_of::one_of($column, ids.iter().map(|id| id.0)));
+                $unit.read(|connection| query.load::<$row>(connection))
+            }
+        }
+    };
+}
+pub(crate) use load_with_ids;
+
 /// A query that runs on both databases.
 ///
 /// In plain SQL its parameters are `$1`, `$2` and so on, and must first appear in this order: SQLite numbers them as
