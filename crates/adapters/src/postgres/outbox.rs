@@ -1,60 +1,25 @@
-//! The outbox.
+//! Adds messages to the outbox, and counts those that wait. The repository is in [`crate::rows::outbox`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use license_manager_domain::Error;
-use license_manager_domain::outbox::{MailWords, Message, OutboxSelection, WaitingMessage};
-use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
-use license_manager_domain::queue::{Backlog, Queue};
+use license_manager_domain::outbox::{MailWords, Message};
+use license_manager_domain::queue::Queue;
 use uuid::Uuid;
 
 use super::arrays::column;
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
-use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
-use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
+use crate::rows::outbox::words_of;
 use crate::rows::queue::{self, BacklogRow};
-use crate::rows::shared::sorted_uuids;
-use crate::schema::{outbox, outbox_words};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 use crate::traces;
 
-/// The messages that an operator has chosen and that are not claimed: those with the ids `$1`, or if that is NULL all
-/// dead-lettered messages of the topic `$2`, or of any topic.
-const MEANT: &str = "
-    (uuid = ANY ($1) OR $1 IS NULL AND parked_at IS NOT NULL AND ($2 IS NULL OR topic = $2))
-    AND (claimed_by IS NULL OR not_before <= $3)";
-
 impl PostgresUnit<'_> {
-    /// Runs a statement over the messages that an operator has chosen, and returns their number.
-    fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
-        let (ids, topic) = match selection {
-            OutboxSelection::Messages(ids) => (Some(sorted_uuids(ids.iter().map(|message| message.0))), None),
-            OutboxSelection::DeadLettered(topic) => (None, topic.as_deref()),
-        };
-        let statement = sql_query(format!("{statement} WHERE {MEANT}"))
-            .bind::<Nullable<Array<SqlUuid>>, _>(ids)
-            .bind::<Nullable<Text>, _>(topic)
-            .bind::<SqlTimestamp, _>(now);
-        self.write(|connection| statement.execute(connection))
-    }
-
-    /// The words with these ids.
-    pub(super) fn words(&mut self, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<MailWords>>, Error> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let query = outbox_words::table.filter(one_of(outbox_words::uuid, ids));
-        let query = query.select((outbox_words::uuid, outbox_words::greeting, outbox_words::closing));
-        Ok(words_by_id(self.read(|connection| query.load::<WordsRow>(connection))?))
-    }
-
     /// Stores the words of messages, unless an earlier part of the transaction has stored them.
     fn add_words(&mut self, words: &BTreeMap<Uuid, &MailWords>) -> Result<(), Error> {
         if words.is_empty() {
@@ -70,14 +35,9 @@ impl PostgresUnit<'_> {
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
-}
 
-impl OutboxRepository for PostgresUnit<'_> {
-    fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
-        self.require_write()?;
-        if messages.is_empty() {
-            return Ok(());
-        }
+    /// Adds messages, and the deliveries of those that are events to webhooks.
+    pub(crate) fn add_messages(&mut self, messages: &[Message]) -> Result<(), Error> {
         self.add_words(&words_of(messages))?;
         let lanes: Vec<String> = column(messages, |message| queue::lanes(message.payload.steps()));
         // The database numbers the positions in the order of the rows.
@@ -121,11 +81,8 @@ impl OutboxRepository for PostgresUnit<'_> {
         self.write_rows(messages.len(), "messages", |connection| statement.execute(connection))
     }
 
-    fn count(&mut self) -> Result<i64, Error> {
-        self.read(|connection| outbox::table.count().get_result(connection))
-    }
-
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
+    /// The backlog of each queue, counted up to `limit`.
+    pub(crate) fn backlog_of_queues(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<BacklogRow>, Error> {
         // Each subquery has the order of an index. Otherwise the planner may read the whole table to find that a queue
         // is empty.
         let claimable = claimable_sql(&queue::OUTBOX);
@@ -150,28 +107,6 @@ impl OutboxRepository for PostgresUnit<'_> {
         .bind::<Array<Text>, _>(column(&Queue::MESSAGES, |queue| queue.as_str()))
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit.max(0));
-        let rows: Vec<BacklogRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().filter_map(BacklogRow::of_queue).collect())
-    }
-
-    fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<WaitingMessage>, Error> {
-        let query = sql_query(
-            "SELECT * FROM outbox
-             WHERE (NOT $1 OR parked_at IS NOT NULL) AND ($2 IS NULL OR topic = $2)
-             ORDER BY position LIMIT $3",
-        )
-        .bind::<Bool, _>(filter.dead_lettered_only)
-        .bind::<Nullable<Text>, _>(filter.topic.as_deref())
-        .bind::<BigInt, _>(limit.max(0));
-        self.list::<WaitingRow, _>(query)
-    }
-
-    fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
-        let statement = "UPDATE outbox SET attempts = 0, not_before = $3, claimed_by = NULL, parked_at = NULL";
-        self.on_meant(statement, selection, now)
-    }
-
-    fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
-        self.on_meant("DELETE FROM outbox", selection, now)
+        self.read(|connection| query.load(connection))
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::arrays::column;
 use super::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
+use crate::rows::outbox::WordsOfMessages;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedTable, MessageRow, ProgressRow, QueueRow};
 use crate::rows::shared::{IdRow, sorted_uuids};
 use crate::sql_types::{SqlTimestamp, SqlUuid};

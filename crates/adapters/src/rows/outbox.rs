@@ -1,16 +1,24 @@
 //! Messages of the outbox.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::QueryableByName;
-use diesel::sql_types::{Nullable, SmallInt, Text};
-use license_manager_domain::outbox::{MailWords, Message, WaitingMessage};
-use license_manager_domain::{CustomerId, LicenseId, MailWordsId, MessageId, PlanId};
+use diesel::prelude::*;
+use diesel::query_dsl::methods::ExecuteDsl;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Bool, Nullable, SmallInt, Text};
+use license_manager_domain::outbox::{MailWords, Message, OutboxSelection, WaitingMessage};
+use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
+use license_manager_domain::queue::{Backlog, Queue};
+use license_manager_domain::{CustomerId, Error, LicenseId, MailWordsId, MessageId, PlanId};
 use uuid::Uuid;
 
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use super::queue::BacklogRow;
+use super::shared::{SharedStatement, for_both_databases, sorted_uuids};
+use crate::one_of::one_of;
+use crate::schema::{outbox, outbox_words};
+use crate::sql_types::{SqlTimestamp, SqlUuid, SqlUuidList};
 
 /// The words of the messages, each once.
 pub(crate) fn words_of(messages: &[Message]) -> BTreeMap<Uuid, &MailWords> {
@@ -19,9 +27,9 @@ pub(crate) fn words_of(messages: &[Message]) -> BTreeMap<Uuid, &MailWords> {
 }
 
 /// A row of `outbox_words`.
-pub(crate) type WordsRow = (Uuid, String, String);
+type WordsRow = (Uuid, String, String);
 
-pub(crate) fn words_by_id(rows: Vec<WordsRow>) -> HashMap<Uuid, Arc<MailWords>> {
+fn words_by_id(rows: Vec<WordsRow>) -> HashMap<Uuid, Arc<MailWords>> {
     let words = |(id, greeting, closing)| (id, Arc::new(MailWords { id: MailWordsId(id), greeting, closing }));
     rows.into_iter().map(words).collect()
 }
@@ -66,6 +74,93 @@ impl From<WaitingRow> for WaitingMessage {
             not_before: row.not_before,
             last_error: row.last_error,
             dead_lettered_at: row.parked_at,
+        }
+    }
+}
+
+/// Reads the words of messages.
+pub(crate) trait WordsOfMessages {
+    /// The words with these ids.
+    fn words(&mut self, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<MailWords>>, Error>;
+}
+
+for_both_databases! {
+    impl WordsOfMessages for Unit {
+        fn words(&mut self, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<MailWords>>, Error> {
+            if ids.is_empty() {
+                return Ok(HashMap::new());
+            }
+            let query = outbox_words::table
+                .filter(one_of(outbox_words::uuid, ids))
+                .select((outbox_words::uuid, outbox_words::greeting, outbox_words::closing));
+            Ok(words_by_id(self.read(|connection| query.load::<WordsRow>(connection))?))
+        }
+    }
+}
+
+/// A statement over the messages that an operator has chosen and that are not claimed at `$1`: those with the ids `$2`, or
+/// if that is NULL all dead-lettered messages of the topic `$3`, or of any topic. `among_ids` is the condition that what
+/// stands before it is in the list `$2`.
+fn over_chosen(
+    statement: &str,
+    among_ids: &str,
+    selection: &OutboxSelection,
+    now: DateTime<Utc>,
+) -> impl SharedStatement + use<> {
+    let (ids, topic) = match selection {
+        OutboxSelection::Messages(ids) => (Some(sorted_uuids(ids.iter().map(|message| message.0))), None),
+        OutboxSelection::DeadLettered(topic) => (None, topic.clone()),
+    };
+    sql_query(format!(
+        "{statement}
+         WHERE (claimed_by IS NULL OR not_before <= $1)
+           AND (uuid {among_ids} OR $2 IS NULL AND parked_at IS NOT NULL AND ($3 IS NULL OR topic = $3))"
+    ))
+    .bind::<SqlTimestamp, _>(now)
+    .bind::<Nullable<SqlUuidList>, _>(ids)
+    .bind::<Nullable<Text>, _>(topic)
+}
+
+for_both_databases! {
+    impl OutboxRepository for Unit {
+        fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
+            self.require_write()?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            self.add_messages(messages)
+        }
+
+        fn count(&mut self) -> Result<i64, Error> {
+            self.read(|connection| outbox::table.count().get_result(connection))
+        }
+
+        fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
+            let rows = self.backlog_of_queues(now, limit)?;
+            Ok(rows.into_iter().filter_map(BacklogRow::of_queue).collect())
+        }
+
+        fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<WaitingMessage>, Error> {
+            let query = sql_query(
+                "SELECT * FROM outbox
+                 WHERE (NOT $1 OR parked_at IS NOT NULL) AND ($2 IS NULL OR topic = $2)
+                 ORDER BY position LIMIT $3",
+            )
+            .bind::<Bool, _>(filter.dead_lettered_only)
+            .bind::<Nullable<Text>, _>(filter.topic.as_deref())
+            .bind::<BigInt, _>(limit.max(0));
+            self.list::<WaitingRow, _>(query)
+        }
+
+        fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+            let retry = "UPDATE outbox SET attempts = 0, not_before = $1, claimed_by = NULL, parked_at = NULL";
+            let statement = over_chosen(retry, &Self::among("$2"), selection, now);
+            self.write(|connection| ExecuteDsl::execute(statement, connection))
+        }
+
+        fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
+            let statement = over_chosen("DELETE FROM outbox", &Self::among("$2"), selection, now);
+            self.write(|connection| ExecuteDsl::execute(statement, connection))
         }
     }
 }

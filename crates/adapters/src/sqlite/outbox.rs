@@ -1,60 +1,28 @@
-//! The outbox. Only one unit of work writes at a time, so nothing happens between its statements.
-
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+//! Adds messages to the outbox, and counts those that wait. The repository is in [`crate::rows::outbox`]. Only one unit of
+//! work writes at a time, so nothing happens between its statements.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::{BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::Error;
-use license_manager_domain::outbox::{MailWords, Message, OutboxSelection, WaitingMessage};
-use license_manager_domain::ports::{OutboxFilter, OutboxRepository};
-use license_manager_domain::queue::{Backlog, Queue};
+use license_manager_domain::outbox::Message;
+use license_manager_domain::queue::Queue;
 use serde::Serializer;
-use uuid::Uuid;
 
 use super::json::json;
 use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
-use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
-use crate::rows::outbox::{WaitingRow, WordsRow, words_by_id, words_of};
+use crate::rows::outbox::words_of;
 use crate::rows::queue::{self, BacklogRow};
-use crate::schema::{outbox, outbox_words};
 use crate::sql_types::SqlTimestamp;
 use crate::traces;
 
-/// The messages that an operator has chosen and that are not claimed: those with the ids `?1`, or if that is NULL all
-/// dead-lettered messages of the topic `?2`, or of any topic.
-const MEANT: &str = "
-    (uuid IN (SELECT value FROM json_each(?1)) OR ?1 IS NULL AND parked_at IS NOT NULL AND (?2 IS NULL OR topic = ?2))
-    AND (claimed_by IS NULL OR not_before <= ?3)";
+/// More than most messages take in JSON. A buffer that is too small grows by doubling, and copies all payloads. What is not
+/// written to of one that is too large takes no memory.
+const ROW_LENGTH: usize = 1_536;
 
 impl SqliteUnit<'_> {
-    /// Runs a statement over the messages that an operator has chosen, and returns their number.
-    fn on_meant(&mut self, statement: &str, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
-        let (ids, topic) = match selection {
-            OutboxSelection::Messages(ids) => (Some(json(ids)?), None),
-            OutboxSelection::DeadLettered(topic) => (None, topic.as_deref()),
-        };
-        let statement = sql_query(format!("{statement} WHERE {MEANT}"))
-            .bind::<Nullable<Text>, _>(ids)
-            .bind::<Nullable<Text>, _>(topic)
-            .bind::<SqlTimestamp, _>(now);
-        self.write(|connection| statement.execute(connection))
-    }
-
-    /// The words with these ids.
-    pub(super) fn words(&mut self, ids: BTreeSet<Uuid>) -> Result<HashMap<Uuid, Arc<MailWords>>, Error> {
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let query = outbox_words::table.filter(one_of(outbox_words::uuid, ids));
-        let query = query.select((outbox_words::uuid, outbox_words::greeting, outbox_words::closing));
-        Ok(words_by_id(self.read(|connection| query.load::<WordsRow>(connection))?))
-    }
-
     /// Stores the words of messages, unless an earlier part of the transaction has stored them.
     fn add_words(&mut self, messages: &[Message]) -> Result<(), Error> {
         let words: Vec<_> =
@@ -94,17 +62,9 @@ impl SqliteUnit<'_> {
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
-}
 
-/// More than most messages take in JSON. A buffer that is too small grows by doubling, and copies all payloads. What is not
-/// written to of one that is too large takes no memory.
-const ROW_LENGTH: usize = 1_536;
-
-impl OutboxRepository for SqliteUnit<'_> {
-    fn add(&mut self, messages: &[Message]) -> Result<(), Error> {
-        if messages.is_empty() {
-            return Ok(());
-        }
+    /// Adds messages, and the deliveries of those that are events to webhooks.
+    pub(crate) fn add_messages(&mut self, messages: &[Message]) -> Result<(), Error> {
         self.add_words(messages)?;
         // One after another, so that no payload is in memory by itself for longer.
         let rows = messages.iter().map(|message| {
@@ -137,11 +97,8 @@ impl OutboxRepository for SqliteUnit<'_> {
         self.add_events(messages)
     }
 
-    fn count(&mut self) -> Result<i64, Error> {
-        self.read(|connection| outbox::table.count().get_result(connection))
-    }
-
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<(Queue, Backlog)>, Error> {
+    /// The backlog of each queue, counted up to `limit`.
+    pub(crate) fn backlog_of_queues(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<BacklogRow>, Error> {
         let claimable = claimable_sql(&queue::OUTBOX);
         let names: Vec<&str> = Queue::MESSAGES.iter().map(|queue| queue.as_str()).collect();
         let query = prepared_sql(format!(
@@ -165,28 +122,6 @@ impl OutboxRepository for SqliteUnit<'_> {
         .bind::<Text, _>(json(names)?)
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit.max(0));
-        let rows: Vec<BacklogRow> = self.read(|connection| query.load(connection))?;
-        Ok(rows.into_iter().filter_map(BacklogRow::of_queue).collect())
-    }
-
-    fn list(&mut self, filter: &OutboxFilter, limit: i64) -> Result<Vec<WaitingMessage>, Error> {
-        let query = sql_query(
-            "SELECT * FROM outbox
-             WHERE (NOT ?1 OR parked_at IS NOT NULL) AND (?2 IS NULL OR topic = ?2)
-             ORDER BY position LIMIT ?3",
-        )
-        .bind::<Bool, _>(filter.dead_lettered_only)
-        .bind::<Nullable<Text>, _>(filter.topic.as_deref())
-        .bind::<BigInt, _>(limit.max(0));
-        self.list::<WaitingRow, _>(query)
-    }
-
-    fn retry(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
-        let statement = "UPDATE outbox SET attempts = 0, not_before = ?3, claimed_by = NULL, parked_at = NULL";
-        self.on_meant(statement, selection, now)
-    }
-
-    fn discard(&mut self, selection: &OutboxSelection, now: DateTime<Utc>) -> Result<usize, Error> {
-        self.on_meant("DELETE FROM outbox", selection, now)
+        self.read(|connection| query.load(connection))
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::prepared::prepared_sql;
+use crate::rows::outbox::WordsOfMessages;
 use crate::rows::queue::{self, ClaimedJobRow, Leased, LeasedRow, LeasedTable, MessageRow, ProgressRow, QueueRow};
 use crate::rows::shared::IdRow;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
