@@ -1,22 +1,18 @@
-//! Deliveries to webhooks, and locks of webhooks. The repository of webhooks is in [`crate::rows::webhooks`].
-
-use std::collections::HashMap;
+//! Locks of webhooks, and their deliveries. The repositories are in [`crate::rows::webhooks`].
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
-use license_manager_domain::ports::{LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay};
-use license_manager_domain::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookState};
+use diesel::sql_types::{Array, BigInt};
+use license_manager_domain::webhooks::Webhook;
 use license_manager_domain::{Error, WebhookId};
 
 use super::queue::claimable_sql;
 use super::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::queue::WEBHOOK_DELIVERY;
-use crate::rows::shared::{NumberRow, part, sorted_uuids};
-use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, WebhookRow, matching, waiting_for};
-use crate::schema::{webhook, webhook_delivery};
+use crate::rows::shared::{NumberRow, sorted_uuids};
+use crate::rows::webhooks::{WaitingForRow, WebhookBacklogRow, WebhookRow};
+use crate::schema::webhook;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 impl PostgresUnit<'_> {
@@ -25,10 +21,9 @@ impl PostgresUnit<'_> {
         let query = webhook::table.find(SqlUuid(id.0)).select(WebhookRow::as_select()).for_update();
         Ok(self.write(|connection| query.get_result(connection).optional())?.map(Webhook::from))
     }
-}
 
-impl WebhookDeliveryRepository for PostgresUnit<'_> {
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+    /// The backlog of all webhooks, counted up to `limit`.
+    pub(crate) fn webhook_backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklogRow, Error> {
         // Counts one webhook after the other, by an index: far more deliveries are done than waiting.
         let claimable = claimable_sql(&WEBHOOK_DELIVERY);
         let waiting = |webhooks: &str| {
@@ -61,11 +56,15 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         ))
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit.max(0));
-        let row: WebhookBacklogRow = self.read(|connection| query.get_result(connection))?;
-        Ok(row.into())
+        self.read(|connection| query.get_result(connection))
     }
 
-    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
+    /// The numbers of deliveries that wait for webhooks, counted up to `limit`.
+    pub(crate) fn waiting_deliveries(
+        &mut self,
+        webhooks: &[WebhookId],
+        limit: i64,
+    ) -> Result<Vec<WaitingForRow>, Error> {
         let query = prepared_sql(
             "SELECT webhook, (SELECT count(*)
                               FROM (SELECT FROM webhook_delivery WHERE webhook_uuid = webhook AND state = 'waiting'
@@ -74,43 +73,16 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(sorted_uuids(webhooks.iter().map(|webhook| webhook.0)))
         .bind::<BigInt, _>(limit.max(0));
-        Ok(waiting_for(self.read(|connection| query.load(connection))?))
+        self.read(|connection| query.load(connection))
     }
 
-    fn list(
+    /// Removes old deliveries that wait for webhooks that are off, and counts them there.
+    pub(crate) fn drop_kept_deliveries(
         &mut self,
-        filter: &WebhookDeliveryFilter,
-        limit_offset: LimitOffset,
-    ) -> Result<Vec<WebhookDelivery>, Error> {
-        let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
-            .order(webhook_delivery::position.desc());
-        let query = part(query, limit_offset);
-        self.list::<DeliveryRow, _>(query)
-    }
-
-    fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {
-        let query = matching!(webhook_delivery::table.count(), filter);
-        self.read(|connection| query.get_result(connection))
-    }
-
-    fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
-        let statement = sql_query(
-            "UPDATE webhook_delivery
-             SET state = 'waiting', attempts = 0, not_before = $5, due_since = $5, claimed_by = NULL, delivered_at = NULL
-             WHERE webhook_uuid = $1 AND ($2 IS NULL OR uuid = ANY ($2)) AND ($3 IS NULL OR state = $3)
-               AND ($4 IS NULL OR created >= $4) AND (claimed_by IS NULL OR not_before <= $5)",
-        )
-        .bind::<SqlUuid, _>(replay.webhook.0)
-        .bind::<Nullable<Array<SqlUuid>>, _>(
-            replay.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>()),
-        )
-        .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
-        .bind::<Nullable<SqlTimestamp>, _>(replay.since)
-        .bind::<SqlTimestamp, _>(now);
-        self.write(|connection| statement.execute(connection))
-    }
-
-    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        due: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<usize, Error> {
         // The webhooks are locked before their deliveries, as everywhere. Whoever switches one on waits for that.
         let statement = prepared_sql(
             "WITH off AS MATERIALIZED (SELECT uuid FROM webhook WHERE NOT is_active ORDER BY uuid FOR UPDATE),
@@ -138,7 +110,8 @@ impl WebhookDeliveryRepository for PostgresUnit<'_> {
         usize::try_from(dropped.number).map_err(Error::internal)
     }
 
-    fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+    /// Removes deliveries that were completed long ago, or whose webhook is gone.
+    pub(crate) fn remove_old_deliveries(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         // Finds one webhook after the other in an index, instead of reading every delivery.
         let statement = prepared_sql(
             "WITH RECURSIVE endpoint (uuid) AS (

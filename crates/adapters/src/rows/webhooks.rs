@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_query;
+use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::outbox::EventName;
-use license_manager_domain::ports::{LimitOffset, WebhookRepository};
+use license_manager_domain::ports::{
+    LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
+};
 use license_manager_domain::webhooks::{
     OffReason, Webhook, WebhookBacklog, WebhookDelivery, WebhookSecret, WebhookState,
 };
@@ -18,7 +21,7 @@ use super::shared::{for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::prepared::prepared_sql;
 use crate::schema::{webhook, webhook_delivery};
-use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
+use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid, SqlUuidList};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = webhook, primary_key(uuid), treat_none_as_null = true)]
@@ -116,10 +119,6 @@ pub(crate) struct WaitingForRow {
     number: i64,
 }
 
-pub(crate) fn waiting_for(rows: Vec<WaitingForRow>) -> HashMap<WebhookId, i64> {
-    rows.into_iter().map(|row| (WebhookId(row.webhook), row.number)).collect()
-}
-
 #[derive(Queryable, QueryableByName, Selectable)]
 #[diesel(table_name = webhook_delivery, check_for_backend(Pg, Sqlite))]
 pub(crate) struct DeliveryRow {
@@ -152,26 +151,6 @@ impl TryFrom<DeliveryRow> for WebhookDelivery {
         })
     }
 }
-
-/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count
-/// differ.
-macro_rules! matching {
-    ($query:expr, $filter:expr) => {{
-        use $crate::schema::webhook_delivery;
-        use $crate::sql_types::SqlUuid;
-
-        let filter: &license_manager_domain::ports::WebhookDeliveryFilter = $filter;
-        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(filter.webhook.0))).into_boxed();
-        if let Some(state) = filter.state {
-            query = query.filter(webhook_delivery::state.eq(state.as_str()));
-        }
-        if let Some(id) = filter.id {
-            query = query.filter(webhook_delivery::uuid.eq(SqlUuid(id.0)));
-        }
-        query
-    }};
-}
-pub(crate) use matching;
 
 for_both_databases! {
     impl WebhookRepository for Unit {
@@ -222,6 +201,77 @@ for_both_databases! {
                 diesel::delete(webhook_delivery::table.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(id.0))));
             self.write(|connection| statement.execute(connection))?;
             Ok(removed)
+        }
+    }
+}
+
+/// Restricts a query to the deliveries that match, and boxes it. A macro, because the types of a list and of a count
+/// differ.
+macro_rules! matching {
+    ($query:expr, $filter:expr) => {{
+        let filter: &WebhookDeliveryFilter = $filter;
+        let mut query = $query.filter(webhook_delivery::webhook_uuid.eq(SqlUuid(filter.webhook.0))).into_boxed();
+        if let Some(state) = filter.state {
+            query = query.filter(webhook_delivery::state.eq(state.as_str()));
+        }
+        if let Some(id) = filter.id {
+            query = query.filter(webhook_delivery::uuid.eq(SqlUuid(id.0)));
+        }
+        query
+    }};
+}
+
+for_both_databases! {
+    impl WebhookDeliveryRepository for Unit {
+        fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+            self.webhook_backlog(now, limit).map(WebhookBacklog::from)
+        }
+
+        fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
+            let rows = self.waiting_deliveries(webhooks, limit)?;
+            Ok(rows.into_iter().map(|row| (WebhookId(row.webhook), row.number)).collect())
+        }
+
+        fn list(
+            &mut self,
+            filter: &WebhookDeliveryFilter,
+            limit_offset: LimitOffset,
+        ) -> Result<Vec<WebhookDelivery>, Error> {
+            let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
+                .order(webhook_delivery::position.desc());
+            let query = part(query, limit_offset);
+            self.list::<DeliveryRow, _>(query)
+        }
+
+        fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {
+            let query = matching!(webhook_delivery::table.count(), filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
+            let ids = replay.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>());
+            let statement = sql_query(format!(
+                "UPDATE webhook_delivery
+                 SET state = 'waiting', attempts = 0, not_before = $1, due_since = $1, claimed_by = NULL,
+                     delivered_at = NULL
+                 WHERE webhook_uuid = $2 AND ($3 IS NULL OR uuid {}) AND ($4 IS NULL OR state = $4)
+                   AND ($5 IS NULL OR created >= $5) AND (claimed_by IS NULL OR not_before <= $1)",
+                Self::among("$3")
+            ))
+            .bind::<SqlTimestamp, _>(now)
+            .bind::<SqlUuid, _>(replay.webhook.0)
+            .bind::<Nullable<SqlUuidList>, _>(ids)
+            .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
+            .bind::<Nullable<SqlTimestamp>, _>(replay.since);
+            self.write(|connection| statement.execute(connection))
+        }
+
+        fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+            self.drop_kept_deliveries(due, now, limit)
+        }
+
+        fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+            self.remove_old_deliveries(delivered, limit)
         }
     }
 }

@@ -1,16 +1,11 @@
-//! Deliveries to webhooks, and locks of webhooks. The repository of webhooks is in [`crate::rows::webhooks`]. Only one unit
-//! of work writes at a time, so nothing happens between its statements.
-
-use std::collections::HashMap;
+//! Webhooks that are to be changed, and their deliveries. The repositories are in [`crate::rows::webhooks`]. Only one unit of
+//! work writes at a time, so nothing happens between its statements.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_query;
-use diesel::sql_types::{BigInt, Nullable, Text};
-use license_manager_domain::ports::{
-    LimitOffset, WebhookDeliveryFilter, WebhookDeliveryRepository, WebhookReplay, WebhookRepository,
-};
-use license_manager_domain::webhooks::{Webhook, WebhookBacklog, WebhookDelivery, WebhookState};
+use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::ports::WebhookRepository;
+use license_manager_domain::webhooks::Webhook;
 use license_manager_domain::{Error, WebhookId};
 
 use super::json::json;
@@ -18,10 +13,8 @@ use super::queue::claimable_sql;
 use super::unit::SqliteUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::queue::WEBHOOK_DELIVERY;
-use crate::rows::shared::part;
-use crate::rows::webhooks::{DeliveryRow, WebhookBacklogRow, matching, waiting_for};
-use crate::schema::webhook_delivery;
-use crate::sql_types::{SqlTimestamp, SqlUuid};
+use crate::rows::webhooks::{WaitingForRow, WebhookBacklogRow};
+use crate::sql_types::SqlTimestamp;
 
 impl SqliteUnit<'_> {
     /// Reads a webhook, which nobody else changes meanwhile.
@@ -29,10 +22,9 @@ impl SqliteUnit<'_> {
         self.require_write()?;
         WebhookRepository::find(self, id)
     }
-}
 
-impl WebhookDeliveryRepository for SqliteUnit<'_> {
-    fn backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklog, Error> {
+    /// The backlog of all webhooks, counted up to `limit`.
+    pub(crate) fn webhook_backlog(&mut self, now: DateTime<Utc>, limit: i64) -> Result<WebhookBacklogRow, Error> {
         // Counts one webhook after the other, by an index: far more deliveries are done than waiting.
         let claimable = claimable_sql(&WEBHOOK_DELIVERY);
         let waiting = |webhooks: &str| {
@@ -59,11 +51,15 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         ))
         .bind::<SqlTimestamp, _>(now)
         .bind::<BigInt, _>(limit.max(0));
-        let row: WebhookBacklogRow = self.read(|connection| query.get_result(connection))?;
-        Ok(row.into())
+        self.read(|connection| query.get_result(connection))
     }
 
-    fn waiting(&mut self, webhooks: &[WebhookId], limit: i64) -> Result<HashMap<WebhookId, i64>, Error> {
+    /// The numbers of deliveries that wait for webhooks, counted up to `limit`.
+    pub(crate) fn waiting_deliveries(
+        &mut self,
+        webhooks: &[WebhookId],
+        limit: i64,
+    ) -> Result<Vec<WaitingForRow>, Error> {
         let query = prepared_sql(
             "SELECT asked.value AS webhook,
                     (SELECT count(*)
@@ -73,41 +69,16 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         )
         .bind::<Text, _>(json(webhooks)?)
         .bind::<BigInt, _>(limit.max(0));
-        Ok(waiting_for(self.read(|connection| query.load(connection))?))
+        self.read(|connection| query.load(connection))
     }
 
-    fn list(
+    /// Removes old deliveries that wait for webhooks that are off, and counts them there.
+    pub(crate) fn drop_kept_deliveries(
         &mut self,
-        filter: &WebhookDeliveryFilter,
-        limit_offset: LimitOffset,
-    ) -> Result<Vec<WebhookDelivery>, Error> {
-        let query = matching!(webhook_delivery::table.select(DeliveryRow::as_select()), filter)
-            .order(webhook_delivery::position.desc());
-        let query = part(query, limit_offset);
-        self.list::<DeliveryRow, _>(query)
-    }
-
-    fn count(&mut self, filter: &WebhookDeliveryFilter) -> Result<i64, Error> {
-        self.read(|connection| matching!(webhook_delivery::table.count(), filter).get_result(connection))
-    }
-
-    fn replay(&mut self, replay: &WebhookReplay, now: DateTime<Utc>) -> Result<usize, Error> {
-        let ids = replay.ids.as_ref().map(|ids| json(ids.iter().map(|id| id.0).collect::<Vec<_>>())).transpose()?;
-        let statement = sql_query(
-            "UPDATE webhook_delivery
-             SET state = 'waiting', attempts = 0, not_before = ?5, due_since = ?5, claimed_by = NULL, delivered_at = NULL
-             WHERE webhook_uuid = ?1 AND (?2 IS NULL OR uuid IN (SELECT value FROM json_each(?2))) AND (?3 IS NULL OR state = ?3)
-               AND (?4 IS NULL OR created >= ?4) AND (claimed_by IS NULL OR not_before <= ?5)",
-        )
-        .bind::<SqlUuid, _>(replay.webhook.0)
-        .bind::<Nullable<Text>, _>(ids)
-        .bind::<Nullable<Text>, _>(replay.state.map(WebhookState::as_str))
-        .bind::<Nullable<SqlTimestamp>, _>(replay.since)
-        .bind::<SqlTimestamp, _>(now);
-        self.write(|connection| statement.execute(connection))
-    }
-
-    fn drop_kept(&mut self, due: DateTime<Utc>, now: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+        due: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: i64,
+    ) -> Result<usize, Error> {
         let old = "SELECT position, webhook_uuid
                    FROM webhook CROSS JOIN webhook_delivery
                    WHERE NOT is_active AND webhook_uuid = webhook.uuid AND state = 'waiting' AND not_before <= ?1
@@ -132,7 +103,8 @@ impl WebhookDeliveryRepository for SqliteUnit<'_> {
         Ok(dropped)
     }
 
-    fn remove_old(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
+    /// Removes deliveries that were completed long ago, or whose webhook is gone.
+    pub(crate) fn remove_old_deliveries(&mut self, delivered: DateTime<Utc>, limit: i64) -> Result<usize, Error> {
         // Finds one webhook after the other in an index, instead of reading every delivery.
         let statement = prepared_sql(
             "WITH RECURSIVE endpoint (uuid) AS (
