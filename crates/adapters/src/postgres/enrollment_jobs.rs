@@ -1,45 +1,25 @@
-//! Bulk enrollments.
+//! Locks of bulk enrollments, and changes of many. The repository is in [`crate::rows::enrollment_jobs`].
 
 use diesel::prelude::*;
-use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::{Array, Nullable, Text};
 use license_manager_domain::model::EnrollmentJob;
-use license_manager_domain::ports::EnrollmentJobRepository;
 use license_manager_domain::{Email, EnrollmentJobId, Error};
 
 use super::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
-use crate::rows::enrollment_jobs::{self, EnrollmentJobRow, NAMING_COLUMNS, NamingRow};
+use crate::rows::enrollment_jobs::{EnrollmentJobRow, NAMING_COLUMNS, NamingRow};
 use crate::schema::bulk_enrollment_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-impl EnrollmentJobRepository for PostgresUnit<'_> {
-    fn add(&mut self, job: &EnrollmentJob) -> Result<(), Error> {
-        let statement = diesel::insert_into(bulk_enrollment_job::table).values(EnrollmentJobRow::try_from(job)?);
-        self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
-    }
-
-    fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
-        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select());
-        self.read(|connection| query.first(connection).optional())?.map(EnrollmentJob::try_from).transpose()
-    }
-
-    fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
+impl PostgresUnit<'_> {
+    /// Locks a bulk enrollment.
+    pub(crate) fn lock_enrollment_job(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
         let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select()).for_update();
         self.write(|connection| query.first(connection).optional())?.map(EnrollmentJob::try_from).transpose()
     }
 
-    fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
-        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(bulk_enrollment_job::results);
-        Ok(self.read(|connection| query.first(connection).optional())?.flatten())
-    }
-
-    fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
-        let statement = enrollment_jobs::advance(job, lines)?;
-        self.write_rows(1, "bulk enrollments", |connection| ExecuteDsl::execute(statement, connection))
-    }
-
-    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
+    /// Locks the jobs that may name one of the addresses, with their results.
+    pub(crate) fn lock_jobs_naming(&mut self, emails: &[Email]) -> Result<Vec<NamingRow>, Error> {
         let query = prepared_sql(format!(
             r#"SELECT {NAMING_COLUMNS} FROM bulk_enrollment_job
              WHERE stage = 'enrolling' AND strpos(parameters, '"learners":"holders"') > 0
@@ -50,11 +30,11 @@ impl EnrollmentJobRepository for PostgresUnit<'_> {
         ))
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_csv).collect::<Vec<_>>());
-        let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
-        rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
+        self.write(|connection| query.load(connection))
     }
 
-    fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
+    /// Writes the requests and the results of jobs.
+    pub(crate) fn save_enrollment_jobs(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
         let rows: Vec<EnrollmentJobRow> =
             jobs.iter().map(|(job, _)| EnrollmentJobRow::try_from(job)).collect::<Result<_, _>>()?;
         let statement = prepared_sql(

@@ -3,9 +3,10 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use license_manager_domain::model::{EnrollmentJob, EnrollmentNumbers, EnrollmentStage};
-use license_manager_domain::{CustomerId, EnrollmentJobId, Error, LicenseId, LmsUserId};
+use license_manager_domain::ports::EnrollmentJobRepository;
+use license_manager_domain::{CustomerId, Email, EnrollmentJobId, Error, LicenseId, LmsUserId};
 
-use super::shared::SharedStatement;
+use super::shared::for_both_databases;
 use crate::backends::{Pg, Sqlite};
 use crate::prepared::prepared_sql;
 use crate::schema::bulk_enrollment_job;
@@ -86,22 +87,53 @@ impl TryFrom<EnrollmentJobRow> for EnrollmentJob {
     }
 }
 
-/// Writes how far a job is, and appends lines to its results.
-pub(crate) fn advance(job: &EnrollmentJob, lines: &str) -> Result<impl SharedStatement + use<>, Error> {
-    let row = EnrollmentJobRow::try_from(job)?;
-    let statement = prepared_sql(
-        "UPDATE bulk_enrollment_job
-         SET stage = $1, enrolled_until = $2, successes = $3, pending = $4, failures = $5, modified = $6,
-             results = CASE WHEN $7 = '' THEN results ELSE coalesce(results, '') || $7 END
-         WHERE uuid = $8",
-    );
-    Ok(statement
-        .bind::<Text, _>(row.stage)
-        .bind::<Nullable<SqlUuid>, _>(row.enrolled_until)
-        .bind::<BigInt, _>(row.successes)
-        .bind::<BigInt, _>(row.pending)
-        .bind::<BigInt, _>(row.failures)
-        .bind::<SqlTimestamp, _>(row.modified)
-        .bind::<Text, _>(lines.to_owned())
-        .bind::<SqlUuid, _>(row.uuid))
+for_both_databases! {
+    impl EnrollmentJobRepository for Unit {
+        fn add(&mut self, job: &EnrollmentJob) -> Result<(), Error> {
+            let statement = diesel::insert_into(bulk_enrollment_job::table).values(EnrollmentJobRow::try_from(job)?);
+            self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
+        }
+
+        fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
+            let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select());
+            self.read(|connection| query.first(connection).optional())?.map(EnrollmentJob::try_from).transpose()
+        }
+
+        fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
+            self.lock_enrollment_job(id)
+        }
+
+        fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
+            let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(bulk_enrollment_job::results);
+            Ok(self.read(|connection| query.first(connection).optional())?.flatten())
+        }
+
+        fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
+            let row = EnrollmentJobRow::try_from(job)?;
+            let statement = prepared_sql(
+                "UPDATE bulk_enrollment_job
+                 SET stage = $1, enrolled_until = $2, successes = $3, pending = $4, failures = $5, modified = $6,
+                     results = CASE WHEN $7 = '' THEN results ELSE coalesce(results, '') || $7 END
+                 WHERE uuid = $8",
+            )
+            .bind::<Text, _>(row.stage)
+            .bind::<Nullable<SqlUuid>, _>(row.enrolled_until)
+            .bind::<BigInt, _>(row.successes)
+            .bind::<BigInt, _>(row.pending)
+            .bind::<BigInt, _>(row.failures)
+            .bind::<SqlTimestamp, _>(row.modified)
+            .bind::<Text, _>(lines)
+            .bind::<SqlUuid, _>(row.uuid);
+            self.write_rows(1, "bulk enrollments", |connection| statement.execute(connection))
+        }
+
+        fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
+            let rows = self.lock_jobs_naming(emails)?;
+            rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
+        }
+
+        fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
+            self.save_enrollment_jobs(jobs)
+        }
+    }
 }

@@ -1,7 +1,6 @@
-//! Bulk enrollments.
+//! Bulk enrollments that are to be changed, and changes of many. The repository is in [`crate::rows::enrollment_jobs`].
 
 use diesel::prelude::*;
-use diesel::query_dsl::methods::ExecuteDsl;
 use diesel::sql_types::Text;
 use license_manager_domain::model::EnrollmentJob;
 use license_manager_domain::ports::EnrollmentJobRepository;
@@ -10,39 +9,17 @@ use license_manager_domain::{Email, EnrollmentJobId, Error};
 use super::json::json;
 use super::unit::SqliteUnit;
 use crate::prepared::prepared_sql;
-use crate::rows::enrollment_jobs::{self, EnrollmentJobRow, NAMING_COLUMNS, NamingRow};
-use crate::schema::bulk_enrollment_job;
-use crate::sql_types::SqlUuid;
+use crate::rows::enrollment_jobs::{EnrollmentJobRow, NAMING_COLUMNS, NamingRow};
 
-impl EnrollmentJobRepository for SqliteUnit<'_> {
-    fn add(&mut self, job: &EnrollmentJob) -> Result<(), Error> {
-        let statement = diesel::insert_into(bulk_enrollment_job::table).values(EnrollmentJobRow::try_from(job)?);
-        self.write(|connection| statement.execute(connection))?;
-        Ok(())
-    }
-
-    fn find(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
-        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(EnrollmentJobRow::as_select());
-        self.read(|connection| query.first(connection).optional())?.map(EnrollmentJob::try_from).transpose()
-    }
-
-    fn lock(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
-        // Only one unit of work writes at a time.
+impl SqliteUnit<'_> {
+    /// Reads a bulk enrollment, which nobody else changes meanwhile: only one unit of work writes at a time.
+    pub(crate) fn lock_enrollment_job(&mut self, id: EnrollmentJobId) -> Result<Option<EnrollmentJob>, Error> {
         self.require_write()?;
         EnrollmentJobRepository::find(self, id)
     }
 
-    fn results(&mut self, id: EnrollmentJobId) -> Result<Option<String>, Error> {
-        let query = bulk_enrollment_job::table.find(SqlUuid(id.0)).select(bulk_enrollment_job::results);
-        Ok(self.read(|connection| query.first(connection).optional())?.flatten())
-    }
-
-    fn advance(&mut self, job: &EnrollmentJob, lines: &str) -> Result<(), Error> {
-        let statement = enrollment_jobs::advance(job, lines)?;
-        self.write_rows(1, "bulk enrollments", |connection| ExecuteDsl::execute(statement, connection))
-    }
-
-    fn lock_naming(&mut self, emails: &[Email]) -> Result<Vec<(EnrollmentJob, Option<String>)>, Error> {
+    /// Reads the jobs that may name one of the addresses, with their results.
+    pub(crate) fn lock_jobs_naming(&mut self, emails: &[Email]) -> Result<Vec<NamingRow>, Error> {
         let named: Vec<_> = emails.iter().map(|email| (email.as_json(), email.as_csv())).collect();
         let query = prepared_sql(format!(
             r#"SELECT {NAMING_COLUMNS} FROM bulk_enrollment_job
@@ -52,11 +29,11 @@ impl EnrollmentJobRepository for SqliteUnit<'_> {
              ORDER BY uuid"#
         ))
         .bind::<Text, _>(json(named)?);
-        let rows: Vec<NamingRow> = self.write(|connection| query.load(connection))?;
-        rows.into_iter().map(|row| Ok((row.job.try_into()?, row.results))).collect()
+        self.write(|connection| query.load(connection))
     }
 
-    fn save(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
+    /// Writes the requests and the results of jobs.
+    pub(crate) fn save_enrollment_jobs(&mut self, jobs: &[(EnrollmentJob, Option<String>)]) -> Result<(), Error> {
         let input = jobs.iter().map(|(job, results)| {
             let row = EnrollmentJobRow::try_from(job)?;
             Ok((job.id, row.parameters, results, job.modified.timestamp_micros()))
