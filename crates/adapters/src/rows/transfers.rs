@@ -2,13 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
+use license_manager_domain::history::{Change, ChangeKind};
 use license_manager_domain::model::{HeldTwice, TransferJobSummary, TransferOrder, TransferRun, TransferredLicenses};
+use license_manager_domain::ports::{LimitOffset, TransferFilter, TransferRepository};
 use license_manager_domain::{AgreementId, Email, Error, LicenseId, LicenseTransferJob, PlanId, TransferJobId};
 use uuid::Uuid;
 
+use super::shared::{for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
-use crate::schema::license_transfer_job as job;
+use crate::prepared::update_row;
+use crate::schema::{LICENSE_TRANSFER_JOB, customer_agreement, license_transfer_job as job};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -87,10 +91,10 @@ pub(crate) fn transfer_job((id, row): (i64, TransferJobRow)) -> Result<LicenseTr
 }
 
 /// A job without its runs, and without its licenses except for whether it names them.
-pub(crate) type TransferSummaryRow =
+type TransferSummaryRow =
     ((i64, Uuid, Uuid, Uuid), (Option<String>, bool, bool), (Option<DateTime<Utc>>, DateTime<Utc>, DateTime<Utc>));
 
-pub(crate) fn transfer_summary(
+fn transfer_summary(
     (ids, (notes, is_dry_run, transfer_all), (completed_at, created, modified)): TransferSummaryRow,
 ) -> TransferJobSummary {
     let (id, agreement, old_plan, new_plan) = ids;
@@ -125,10 +129,7 @@ impl From<HeldTwiceRow> for HeldTwice {
 /// Restricts a query to the jobs that match, and boxes it. A macro, because the types of a list and of a count differ.
 macro_rules! matching {
     ($query:expr, $filter:expr) => {{
-        use $crate::schema::{customer_agreement, license_transfer_job as job};
-        use $crate::sql_types::SqlUuid;
-
-        let filter: &license_manager_domain::ports::TransferFilter = $filter;
+        let filter: &TransferFilter = $filter;
         let mut query = $query.into_boxed();
         if let Some(customer) = filter.customer {
             query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
@@ -150,4 +151,64 @@ macro_rules! matching {
         query
     }};
 }
-pub(crate) use matching;
+
+for_both_databases! {
+    impl TransferRepository for Unit {
+        fn find(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
+            let query = job::table.find(id.0).select((job::id, TransferJobRow::as_select()));
+            self.read(|connection| query.first(connection).optional())?.map(transfer_job).transpose()
+        }
+
+        fn lock(&mut self, id: TransferJobId) -> Result<Option<LicenseTransferJob>, Error> {
+            self.lock_transfer_job(id)
+        }
+
+        fn list(
+            &mut self,
+            filter: &TransferFilter,
+            limit_offset: LimitOffset,
+        ) -> Result<Vec<TransferJobSummary>, Error> {
+            let jobs = job::table.inner_join(customer_agreement::table).select((
+                (job::id, job::customer_agreement_uuid, job::old_subscription_plan_uuid, job::new_subscription_plan_uuid),
+                (job::notes, job::is_dry_run, job::license_uuids.is_null()),
+                (job::completed_at, job::created, job::modified),
+            ));
+            let query = matching!(jobs, filter).order(job::id.desc());
+            let query = part(query, limit_offset);
+            let rows = self.read(|connection| query.load::<TransferSummaryRow>(connection))?;
+            Ok(rows.into_iter().map(transfer_summary).collect())
+        }
+
+        fn count(&mut self, filter: &TransferFilter) -> Result<i64, Error> {
+            let query = matching!(job::table.inner_join(customer_agreement::table).count(), filter);
+            self.read(|connection| query.get_result(connection))
+        }
+
+        fn add(&mut self, order: &TransferOrder, change: &Change) -> Result<TransferJobId, Error> {
+            self.add_transfer_job(TransferJobRow::new(order, change.at)?, change)
+        }
+
+        fn save(&mut self, saved: &LicenseTransferJob, change: &Change) -> Result<(), Error> {
+            let row = TransferJobRow::try_from(saved)?;
+            let statement = update_row::<BigInt, _, _>(&LICENSE_TRANSFER_JOB, saved.id.0, row);
+            self.write_recorded(&LICENSE_TRANSFER_JOB, saved.id, ChangeKind::Changed, change, statement)
+        }
+
+        fn delete(&mut self, id: TransferJobId, change: &Change) -> Result<(), Error> {
+            let statement = diesel::delete(job::table.find(id.0));
+            self.write_recorded(&LICENSE_TRANSFER_JOB, id, ChangeKind::Deleted, change, statement)
+        }
+
+        fn lock_licenses(&mut self, plan: PlanId, licenses: &TransferredLicenses) -> Result<Vec<LicenseId>, Error> {
+            self.lock_licenses_to_move(plan, licenses)
+        }
+
+        fn held_twice(&mut self, licenses: &[LicenseId], plan: PlanId) -> Result<Vec<HeldTwice>, Error> {
+            self.licenses_held_twice(licenses, plan)
+        }
+
+        fn move_licenses(&mut self, licenses: &[LicenseId], plan: PlanId, change: &Change) -> Result<(), Error> {
+            self.move_licenses_to(licenses, plan, change)
+        }
+    }
+}
