@@ -11,9 +11,8 @@ use super::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::rows::shared::sorted_uuids;
-use crate::rows::staff_actions;
-use crate::rows::users::ERASE_IMPORTED_USER;
-use crate::schema::{license, users};
+use crate::rows::users::erasure;
+use crate::schema::license;
 use crate::sql_types::SqlUuid;
 
 impl RetirementRepository for PostgresUnit<'_> {
@@ -100,12 +99,10 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
-        for statement in staff_actions::without_user(username) {
-            self.write(|connection| ExecuteDsl::execute(statement, connection))?;
+        let mut erased = 0;
+        for statement in erasure(username) {
+            erased = self.write(|connection| ExecuteDsl::execute(statement, connection))?;
         }
-        let statement = prepared_sql(ERASE_IMPORTED_USER).bind::<Text, _>(username);
-        self.write(|connection| statement.execute(connection))?;
-        let statement = diesel::delete(users::table.filter(users::username.eq(username)));
-        Ok(self.write(|connection| statement.execute(connection))? > 0)
+        Ok(erased > 0)
     }
 }

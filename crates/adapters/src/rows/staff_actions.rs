@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::query_dsl::methods::ExecuteDsl;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 use license_manager_domain::Error;
 use license_manager_domain::model::{StaffAction, StaffActionKind};
 use license_manager_domain::ports::{LimitOffset, StaffActionFilter, StaffActionRepository};
@@ -58,14 +58,6 @@ pub(crate) fn addition(action: &StaffAction) -> impl SharedStatement + use<> {
         table::about_user.eq(action.user.clone()),
         table::number.eq(action.number),
     ))
-}
-
-/// Takes somebody's name out of all actions.
-pub(crate) fn without_user(username: &str) -> [impl SharedStatement + use<>; 2] {
-    ["username", "about_user"].map(|column| {
-        prepared_sql(format!("UPDATE staff_action SET {column} = NULL WHERE {column} = $1"))
-            .bind::<Text, _>(username.to_owned())
-    })
 }
 
 /// Restricts a query to the actions that match, and boxes it. A macro, because the types of a list and of a count

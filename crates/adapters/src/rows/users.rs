@@ -9,18 +9,26 @@ use license_manager_domain::ports::{
 use license_manager_domain::{CustomerId, Error, RoleAssignmentId};
 use uuid::Uuid;
 
-use super::shared::{for_both_databases, part};
+use super::shared::{SharedStatement, for_both_databases, part};
 use crate::backends::{Pg, Sqlite};
 use crate::prepared::prepared_sql;
 use crate::schema::{role_assignment, users};
 use crate::sql_types::{SqlTimestamp, SqlUuid};
 
-/// Erases what is kept of a user for the way back to the service that was imported from. Its parameter is the user's name.
-pub(crate) const ERASE_IMPORTED_USER: &str = "
-    DELETE FROM imported_value
-    WHERE (source_table = 'core_user' AND source_key = $1)
-       OR (source_table IN ('core_user_groups', 'core_user_user_permissions')
-           AND substr(source_key, 1, length($1) + 2) = $1 || ': ')";
+/// The statements that erase a user: their name in what people did, what is kept for the way back to the service that was
+/// imported from, and at last the user.
+pub(crate) fn erasure(username: &str) -> [impl SharedStatement + use<>; 4] {
+    [
+        "UPDATE staff_action SET username = NULL WHERE username = $1",
+        "UPDATE staff_action SET about_user = NULL WHERE about_user = $1",
+        "DELETE FROM imported_value
+         WHERE (source_table = 'core_user' AND source_key = $1)
+            OR (source_table IN ('core_user_groups', 'core_user_user_permissions')
+                AND substr(source_key, 1, length($1) + 2) = $1 || ': ')",
+        "DELETE FROM users WHERE username = $1",
+    ]
+    .map(|statement| prepared_sql(statement).bind::<Text, _>(username.to_owned()))
+}
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(Pg, Sqlite))]

@@ -74,8 +74,7 @@ impl PurgeRepository for SqliteUnit<'_> {
             .bind::<SqlTimestamp, _>(now)
             .bind::<BigInt, _>(limit.max(0))
             .bind::<SqlUuid, _>(following(after));
-        let rows = self.read(|connection| query.load::<LicenseRow>(connection))?;
-        licenses(rows)
+        self.list::<LicenseRow, _>(query)
     }
 
     fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {

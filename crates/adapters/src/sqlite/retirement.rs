@@ -12,9 +12,8 @@ use super::json::json;
 use super::unit::SqliteUnit;
 use crate::prepared::{prepared, prepared_sql};
 use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
-use crate::rows::staff_actions;
-use crate::rows::users::ERASE_IMPORTED_USER;
-use crate::schema::{license, users};
+use crate::rows::users::erasure;
+use crate::schema::license;
 
 impl RetirementRepository for SqliteUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
@@ -111,12 +110,10 @@ impl RetirementRepository for SqliteUnit<'_> {
     }
 
     fn erase_user(&mut self, username: &str) -> Result<bool, Error> {
-        for statement in staff_actions::without_user(username) {
-            self.write(|connection| ExecuteDsl::execute(statement, connection))?;
+        let mut erased = 0;
+        for statement in erasure(username) {
+            erased = self.write(|connection| ExecuteDsl::execute(statement, connection))?;
         }
-        let statement = prepared_sql(ERASE_IMPORTED_USER).bind::<Text, _>(username);
-        self.write(|connection| statement.execute(connection))?;
-        let user = users::table.filter(users::username.eq(username));
-        Ok(self.write(|connection| diesel::delete(user).execute(connection))? > 0)
+        Ok(erased > 0)
     }
 }
