@@ -77,6 +77,11 @@ impl Fields {
         self.text(name).is_some()
     }
 
+    /// Whether the value is `yes`; `None` if it is missing or empty.
+    pub(crate) fn yes_or_no(&self, name: &str) -> Option<bool> {
+        self.text(name).map(|value| value == "yes")
+    }
+
     /// Every value of a field.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())

@@ -27,7 +27,7 @@ pub(super) const FILTERS: [&str; 2] = ["name", "active"];
 pub(super) fn filters(scope: CustomerScope, fields: &Fields) -> AgreementFilters {
     AgreementFilters {
         name: fields.text("name"),
-        has_active_plan: fields.text("active").map(|value| value == "yes"),
+        has_active_plan: fields.yes_or_no("active"),
         ..AgreementFilters::of(scope)
     }
 }
@@ -54,7 +54,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             }
         }
         form.filters {
-            input type="search" name="name" aria-label="Name or slug" placeholder="Name or slug" value=(query.text("name").unwrap_or_default());
+            (lists::search_input(&query, "name", "Name or slug"))
             (choice(&query, "active", "Active plans", &[("", "With active plans or not"), ("yes", "With an active plan"), ("no", "Without an active plan")]))
             (choice(&query, "order", "Order", &[("", "By name"), ("-name", "By name, last first"), ("-created", "Latest first"), ("created", "Earliest first")]))
             button { "Show" }

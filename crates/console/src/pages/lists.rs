@@ -78,12 +78,10 @@ impl Shape<'_> {
         }
     }
 
-    /// The box that selects every row of the page, for browsers with scripts.
+    /// The box that selects every row of the page, if rows can be selected.
     fn select_all(&self) -> Markup {
         html! {
-            @if self.selectable {
-                th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
-            }
+            @if self.selectable { (select_all()) }
         }
     }
 
@@ -366,6 +364,17 @@ pub(crate) fn selected_bar(what: &str, total: i64, buttons: &Markup) -> Markup {
             (buttons)
         }
     }
+}
+
+/// The heading with the box that selects every row of the page, for browsers with scripts.
+pub(crate) fn select_all() -> Markup {
+    html! { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
+}
+
+/// A text in a filter: the name of its field, and what to look for.
+pub(crate) fn search_input(fields: &Fields, name: &str, label: &str) -> Markup {
+    let text = fields.text(name).unwrap_or_default();
+    html! { input type="search" name=(name) aria-label=(label) placeholder=(label) value=(text); }
 }
 
 /// A choice in a filter: its name, and its values with their words.

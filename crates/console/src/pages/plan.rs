@@ -259,7 +259,7 @@ pub(crate) async fn licenses(
         (done(&query))
         (head(&visitor, &shown, ""))
         form.filters {
-            input type="search" name="email" aria-label="Email" placeholder="Email" value=(query.text("email").unwrap_or_default());
+            (lists::search_input(&query, "email", "Email"))
             (choice(&query, "state", "State", &STATES))
             (choice(&query, "order", "Order", &ORDERS))
             button { "Show" }
@@ -337,7 +337,7 @@ fn table(licenses: &[License], selectable: &[LicenseStatus]) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
-                @if !selectable.is_empty() { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
+                @if !selectable.is_empty() { (lists::select_all()) }
                 th { "Email" } th { "State" } th { "Assigned" } th { "Activated" } th { "Last mail" } th { span.hidden { "Open" } }
             } }
             tbody { @for license in licenses {

@@ -114,7 +114,7 @@ pub(super) fn read(
     changes.is_revocation_cap_enabled = flag("is_revocation_cap_enabled", plan.is_revocation_cap_enabled);
     changes.can_freeze_unused_licenses = flag("can_freeze_unused_licenses", plan.can_freeze_unused_licenses);
     changes.for_internal_use_only = flag("for_internal_use_only", plan.for_internal_use_only);
-    let auto_apply = fields.text("should_auto_apply_licenses").map(|value| value == "yes");
+    let auto_apply = fields.yes_or_no("should_auto_apply_licenses");
     changes.should_auto_apply_licenses = Edit::between(&plan.should_auto_apply_licenses, auto_apply);
     match reason {
         Some(reason) if errors.iter().next().is_none() => Ok((reason, changes)),

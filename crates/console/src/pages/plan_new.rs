@@ -12,7 +12,7 @@ use license_manager_domain::{
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::lists::customer_name;
+use super::lists::{customer_name, search_input};
 use super::plan_form::{Purpose, fields_of, markup, read, taken_title};
 use super::sign_in::redirect;
 use crate::error::PageError;
@@ -128,7 +128,7 @@ async fn choice(visitor: &Visitor, query: &Fields) -> Result<HttpResponse, PageE
             div.title { h1 { "New plan: for which customer?" } }
         }
         form.filters {
-            input type="search" name="name" aria-label="Name or slug" placeholder="Name or slug" value=(query.text("name").unwrap_or_default());
+            (search_input(query, "name", "Name or slug"))
             button { "Search" }
         }
         (customers(&found.rows))

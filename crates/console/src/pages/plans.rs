@@ -29,11 +29,10 @@ pub(super) const FILTERS: [&str; 9] =
 
 /// The plans that the fields ask for.
 pub(super) fn filters(scope: CustomerScope, fields: &Fields, now: DateTime<Utc>) -> PlanFilters {
-    let yes_or_no = |name: &str| fields.text(name).map(|value| value == "yes");
     let days = |days| Some((now, now + Duration::days(days)));
     PlanFilters {
         title: fields.text("title"),
-        is_active: yes_or_no("active"),
+        is_active: fields.yes_or_no("active"),
         current_at: fields.has("current").then_some(now),
         expires: match fields.text("ending").as_deref() {
             Some("30") => days(30),
@@ -41,10 +40,10 @@ pub(super) fn filters(scope: CustomerScope, fields: &Fields, now: DateTime<Utc>)
             Some("past") => Some((now - PAST, now)),
             _ => None,
         },
-        is_internal: yes_or_no("internal"),
-        is_frozen: yes_or_no("frozen"),
-        is_renewed: yes_or_no("renewed"),
-        has_job: yes_or_no("job"),
+        is_internal: fields.yes_or_no("internal"),
+        is_frozen: fields.yes_or_no("frozen"),
+        is_renewed: fields.yes_or_no("renewed"),
+        has_job: fields.yes_or_no("job"),
         product: fields.text("product").and_then(|text| text.parse().ok()),
         ..PlanFilters::of(scope)
     }
@@ -93,7 +92,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             }
         }
         form.filters {
-            input type="search" name="title" aria-label="Title" placeholder="Title" value=(query.text("title").unwrap_or_default());
+            (lists::search_input(&query, "title", "Title"))
             (choice(&query, "active", "Active", &[("", "Active or not"), ("yes", "Active"), ("no", "Not active")]))
             (choice(&query, "current", "Current", &[("", "At any time"), ("yes", "Current today")]))
             (choice(&query, "ending", "Ending", &ENDING))

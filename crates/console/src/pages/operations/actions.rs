@@ -12,7 +12,7 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::{self, Section};
-use crate::pages::lists::{ROWS, choice, number};
+use crate::pages::lists::{ROWS, choice, number, search_input};
 use crate::pages::paging::{page_number, pages};
 use crate::session::Visitor;
 
@@ -34,7 +34,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let content = html! {
         (head("actions/"))
         form.filters {
-            input type="search" name="by" aria-label="User name" placeholder="User name" value=(query.text("by").unwrap_or_default());
+            (search_input(&query, "by", "User name"))
             (choice(&query, "kind", "What", &kinds))
             button { "Show" }
             span.quiet { (number(found.total)) }

@@ -30,11 +30,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let page = page_number(&query);
     let sorted = Sorted { fields: &query, usual: "-asked" };
     let slice = slice(page, sorted);
-    let filters = EnrollmentFilters {
-        id: None,
-        customer: query.text("customer"),
-        is_unfinished: query.text("unfinished").map(|value| value == "yes"),
-    };
+    let filters =
+        EnrollmentFilters { id: None, customer: query.text("customer"), is_unfinished: query.yes_or_no("unfinished") };
     let found = visitor.read(move |console| console.store.enrollment_rows(&filters, slice)).await?;
     let goes_on = found.rows.iter().any(|row| !is_done(row));
     let unknown = if found.rows.is_empty() { unknown_customer(&visitor, &query).await? } else { None };
@@ -42,7 +39,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let content = html! {
         (head("enrollments/"))
         form.filters {
-            input type="search" name="customer" aria-label="Customer" placeholder="Customer" value=(query.text("customer").unwrap_or_default());
+            (lists::search_input(&query, "customer", "Customer"))
             (choice(&query, "unfinished", "State", &[("", "Finished or not"), ("yes", "Not finished"), ("no", "Finished")]))
             (lists::hidden(&query, &["order"]))
             button { "Show" }

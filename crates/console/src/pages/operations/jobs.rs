@@ -11,7 +11,7 @@ use crate::dates::moment;
 use crate::error::PageError;
 use crate::form::Fields;
 use crate::layout::{self, Section, token};
-use crate::pages::lists::{ROWS, choice, counted, number};
+use crate::pages::lists::{ROWS, choice, counted, number, search_input, select_all};
 use crate::pages::paging::{page_number, pages};
 use crate::session::Visitor;
 
@@ -46,7 +46,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         (job_actions::done(&query))
         (head("jobs/"))
         form.filters {
-            input type="search" name="title" aria-label="Plan's title" placeholder="Plan's title" value=(query.text("title").unwrap_or_default());
+            (search_input(&query, "title", "Plan's title"))
             (choice(&query, "kind", "Job", &kinds))
             (choice(&query, "state", "State", &[("", "Failed or not"), ("failed", "Failed"), ("going", "Not failed")]))
             button { "Show" }
@@ -78,7 +78,7 @@ fn table(jobs: &[JobRow]) -> Markup {
     html! {
         div.card.wide tabindex="0" role="region" aria-label="Jobs" { table {
             thead { tr {
-                th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                (select_all())
                 th { "Plan" } th { "Job" } th { "Progress" } th { "State" } th { "Asked for" } th { "Reason" }
             } }
             tbody { @for job in jobs { (row(job)) } }

@@ -171,7 +171,7 @@ fn table(messages: &[WaitingMessage], sorted: Sorted<'_>) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
-                th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                (lists::select_all())
                 th { "Message" } th { "About" } (sorted.heading("since", "Since")) th.number { "Failed tries" } th { "State" } th { "Last error" }
             } }
             tbody { @for message in messages { tr {

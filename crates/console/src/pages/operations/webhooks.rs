@@ -44,10 +44,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     let page = page_number(&query);
     let sorted = Sorted { fields: &query, usual: "added" };
     let slice = slice(page, sorted);
-    let filters = WebhookFilters {
-        customer: query.text("customer"),
-        is_active: query.text("active").map(|value| value == "yes"),
-    };
+    let filters = WebhookFilters { customer: query.text("customer"), is_active: query.yes_or_no("active") };
     let found = visitor.read(move |console| console.store.webhook_rows(&filters, slice)).await?;
     let unknown = if found.rows.is_empty() { unknown_customer(&visitor, &query).await? } else { None };
     let path = format!("{PATH}webhooks/");
@@ -59,7 +56,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             div.actions { a.button.first href={ (path) "new/" } { "Add a webhook" } }
         }
         form.filters {
-            input type="search" name="customer" aria-label="Customer" placeholder="Customer" value=(query.text("customer").unwrap_or_default());
+            (lists::search_input(&query, "customer", "Customer"))
             (choice(&query, "active", "State", &[("", "On or off"), ("yes", "On"), ("no", "Off")]))
             (lists::hidden(&query, &["order"]))
             button { "Show" }
@@ -262,7 +259,7 @@ fn table(deliveries: &[WebhookDelivery], sorted: Sorted<'_>) -> Markup {
     html! {
         div.card.wide { table {
             thead { tr {
-                th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; }
+                (lists::select_all())
                 th { "Event" } (sorted.heading("happened", "Happened")) th { "State" } th.number { "Failed tries" } th.number { "Answer" } th { "Last error" }
             } }
             tbody { @for delivery in deliveries { tr {

@@ -41,9 +41,9 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         (done(&query, ["license event", "license events"]))
         (head("license-events/"))
         form.filters {
-            input type="search" name="event" aria-label="Name of the event" placeholder="Name of the event" value=(query.text("event").unwrap_or_default());
-            input type="search" name="license" aria-label="License's id" placeholder="License's id" value=(query.text("license").unwrap_or_default());
-            input type="search" name="plan" aria-label="Plan's id" placeholder="Plan's id" value=(query.text("plan").unwrap_or_default());
+            (lists::search_input(&query, "event", "Name of the event"))
+            (lists::search_input(&query, "license", "License's id"))
+            (lists::search_input(&query, "plan", "Plan's id"))
             (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }
@@ -62,7 +62,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 @for name in ["event", "license"] { input type="hidden" name=(name) value=(query.text(name).unwrap_or_default()); }
                 div.card.wide { table {
                     thead { tr {
-                        @if works { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
+                        @if works { (lists::select_all()) }
                         th { "Event" } th { "Holder" } th { "Plan" } (sorted.heading("when", "When")) th { span.hidden { "Open" } }
                     } }
                     tbody { @for row in &found.rows { tr {

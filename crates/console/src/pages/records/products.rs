@@ -54,7 +54,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         @if query.has("saved") { p.note.good role="status" { "The product was saved." } }
         (head(""))
         form.filters {
-            input type="search" name="name" aria-label="Name" placeholder="Name" value=(query.text("name").unwrap_or_default());
+            (lists::search_input(&query, "name", "Name"))
             (choice(&query, "plan_type", "Plan type", &choices))
             (lists::hidden(&query, &["order"]))
             button { "Show" }

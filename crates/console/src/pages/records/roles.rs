@@ -15,7 +15,7 @@ use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, token};
 use crate::pages::confirm::{Preview, Why, confirmed, preview};
 use crate::pages::license_edit::{MAX_REASON, field, input, reason_errors};
-use crate::pages::lists::{ROWS, choice, number};
+use crate::pages::lists::{ROWS, choice, number, search_input};
 use crate::pages::paging::{id, page_number, pages};
 use crate::pages::sign_in::redirect;
 use crate::session::Visitor;
@@ -73,7 +73,7 @@ async fn shown(
         }
         (head("roles/"))
         form.filters {
-            input type="search" name="username" aria-label="User name" placeholder="User name" value=(query.text("username").unwrap_or_default());
+            (search_input(query, "username", "User name"))
             (choice(query, "role", "Role", &roles))
             input type="search" name="customer" aria-label="Customer" placeholder="Id of a customer" value=(query.text("customer").unwrap_or_default());
             button { "Show" }

@@ -48,8 +48,8 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         (done(&query, ["notification", "notifications"]))
         (head("notifications/"))
         form.filters {
-            input type="search" name="title" aria-label="Plan's title" placeholder="Plan's title" value=(query.text("title").unwrap_or_default());
-            input type="search" name="plan" aria-label="Plan's id" placeholder="Plan's id" value=(query.text("plan").unwrap_or_default());
+            (lists::search_input(&query, "title", "Plan's title"))
+            (lists::search_input(&query, "plan", "Plan's id"))
             (choice(&query, "kind", "Kind", &kinds))
             (lists::hidden(&query, &["order"]))
             button { "Show" }
@@ -66,7 +66,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
                 @for name in ["plan", "kind"] { input type="hidden" name=(name) value=(query.text(name).unwrap_or_default()); }
                 div.card.wide { table {
                     thead { tr {
-                        @if works { th { input type="checkbox" data-selects-all="" hidden aria-label="Select all of this page"; } }
+                        @if works { (lists::select_all()) }
                         th { "Plan" } th { "Kind" } th { "Customer" } th.number { "Admin" } (sorted.heading("sent", "Last sent"))
                     } }
                     tbody { @for row in &found.rows { tr {

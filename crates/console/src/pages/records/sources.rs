@@ -28,7 +28,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         (head("opportunities/"))
         form.filters {
             input type="search" name="opportunity" aria-label="Opportunity" placeholder="Opportunity, all 18 characters" value=(query.text("opportunity").unwrap_or_default());
-            input type="search" name="email" aria-label="Holder's address" placeholder="Holder's address" value=(query.text("email").unwrap_or_default());
+            (lists::search_input(&query, "email", "Holder's address"))
             (lists::hidden(&query, &["order"]))
             button { "Show" }
             span.quiet { (total(found.total)) }

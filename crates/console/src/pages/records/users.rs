@@ -28,12 +28,11 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
     require_reading(&visitor)?;
     let query = Fields::of_query(&request);
     let page = page_number(&query);
-    let yes = |name: &str| query.text(name).map(|value| value == "yes");
     let filters = UserFilters {
         name: query.text("name"),
-        is_superuser: yes("superuser"),
-        is_staff: yes("staff"),
-        has_role: yes("role"),
+        is_superuser: query.yes_or_no("superuser"),
+        is_staff: query.yes_or_no("staff"),
+        has_role: query.yes_or_no("role"),
     };
     let sorted = Sorted { fields: &query, usual: "name" };
     let slice = slice(page, sorted);

@@ -31,7 +31,7 @@ pub(super) async fn choice(visitor: &Visitor, query: &Fields) -> Result<HttpResp
             div.title { h1 { "New renewal: of which plan?" } }
         }
         form.filters {
-            input type="search" name="title" aria-label="Title" placeholder="Title" value=(query.text("title").unwrap_or_default());
+            (lists::search_input(query, "title", "Title"))
             button { "Search" }
         }
         (plans(&found.rows))

@@ -81,7 +81,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             }
         }
         form.filters {
-            input type="search" name="text" aria-label="Customer or plan" placeholder="Customer or plan" value=(query.text("text").unwrap_or_default());
+            (lists::search_input(&query, "text", "Customer or plan"))
             (choice(&query, "state", "State", &STATES))
             (lists::hidden(&query, &["agreement", "order"]))
             button { "Show" }

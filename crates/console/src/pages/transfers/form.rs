@@ -18,7 +18,7 @@ use crate::error::PageError;
 use crate::form::{Fields, Submitted};
 use crate::layout::{self, Section, crumbs, token};
 use crate::pages::license_edit::{field, input};
-use crate::pages::lists::{counted, customer_name, number};
+use crate::pages::lists::{counted, customer_name, number, search_input};
 use crate::pages::seats::{MAX_NAMED, selected_ids};
 use crate::session::Visitor;
 
@@ -67,8 +67,7 @@ async fn customer(visitor: &Visitor, query: &Fields) -> Result<HttpResponse, Pag
     let content = html! {
         (head("New transfer: whose licenses?"))
         form.filters {
-            input type="search" name="name" aria-label="Name or slug of the customer" placeholder="Name or slug of the customer"
-                value=(query.text("name").unwrap_or_default());
+            (search_input(query, "name", "Name or slug of the customer"))
             button { "Find" }
         }
         @if found.rows.is_empty() {

@@ -66,7 +66,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
         }
         form.filters {
             (choice(&query, "state", "State", &states))
-            input type="search" name="text" aria-label="Customer or plan" placeholder="Customer or plan" value=(query.text("text").unwrap_or_default());
+            (lists::search_input(&query, "text", "Customer or plan"))
             (lists::hidden(&query, &["agreement", "plan", "order"]))
             button { "Show" }
             @if query.has("agreement") || query.has("plan") { a href=(PATH) { "Of all customers and plans" } }
