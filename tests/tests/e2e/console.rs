@@ -1,8 +1,8 @@
 //! The console: signing in, permissions and forms over HTTP, and its pages in a real browser.
 
 use license_manager_tests::{
-    Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, PATIENCE, PROVISIONING, Person, Scene,
-    Server, on_both_databases, poll,
+    Browser, Database, FakeIdentityProvider, Look, PATIENCE, PROVISIONING, Person, Scene, Server, on_both_databases,
+    poll,
 };
 pub(super) use license_manager_tests::{Visit, between};
 use serde_json::json;
@@ -19,6 +19,9 @@ on_both_databases!(
     support_staff_works_in_a_browser,
     the_console_works_without_scripts_narrow_and_dark,
 );
+
+/// The setting of a server whose people sign in with OpenID Connect.
+pub(super) const OPENID_CONNECT: [(&str, &str); 1] = [("LM_CONSOLE__PROVIDER", "oidc")];
 
 /// A server whose people sign in at the provider.
 pub(super) fn scene(database: Database, provider: &FakeIdentityProvider) -> Scene {
@@ -110,15 +113,7 @@ fn people_sign_in_at_the_lms_and_out(database: Database) {
 
 fn people_sign_in_with_openid_connect(database: Database) {
     let provider = FakeIdentityProvider::start();
-    let url = provider.url();
-    let settings = [
-        ("LM_CONSOLE__PROVIDER", "oidc"),
-        ("LM_CONSOLE__PROVIDER_URL", url.as_str()),
-        ("LM_CONSOLE__CLIENT_ID", CLIENT_ID),
-        ("LM_CONSOLE__CLIENT_SECRET", CLIENT_SECRET),
-        ("LM_CONSOLE__PUBLIC_URL", "http://licenses.example.com"),
-    ];
-    let scene = Scene::with_settings(database, &settings);
+    let scene = scene_with(database, &provider, &OPENID_CONNECT);
     provider.set_person(Some(scene.customer.admin()));
     let mut visit = Visit::new(&scene.server);
     visit.sign_in();

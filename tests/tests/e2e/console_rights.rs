@@ -4,12 +4,12 @@
 #![allow(clippy::disallowed_methods)]
 
 use license_manager_tests::{
-    Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, OidcProvider, PROVISIONING, Person, Scene,
+    Browser, CLIENT_ID, CLIENT_SECRET, Database, FakeIdentityProvider, Look, OidcProvider, PROVISIONING, Person,
     Server, free_port, on_both_databases,
 };
 use serde_json::{Value, json};
 
-use crate::console::{Visit, scene, staff};
+use crate::console::{OPENID_CONNECT, Visit, scene, scene_with, staff};
 
 on_both_databases!(
     pages_are_for_those_whom_they_are_for,
@@ -140,21 +140,9 @@ fn forms_refuse_what_pages_do_not_offer(database: Database) {
 
 const LOGOUT: &str = "/console/back-channel-logout/";
 
-fn oidc_scene(database: Database, provider: &FakeIdentityProvider) -> Scene {
-    let url = provider.url();
-    let settings = [
-        ("LM_CONSOLE__PROVIDER", "oidc"),
-        ("LM_CONSOLE__PROVIDER_URL", url.as_str()),
-        ("LM_CONSOLE__CLIENT_ID", CLIENT_ID),
-        ("LM_CONSOLE__CLIENT_SECRET", CLIENT_SECRET),
-        ("LM_CONSOLE__PUBLIC_URL", "http://licenses.example.com"),
-    ];
-    Scene::with_settings(database, &settings)
-}
-
 fn a_provider_logs_somebody_out(database: Database) {
     let provider = FakeIdentityProvider::start();
-    let scene = oidc_scene(database, &provider);
+    let scene = scene_with(database, &provider, &OPENID_CONNECT);
     let signed_in = |session: &str| {
         provider.set_person(Some(staff().claim("sub", json!("subject-3")).claim("sid", json!(session))));
         let mut visit = Visit::new(&scene.server);

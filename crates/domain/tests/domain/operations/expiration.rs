@@ -14,19 +14,8 @@ use crate::support::*;
 
 const EXPIRED: &str = "edx.server.license-manager.license-lifecycle.expired";
 
-/// Plans that ended within the last day.
-fn last_day(now: DateTime<Utc>) -> Expiration {
-    Expiration {
-        expired_after: now - Duration::days(1),
-        expired_before: now,
-        plans: None,
-        force: false,
-        dry_run: false,
-    }
-}
-
 fn expire(world: &World, manager: &LicenseManager) -> OperationSummary {
-    now(manager.expire_subscriptions(&last_day(world.manager.now()), &Watch::patient(world)))
+    now(manager.expire_subscriptions(&Expiration::before(world.manager.now()), &Watch::patient(world)))
 }
 
 fn events(world: &World) -> usize {
@@ -57,7 +46,7 @@ fn enrollments_end_then_the_plan_is_marked_and_events_are_promised() {
     assert_eq!(count(&complete(expire(&world, &manager)), "plans"), 0, "it has not ended");
     world.clock.advance(days(365) + Duration::hours(1));
 
-    let dry = Expiration { dry_run: true, ..last_day(world.manager.now()) };
+    let dry = Expiration { dry_run: true, ..Expiration::before(world.manager.now()) };
     let before = world.footprint(plan);
     let preview = complete(now(manager.expire_subscriptions(&dry, &Watch::patient(&world))));
     assert_eq!((world.footprint(plan), lms.done().len()), (before, 0), "a dry run changes nothing");
@@ -85,8 +74,12 @@ fn the_end_is_exclusive_and_the_window_has_two_sides() {
     let end = world.details(plan).expiration_date;
     world.clock.advance(days(400));
     let window = |from: DateTime<Utc>, to: DateTime<Utc>| {
-        let request =
-            Expiration { expired_after: from, expired_before: to, dry_run: true, ..last_day(world.manager.now()) };
+        let request = Expiration {
+            expired_after: from,
+            expired_before: to,
+            dry_run: true,
+            ..Expiration::before(world.manager.now())
+        };
         count(&complete(now(manager.expire_subscriptions(&request, &Watch::patient(&world)))), "plans")
     };
     assert_eq!(window(end, end), 1, "at its end it has ended");
@@ -103,7 +96,7 @@ fn learners_who_came_back_since_an_end_long_past_keep_their_enrollments() {
     let plan = used_plan(&world, 5);
     let end = world.details(plan).expiration_date;
     world.clock.advance(days(365 + 2));
-    let request = Expiration { expired_after: end - days(1), ..last_day(world.manager.now()) };
+    let request = Expiration { expired_after: end - days(1), ..Expiration::before(world.manager.now()) };
     complete(now(manager.expire_subscriptions(&request, &Watch::patient(&world))));
     assert_eq!(lms.done(), [Call::Expire(live(&world, plan), Some(end))]);
 }
@@ -185,7 +178,7 @@ fn named_plans_are_processed_whenever_they_ended_and_again_if_they_are_marked() 
     let (world, lms, manager) = world_with_lms();
     let plan = used_plan(&world, 5);
     let named = || {
-        let request = Expiration { plans: Some(vec![plan]), ..last_day(world.manager.now()) };
+        let request = Expiration { plans: Some(vec![plan]), ..Expiration::before(world.manager.now()) };
         now(manager.expire_subscriptions(&request, &Watch::patient(&world)))
     };
     assert!(named().errors[0].message.contains("has not ended yet"));
@@ -206,7 +199,7 @@ fn a_run_that_is_ended_or_killed_is_followed_by_one_that_does_the_rest() {
     let plan = world.plan(250);
     world.assign(plan, &crowd(230)).unwrap();
     world.clock.advance(days(365));
-    let request = last_day(world.manager.now());
+    let request = Expiration::before(world.manager.now());
     // One look before the task, and one before each call and each batch of events: wherever the run ends, the next goes
     // on.
     let mut runs = 0;
@@ -230,7 +223,7 @@ fn work_that_another_run_has_is_waited_for_and_taken_over_when_that_gives_no_sig
     let task = ports::Task { operation: "expire-subscriptions", key: plan.0 };
     let until = start + Duration::minutes(2);
     take_task(&*world.store, task, stranger, start, until);
-    let request = Expiration { expired_after: start - days(2), ..last_day(start) };
+    let request = Expiration { expired_after: start - days(2), ..Expiration::before(start) };
     let stopped = now(manager.expire_subscriptions(&request, &Watch::for_looks(&world, 10)));
     assert!(stopped.interrupted && lms.done().is_empty(), "it is the other's");
     complete(now(manager.expire_subscriptions(&request, &Watch::patient(&world))));

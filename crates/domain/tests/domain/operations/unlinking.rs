@@ -57,13 +57,7 @@ fn nobody_is_unlinked_before_the_end_of_their_plan_was_carried_out() {
     assert_eq!(count(&complete(unlink(&world, &manager, false)), "licenses"), 0);
     // One run of the other operation does both, in this order; and its dry run tells so.
     let now_is = world.manager.now();
-    let request = Expiration {
-        expired_after: now_is - days(200),
-        expired_before: now_is,
-        plans: None,
-        force: false,
-        dry_run: true,
-    };
+    let request = Expiration { expired_after: now_is - days(200), dry_run: true, ..Expiration::before(now_is) };
     let preview = complete(now(manager.expire_subscriptions(&request, &Watch::patient(&world))));
     assert!(lms.done().is_empty());
     let request = Expiration { dry_run: false, ..request };
@@ -84,13 +78,7 @@ fn where_ending_the_enrollments_fails_nobody_is_unlinked() {
         Call::Unlink(..) => None,
     });
     let now_is = world.manager.now();
-    let request = Expiration {
-        expired_after: now_is - days(200),
-        expired_before: now_is,
-        plans: None,
-        force: false,
-        dry_run: false,
-    };
+    let request = Expiration { expired_after: now_is - days(200), ..Expiration::before(now_is) };
     let summary = now(manager.expire_subscriptions(&request, &Watch::patient(&world)));
     assert_eq!((summary.errors.len(), lms.done().len(), marks(&world)), (1, 0, 0));
 }
