@@ -20,26 +20,7 @@ use crate::operations::world::now;
 use crate::support::upstreams::Town;
 use crate::support::*;
 
-/// A store that notes which repositories are reached.
-struct Recording {
-    store: Arc<dyn Store>,
-    reached: Mutex<BTreeSet<&'static str>>,
-}
-
-impl Store for Recording {
-    fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
-        self.store.run_write(&mut |unit| work(&mut Recorded { unit, reached: &self.reached }))
-    }
-
-    fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
-        self.store.run_read(&mut |unit| work(&mut Recorded { unit, reached: &self.reached }))
-    }
-
-    fn ping(&self) -> Result<(), Error> {
-        self.store.ping()
-    }
-}
-
+/// A unit of work that notes which repositories are reached.
 struct Recorded<'a> {
     unit: &'a mut dyn UnitOfWork,
     reached: &'a Mutex<BTreeSet<&'static str>>,
@@ -95,9 +76,11 @@ fn reached(renewed: bool, work: impl Fn(&LicenseManager, &World, PlanId)) -> BTr
     if renewed {
         world.renew(world.schedule(&world.terms(plan, 3))).unwrap();
     }
-    let recording = Arc::new(Recording { store: world.store.clone(), reached: Mutex::default() });
-    work(&world.manager.over(recording.clone()), &world, plan);
-    recording.reached.lock().unwrap().clone()
+    let reached = Arc::<Mutex<BTreeSet<&'static str>>>::default();
+    let noted = reached.clone();
+    let store = wrapping(world.store.clone(), move |unit, work| work(&mut Recorded { unit, reached: &noted }));
+    work(&world.manager.over(store), &world, plan);
+    reached.lock().unwrap().clone()
 }
 
 fn everything(_: i64) -> Result<LimitOffset, Error> {

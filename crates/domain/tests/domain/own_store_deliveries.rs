@@ -13,42 +13,26 @@ use uuid::Uuid;
 use crate::support::upstreams::*;
 use crate::support::*;
 
-/// A store with the methods below, which notes those that are called. All others fail.
-struct Few {
-    store: Arc<dyn Store>,
-    called: Mutex<BTreeSet<(&'static str, &'static str)>>,
-}
+/// The accessors and methods that were called.
+type Called = BTreeSet<(&'static str, &'static str)>;
 
-impl Store for Few {
-    fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
-        self.store.run_write(&mut |unit| work(&mut FewOf { unit, called: &self.called }))
-    }
-
-    fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
-        self.store.run_read(&mut |unit| work(&mut FewOf { unit, called: &self.called }))
-    }
-
-    fn ping(&self) -> Result<(), Error> {
-        self.store.ping()
-    }
-}
-
-struct FewOf<'a> {
+/// A unit of work with the methods below, which notes those that are called. All others fail.
+struct PartialUnit<'a> {
     unit: &'a mut dyn UnitOfWork,
-    called: &'a Mutex<BTreeSet<(&'static str, &'static str)>>,
+    called: &'a Mutex<Called>,
 }
 
-macro_rules! few {
+macro_rules! partial_unit {
     ($($accessor:ident: $repository:ident {
         $(fn $method:ident($($argument:ident: $type:ty),*) -> $result:ty;)+
     })+) => {
-        impl UnitOfWork for FewOf<'_> {
+        impl UnitOfWork for PartialUnit<'_> {
             $(fn $accessor(&mut self) -> &mut dyn $repository {
                 self
             })+
         }
 
-        $(impl $repository for FewOf<'_> {
+        $(impl $repository for PartialUnit<'_> {
             $(fn $method(&mut self, $($argument: $type),*) -> Result<$result, Error> {
                 self.called.lock().unwrap().insert((stringify!($accessor), stringify!($method)));
                 self.unit.$accessor().$method($($argument),*)
@@ -57,7 +41,7 @@ macro_rules! few {
     };
 }
 
-few! {
+partial_unit! {
     agreements: AgreementRepository {
         fn list(filter: &AgreementFilter, limit_offset: LimitOffset) -> Vec<CustomerAgreement>;
     }
@@ -82,8 +66,10 @@ fn the_page_names_the_methods_that_delivering_needs() {
     let town = Town::new();
     let plan = town.world.plan(3);
     town.world.assign(plan, &learners(["amy@example.com", "bob@example.com"])).unwrap();
-    let store = Arc::new(Few { store: town.world.store.clone(), called: Mutex::default() });
-    let deliveries = Town::deliveries_of(&town.world.manager.over(store.clone()));
+    let called = Arc::<Mutex<Called>>::default();
+    let noted = called.clone();
+    let store = wrapping(town.world.store.clone(), move |unit, work| work(&mut PartialUnit { unit, called: &noted }));
+    let deliveries = Town::deliveries_of(&town.world.manager.over(store));
     let deliver = || {
         loop {
             let due = deliveries.due(QueueKind::Messages).unwrap();
@@ -105,7 +91,7 @@ fn the_page_names_the_methods_that_delivering_needs() {
     deliver();
     assert_eq!(town.waiting(), [], "everything is delivered");
 
-    let called = store.called.lock().unwrap();
+    let called = called.lock().unwrap();
     let accessors: BTreeSet<&str> = called.iter().map(|(accessor, _)| *accessor).collect();
     let lines = accessors.into_iter().map(|accessor| {
         let methods = called.iter().filter(|(of, _)| *of == accessor).map(|(_, method)| format!("`{method}`"));

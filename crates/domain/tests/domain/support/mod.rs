@@ -10,7 +10,9 @@ use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::memory::MemoryStore;
 use license_manager_domain::model::RenewalTerms;
 use license_manager_domain::outbox::{Message, Topic};
-use license_manager_domain::ports::{FixedClock, LicenseFilter, LimitOffset, Person, SequentialIds, StoreExt};
+use license_manager_domain::ports::{
+    FixedClock, LicenseFilter, LimitOffset, Person, SequentialIds, Store, StoreExt, UnitOfWork, Work,
+};
 use license_manager_domain::use_cases::{RenewalOutcome, RenewedBy};
 use license_manager_domain::*;
 use uuid::Uuid;
@@ -55,6 +57,37 @@ pub fn customer() -> CustomerId {
 
 pub fn catalog() -> CatalogId {
     CatalogId(Uuid::from_u128(2))
+}
+
+/// Runs work over the units of work of a store, each wrapped into another one.
+struct Wrapping<W> {
+    store: Arc<dyn Store>,
+    wrap: W,
+}
+
+impl<W> Store for Wrapping<W>
+where
+    W: Fn(&mut dyn UnitOfWork, &mut Work<'_>) -> Result<(), Error> + Send + Sync,
+{
+    fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
+        self.store.run_write(&mut |unit| (self.wrap)(unit, &mut *work))
+    }
+
+    fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
+        self.store.run_read(&mut |unit| (self.wrap)(unit, &mut *work))
+    }
+
+    fn ping(&self) -> Result<(), Error> {
+        self.store.ping()
+    }
+}
+
+/// The store, whose work `wrap` runs over another unit of work than that which it is given.
+pub fn wrapping(
+    store: Arc<dyn Store>,
+    wrap: impl Fn(&mut dyn UnitOfWork, &mut Work<'_>) -> Result<(), Error> + Send + Sync + 'static,
+) -> Arc<dyn Store> {
+    Arc::new(Wrapping { store, wrap })
 }
 
 /// An installation with one customer.
