@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use license_manager_tests::{
-    Beside, Customer, Database, FakeUpstreams, PROVISIONING, Plan, Ran, Request, Server, at_once, borrowed,
+    Customer, Database, FakeUpstreams, OtherProcess, PROVISIONING, Plan, Ran, Request, Server, at_once, borrowed,
     on_both_databases, poll,
 };
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ fn an_expired_plan_is_processed_once_by_two_runs(database: Database) {
 }
 
 /// A plan with 650 learners, and a run that slowly tells of them, after so many calls.
-fn begin_to_expire(server: &Server, upstreams: &FakeUpstreams, calls: usize) -> (Plan, Beside) {
+fn begin_to_expire(server: &Server, upstreams: &FakeUpstreams, calls: usize) -> (Plan, OtherProcess) {
     let customer = Customer::new(server);
     let plan = ended_plan(server, &customer, 700, 0);
     plan.assign(&customer.emails("learner", 650)).expect(200);
