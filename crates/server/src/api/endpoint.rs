@@ -6,7 +6,7 @@ use std::iter;
 
 use actix_web::dev::{AppService, HttpServiceFactory};
 use actix_web::guard::{self, GuardContext};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, web};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route, Scope, web};
 use utoipa::openapi::HttpMethod;
 
 use crate::http::body::Guarded;
@@ -40,7 +40,10 @@ impl<A: Guarded + 'static, B: FromRequest + 'static, C: FromRequest + 'static> A
     type Access = A::Access;
 }
 
-/// The endpoints by path. The router tries them in this order: `assign/` sorts before `{license_uuid}/`.
+/// What every path of an endpoint begins with.
+const ROOT: &str = "/api/v1";
+
+/// The endpoints by path.
 #[derive(Default)]
 pub struct Endpoints(BTreeMap<String, Endpoint>);
 
@@ -94,16 +97,49 @@ impl Endpoint {
     fn methods(&self) -> impl Iterator<Item = &'static str> {
         self.routes.iter().flat_map(|(methods, _)| methods.iter().copied())
     }
+
+    fn resource(self, path: &str) -> Resource {
+        let allowed: Vec<_> = self.methods().collect();
+        let resource = (self.refuse)(web::resource(path), allowed.join(", "));
+        self.routes.into_iter().fold(resource, |resource, (_, route)| resource.route(route))
+    }
 }
 
 impl HttpServiceFactory for Endpoints {
+    /// # Panics
+    /// If a path does not begin with [`ROOT`].
     fn register(self, config: &mut AppService) {
-        for (path, endpoint) in self.0 {
-            let allowed: Vec<_> = endpoint.methods().collect();
-            let resource = (endpoint.refuse)(web::resource(path), allowed.join(", "));
-            endpoint.routes.into_iter().fold(resource, |resource, (_, route)| resource.route(route)).register(config);
-        }
+        let below_root = |(path, endpoint): (String, Endpoint)| {
+            let path = path.strip_prefix(ROOT).unwrap_or_else(|| panic!("{path} does not begin with {ROOT}"));
+            (path.to_owned(), endpoint)
+        };
+        nested(web::scope(ROOT), self.0.into_iter().map(below_root).collect()).register(config);
     }
+}
+
+/// Adds endpoints to a scope. The router tries what a scope has one after another, and matches a parameter by a regular
+/// expression, which is slow. So paths without parameters come first, and the others are in a scope for what they have in
+/// common: what stands before the first parameter, or the parameter.
+fn nested(scope: Scope, endpoints: BTreeMap<String, Endpoint>) -> Scope {
+    let mut scopes: BTreeMap<String, BTreeMap<String, Endpoint>> = BTreeMap::new();
+    let mut scope = scope;
+    for (path, endpoint) in endpoints {
+        let common = match path.find("/{") {
+            None => {
+                scope = scope.service(endpoint.resource(&path));
+                continue;
+            }
+            Some(0) => path.find('}').map_or(path.len(), |end| end + 1),
+            Some(before) => before,
+        };
+        let (common, rest) = path.split_at(common);
+        scopes.entry(common.to_owned()).or_default().insert(rest.to_owned(), endpoint);
+    }
+    // The longest first: a scope takes every path that begins with its own.
+    for (common, endpoints) in scopes.into_iter().rev() {
+        scope = scope.service(nested(web::scope(&common), endpoints));
+    }
+    scope
 }
 
 fn names(path: String) -> impl Iterator<Item = String> {
