@@ -146,12 +146,11 @@ macro_rules! matching {
 
         let filter: &license_manager_domain::ports::AgreementFilter = $filter;
         let mut query = $query.into_boxed();
-        if let license_manager_domain::ports::CustomerScope::Only(customers) = &filter.scope {
-            let customers = customers.iter().map(|customer| customer.0);
-            query = query.filter(one_of(customer_agreement::enterprise_customer_uuid, customers));
-        }
-        if let Some(customer) = filter.customer {
-            query = query.filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)));
+        let of = customer_agreement::enterprise_customer_uuid;
+        match filter.scope.customers(filter.customer).as_deref() {
+            None => {}
+            Some([customer]) => query = query.filter(of.eq(SqlUuid(customer.0))),
+            Some(customers) => query = query.filter(one_of(of, customers.iter().map(|customer| customer.0))),
         }
         if let Some(agreement) = filter.agreement {
             query = query.filter(customer_agreement::uuid.eq(SqlUuid(agreement.0)));

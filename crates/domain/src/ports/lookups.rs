@@ -22,11 +22,7 @@ pub struct LicenseSearch {
 impl LicenseSearch {
     /// The customers to search; `None` for all.
     pub fn customers(&self) -> Option<Vec<CustomerId>> {
-        match (&self.scope, self.customer) {
-            (CustomerScope::All, None) => None,
-            (scope, Some(customer)) => Some(Some(customer).into_iter().filter(|&id| scope.covers(id)).collect()),
-            (CustomerScope::Only(customers), None) => Some(customers.clone()),
-        }
+        self.scope.customers(self.customer)
     }
 }
 

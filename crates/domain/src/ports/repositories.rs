@@ -51,6 +51,15 @@ impl CustomerScope {
             Self::Only(customers) => customers.contains(&customer),
         }
     }
+
+    /// The customers of the scope, or of these only the named one; `None` for all.
+    pub fn customers(&self, named: Option<CustomerId>) -> Option<Vec<CustomerId>> {
+        match (self, named) {
+            (scope, Some(customer)) => Some(named.into_iter().filter(|_| scope.covers(customer)).collect()),
+            (Self::All, None) => None,
+            (Self::Only(customers), None) => Some(customers.clone()),
+        }
+    }
 }
 
 /// A filter for agreements.
