@@ -370,6 +370,16 @@ fn the_number_of_statements_does_not_depend_on_the_number_of_rows() {
     assert_eq!(list(1).len(), list(2).len());
 }
 
+/// Otherwise SQLite compiles a prepared statement anew each time that a parameter gets a value that may matter to the
+/// plan. `.cargo/config.toml` sets this.
+#[test]
+fn the_plan_of_a_prepared_statement_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut connection = stranger(&migrated(&directory));
+    let option = "SELECT compile_options AS line FROM pragma_compile_options WHERE compile_options = 'ENABLE_QPSG'";
+    assert_eq!(lines(&mut connection, option), ["ENABLE_QPSG"]);
+}
+
 #[test]
 fn statements_are_observed_without_their_values() {
     let watched = Watched::new();
