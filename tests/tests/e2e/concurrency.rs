@@ -15,6 +15,7 @@ on_both_databases!(
     the_last_seats_go_to_as_many_people,
     a_license_is_activated_once,
     who_reads_does_not_wait_for_those_who_wait_to_write,
+    who_reads_does_not_wait_for_learners_with_new_addresses,
 );
 
 fn different_people_are_assigned_every_seat(database: Database) {
@@ -121,17 +122,7 @@ fn who_reads_does_not_wait_for_those_who_wait_to_write(database: Database) {
                 revoked.fetch_add(1, Ordering::SeqCst);
             });
         }
-        let waiting = || {
-            let metrics = server.anonymous().get("/metrics/");
-            let line = metrics
-                .body
-                .as_str()
-                .expect("a text")
-                .lines()
-                .find_map(|line| line.strip_prefix("license_manager_http_requests_waiting "));
-            let waiting: f64 = line.expect("the metric is there").parse().expect("a number");
-            (waiting >= 12.0).then_some(())
-        };
+        let waiting = || (requests_waiting(&server) >= 12.0).then_some(());
         poll(Duration::from_secs(20), waiting).expect("most revocations wait for their turn");
         for reader in 0..30 {
             // Each is new to the service, which stores them when it can.
@@ -150,6 +141,56 @@ fn who_reads_does_not_wait_for_those_who_wait_to_write(database: Database) {
         (names.len() == 30).then_some(())
     };
     poll(Duration::from_secs(20), stored).expect("the readers are stored");
+}
+
+/// A learner's licenses get their new address when they look at them: a request that reads by its method has to write.
+fn who_reads_does_not_wait_for_learners_with_new_addresses(database: Database) {
+    let server =
+        Server::start_with(database.url(), &[("LM_DATABASE__POOL_SIZE", "4"), ("LM_WORKER__ENABLED", "false")]);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(20);
+    let learner = |name: &str, number: i64| customer.learner(100 + number, &format!("{name}-{number}"));
+    let numbers = 0..12;
+    for number in numbers.clone() {
+        let old = learner("old", number);
+        plan.assign(&[old.email().to_owned()]).expect(200);
+        let path = format!("/api/v1/license-activation/?activation_key={}", plan.activation_key(old.email()));
+        server.client(&old).send(Request::new("POST", path)).expect(200);
+    }
+    let own = format!("/api/v1/learner-licenses/?enterprise_customer_uuid={}", customer.enterprise);
+    let locks = database.hold_locks();
+    let renamed = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for number in numbers.clone() {
+            let (server, own, renamed, new) = (&server, &own, &renamed, learner("new", number));
+            scope.spawn(move || {
+                let licenses = server.client(&new).get(own).expect(200);
+                assert_eq!(licenses["results"][0]["user_email"], new.email());
+                renamed.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        let waiting = || (requests_waiting(&server) >= 8.0).then_some(());
+        poll(Duration::from_secs(20), waiting).expect("most learners wait for their turn");
+        for reader in 0..10 {
+            server.client(&learner("reader", 100 + reader)).get(&own).expect(200);
+            server.client(&customer.admin()).get(&plan.path("licenses/")).expect(200);
+        }
+        assert_eq!(renamed.load(Ordering::SeqCst), 0, "the locks are still held");
+        drop(locks);
+    });
+    assert_eq!(holders(&plan), numbers.map(|number| learner("new", number).email().to_owned()).collect());
+}
+
+/// How many requests wait for their turn at the database.
+fn requests_waiting(server: &Server) -> f64 {
+    let metrics = server.anonymous().get("/metrics/");
+    let line = metrics
+        .body
+        .as_str()
+        .expect("a text")
+        .lines()
+        .find_map(|line| line.strip_prefix("license_manager_http_requests_waiting "));
+    line.expect("the metric is there").parse().expect("a number")
 }
 
 /// The holders of the plan's licenses. Panics if somebody holds two.

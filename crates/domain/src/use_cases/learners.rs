@@ -59,19 +59,25 @@ impl LicenseManager {
         person: &Person,
         wanted: LearnerLicenseFilter,
     ) -> Result<LearnerView, Error> {
-        let view = self.read_learner_licenses(customer, person, wanted)?;
-        let Some(email) = &person.email else { return Ok(view) };
-        let has_it = |found: &&LearnerLicense| found.license.holder_email() == Some(email);
-        let named = view.licenses.iter().filter(|found| is_named(&found.license));
-        let (present, outdated): (Vec<_>, Vec<_>) = named.partition(has_it);
-        let taken: HashSet<PlanId> =
-            present.iter().filter(|found| found.license.is_live()).map(|found| found.license.plan).collect();
-        // A live license keeps its old address if another live license of the plan has the new one.
-        if outdated.iter().all(|found| found.license.is_live() && taken.contains(&found.license.plan)) {
+        if let Some(view) = self.learner_licenses_unless_outdated(customer, person, wanted)? {
             return Ok(view);
         }
-        self.adopt_email(actor, person, email)?;
+        if let Some(email) = &person.email {
+            self.adopt_email(actor, person, email)?;
+        }
         self.read_learner_licenses(customer, person, wanted)
+    }
+
+    /// As [`LicenseManager::learner_licenses`], but `None` if that would update an address. It only reads, for callers
+    /// that wait in another way for writing than for reading.
+    pub fn learner_licenses_unless_outdated(
+        &self,
+        customer: CustomerId,
+        person: &Person,
+        wanted: LearnerLicenseFilter,
+    ) -> Result<Option<LearnerView>, Error> {
+        let view = self.read_learner_licenses(customer, person, wanted)?;
+        Ok(Some(view).filter(|view| !has_outdated_address(view, person)))
     }
 
     /// A person's live licenses of a plan, found by email address or LMS user id.
@@ -137,6 +143,18 @@ impl LicenseManager {
             self.carry_over_waiting(unit, &mut followed, RenewedBy::Manual, &change)
         })
     }
+}
+
+/// Whether a license has another address than the person, and can get theirs.
+fn has_outdated_address(view: &LearnerView, person: &Person) -> bool {
+    let Some(email) = &person.email else { return false };
+    let has_it = |found: &&LearnerLicense| found.license.holder_email() == Some(email);
+    let named = view.licenses.iter().filter(|found| is_named(&found.license));
+    let (present, outdated): (Vec<_>, Vec<_>) = named.partition(has_it);
+    let taken: HashSet<PlanId> =
+        present.iter().filter(|found| found.license.is_live()).map(|found| found.license.plan).collect();
+    // A live license keeps its old address if another live license of the plan has the new one.
+    outdated.iter().any(|found| !found.license.is_live() || !taken.contains(&found.license.plan))
 }
 
 /// Whether it has an address. A license whose time is over has the LMS user id alone, and gets no new address.

@@ -1,7 +1,11 @@
 //! `GET /api/v1/learner-licenses/?enterprise_customer_uuid=…`: a learner's licenses of one customer.
 
+use std::sync::Arc;
+
 use actix_web::HttpRequest;
-use license_manager_domain::use_cases::LearnerLicenseFilter;
+use license_manager_domain::CustomerId;
+use license_manager_domain::ports::{LicenseFilter, Person};
+use license_manager_domain::use_cases::{LearnerLicenseFilter, LearnerView};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -9,7 +13,7 @@ use uuid::Uuid;
 use crate::api::licenses::filter;
 use crate::api::views::{AgreementBody, LearnerLicenseBody};
 use crate::auth::permissions::{AdminOrLearner, Listing};
-use crate::http::{ApiResult, Paging, PositionedPageBody, Query, Response, blocking};
+use crate::http::{ApiResult, Paging, PositionedPageBody, Query, Response, reading, writing};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::{LicenseFilterQuery, PageQuery};
 use crate::state::State;
@@ -60,13 +64,45 @@ pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: 
     let filter = filter(&query)?;
     let paging = Paging::new(&request);
     let person = state.manager.with_account(access.caller.person()?).await;
-    blocking(move || {
-        let mut view = state.manager.learner_licenses(&access.caller.actor(), customer, &person, wanted)?;
-        let shown = access.scope.covers(customer);
-        view.licenses.retain(|found| shown && filter.matches(&found.license));
-        let renewal_lock = state.renewal_lock();
-        let page = paging.positioned_body(view.licenses, |found| LearnerLicenseBody::new(&found, renewal_lock))?;
+    let asked = Arc::new(Asked { access, state, customer, wanted, filter, paging, person });
+    let reader = asked.clone();
+    // A new address is rare, and storing it waits for those who write. Nobody who reads may wait for that.
+    match reading(move || reader.read()).await? {
+        Some(response) => Ok(response),
+        None => writing(move || asked.update()).await,
+    }
+}
+
+/// A learner's question.
+struct Asked {
+    access: Listing<AdminOrLearner>,
+    state: State,
+    customer: CustomerId,
+    wanted: LearnerLicenseFilter,
+    filter: LicenseFilter,
+    paging: Paging,
+    person: Person,
+}
+
+impl Asked {
+    /// The answer, if no license has an old address of the learner.
+    fn read(&self) -> ApiResult<Option<Response>> {
+        let manager = &self.state.manager;
+        let view = manager.learner_licenses_unless_outdated(self.customer, &self.person, self.wanted)?;
+        view.map(|view| self.answer(view)).transpose()
+    }
+
+    /// The answer, after their licenses got their address.
+    fn update(&self) -> ApiResult {
+        let actor = self.access.caller.actor();
+        self.answer(self.state.manager.learner_licenses(&actor, self.customer, &self.person, self.wanted)?)
+    }
+
+    fn answer(&self, mut view: LearnerView) -> ApiResult {
+        let shown = self.access.scope.covers(self.customer);
+        view.licenses.retain(|found| shown && self.filter.matches(&found.license));
+        let renewal_lock = self.state.renewal_lock();
+        let page = self.paging.positioned_body(view.licenses, |found| LearnerLicenseBody::new(&found, renewal_lock))?;
         Response::ok(&Body { page, customer_agreement: view.agreement.as_deref().map(AgreementBody::new) })
-    })
-    .await
+    }
 }

@@ -27,5 +27,5 @@ pub use body::WithBody;
 pub use error::ApiError;
 pub use paging::{NumberedPageBody, PageBody, Paging, PositionedPageBody};
 pub use query::Query;
-pub use response::{ApiResult, Response, blocking, on_thread, reading, without_content};
+pub use response::{ApiResult, Response, blocking, on_thread, reading, without_content, writing};
 pub use timestamp::Timestamp;

@@ -77,6 +77,12 @@ pub async fn reading<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Se
     of_request(Access::Read, Box::new(work)).await
 }
 
+/// As [`blocking`], for a request that reads by its method and now has to write. It takes its turn to write only after
+/// earlier work of the request has given up its own.
+pub async fn writing<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+    in_turn(turns::to_write().await?, work).await
+}
+
 /// As [`blocking`]; the response is 204, whatever the work returns.
 pub async fn without_content<T, E: Into<ApiError>>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> ApiResult {
     blocking(move || work().map(|_| Response::no_content()).map_err(Into::into)).await

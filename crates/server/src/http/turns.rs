@@ -170,6 +170,14 @@ pub(super) async fn of_request(at_most: Access) -> ApiResult<Option<Turn>> {
     turns.take(access).await.map(Some)
 }
 
+/// A turn to write for the request under way, whatever its method. Outside of requests, nobody takes turns.
+///
+/// Who holds another turn must not wait for it.
+pub(super) async fn to_write() -> ApiResult<Option<Turn>> {
+    let Ok((turns, _)) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
+    turns.take(Access::Write).await.map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::rt;
@@ -238,6 +246,19 @@ mod tests {
         let kept = REQUEST.scope(request, async { OfRequest::under_way() }).await;
         assert!(rt::spawn(kept.during(takes_one())).await.unwrap());
         assert!(!rt::spawn(OfRequest::under_way().during(takes_one())).await.unwrap(), "this is no request");
+    }
+
+    #[actix_web::test]
+    async fn a_request_that_reads_waits_its_turn_where_it_has_to_write() {
+        let turns = Arc::new(turns("sqlite:a.db", 4));
+        let reading = (turns.clone(), Access::Read);
+        let writer = turns.take(Access::Write).await.unwrap();
+        assert!(REQUEST.scope(reading.clone(), of_request(Access::Write)).await.unwrap().is_some());
+        let mut waiting = std::pin::pin!(REQUEST.scope(reading, to_write()));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending(), "somebody else writes");
+        drop(writer);
+        assert!(waiting.await.unwrap().is_some());
+        assert!(to_write().await.unwrap().is_none(), "this is no request");
     }
 
     #[actix_web::test]
