@@ -206,7 +206,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         limit: i64,
     ) -> Result<Vec<License>, Error> {
         self.require_write()?;
-        self.lock_matching(plan, filter, &LicenseStatus::LIVE, after, limit)
+        self.lock_matching(plan, filter, after, limit)
     }
 
     fn lock_revoked_after(

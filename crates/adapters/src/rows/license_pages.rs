@@ -111,19 +111,20 @@ pub(crate) trait LicensePages: Composed {
         self.ids_of(list.sorted(Self::DIALECT, "uuid", None, LimitOffset { offset: 0, limit }))
     }
 
-    /// Licenses of the plan that match and are in one of the states, sorted by id, after the given id. Postgres locks
-    /// them; on SQLite only one unit of work writes.
+    /// Live licenses of the plan that match, sorted by id, after the given id. Postgres locks them; on SQLite only one unit
+    /// of work writes.
     fn lock_matching(
         &mut self,
         plan: PlanId,
         filter: &LicenseFilter,
-        statuses: &[LicenseStatus],
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
         let mut statement = Statement::new(Self::DIALECT);
         statement.sql("SELECT license.*").of_matching(&Plans::one(plan), filter);
-        statement.and_in_state(statuses).and_after(after);
+        // The last condition is that of the indexes in the order of the ids. SQLite uses them for these words only, and
+        // would otherwise sort all that match for each batch.
+        statement.and_in_state(&LicenseStatus::LIVE).sql(" AND status <> 'unassigned'").and_after(after);
         statement.sql(" ORDER BY uuid LIMIT ").bind(Bind::Number(limit.max(0)));
         if Self::DIALECT == Dialect::Postgres {
             statement.sql(" FOR NO KEY UPDATE");

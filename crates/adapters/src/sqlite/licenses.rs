@@ -33,6 +33,8 @@ use crate::sql_types::SqlUuid;
 const LIVE: &str = "license.status IN ('assigned', 'activated')";
 /// The condition of the index license_unassigned.
 const UNASSIGNED: &str = "license.status = 'unassigned'";
+/// The condition of the indexes license_handed_out and license_by_status.
+const HANDED_OUT: &str = "license.status <> 'unassigned'";
 
 impl LicenseRepository for SqliteUnit<'_> {
     fn list(
@@ -151,7 +153,7 @@ impl LicenseRepository for SqliteUnit<'_> {
         limit: i64,
     ) -> Result<Vec<License>, Error> {
         self.require_write()?;
-        self.lock_matching(plan, filter, &LicenseStatus::LIVE, after, limit)
+        self.lock_matching(plan, filter, after, limit)
     }
 
     fn lock_revoked_after(
@@ -163,11 +165,12 @@ impl LicenseRepository for SqliteUnit<'_> {
         let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
             .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
+            .filter(sql::<Bool>(HANDED_OUT))
             .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit.max(0))
             .select(LicenseRow::as_select());
-        licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
+        licenses(self.write(|connection| prepared(query).load::<LicenseRow>(connection))?)
     }
 
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {

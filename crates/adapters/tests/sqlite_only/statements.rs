@@ -2,11 +2,11 @@
 
 use license_manager_adapters::sqlite::{SqliteOptions, SqliteStore};
 use license_manager_contract::fixtures::*;
-use license_manager_domain::LicenseTypesToCopy;
 use license_manager_domain::model::{
     AnswerQuota, Claimed, FirstRequest, FollowingPlan, IdempotencyKey, StoredAnswer, StoredBody,
 };
-use license_manager_domain::ports::{StoreExt, Unlinking};
+use license_manager_domain::ports::{LicenseFilter, StoreExt, Unlinking};
+use license_manager_domain::{LicenseStatus, LicenseTypesToCopy};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -51,6 +51,34 @@ fn licenses_without_a_copy_are_looked_for_in_their_plan() {
         assert!(!plan.iter().any(|step| step.starts_with("SCAN license")), "{plan:#?}");
     }
     assert!(by_id.iter().any(|step| step.starts_with("SEARCH license") && step.ends_with("(uuid=?)")), "{by_id:#?}");
+}
+
+/// If each batch sorted all licenses that are left, work on a whole plan would grow with the square of its size.
+#[test]
+fn licenses_that_are_locked_in_batches_are_not_sorted() {
+    let watched = Watched::new();
+    let store = &watched.store;
+    with_plans(store);
+    put(store, &[assigned(1, 1, "amy@example.com"), revoked(2, 1, "bob@example.com", 2)]);
+    let filters = [
+        LicenseFilter::default(),
+        LicenseFilter { statuses: Some(vec![LicenseStatus::Assigned]), ..LicenseFilter::default() },
+        LicenseFilter { assigned_until: Some(day(9)), ..LicenseFilter::default() },
+    ];
+    for after in [None, Some(license_id(1))] {
+        let steps = plans_of(&watched, || {
+            let locked = store.write(|unit| {
+                for filter in &filters {
+                    unit.licenses().lock_live_after(plan_id(1), filter, after, 10)?;
+                }
+                unit.licenses().lock_revoked_after(plan_id(1), after, 10)
+            });
+            locked.unwrap();
+        });
+        let searches = steps.iter().filter(|step| step.starts_with("SEARCH license USING INDEX")).count();
+        assert_eq!(searches, 4, "{steps:#?}");
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:#?}");
+    }
 }
 
 #[test]
