@@ -13,7 +13,7 @@ use crate::auth::permissions::{ProvisionerOrStaff, path_uuid};
 use crate::http::fields::{Boolean, FieldErrors, List, Moment, Nullable, Optional, Required, UuidText};
 use crate::http::kinds::choices;
 use crate::http::measure::MAX_ITEMS;
-use crate::http::{ApiResult, Response, Timestamp, WithBody, blocking};
+use crate::http::{ApiResult, Response, Timestamp, WithBody, blocking, reading};
 use crate::state::State;
 
 /// The licenses to revert, and the moment.
@@ -97,7 +97,7 @@ pub async fn revert(
     let licenses = order.license_uuids.0.flatten().map(|ids| ids.into_iter().map(LicenseId).collect());
     let dry_run = order.dry_run.0.unwrap_or(true);
     let request = RevertRequest { plan, licenses, as_of: order.as_of.0, dry_run };
-    blocking(move || {
+    let work = move || {
         let done = state.manager.revert(&access.caller.actor(), &request)?;
         let num_changed = done.changed.len();
         let changed =
@@ -113,6 +113,6 @@ pub async fn revert(
             changed: changed.collect(),
             left_alone: left_alone.collect(),
         })
-    })
-    .await
+    };
+    if dry_run { reading(work).await } else { blocking(work).await }
 }

@@ -11,7 +11,7 @@ use crate::api::licenses::activation_link;
 use crate::auth::permissions::Staff;
 use crate::http::body::EmailToLookUp;
 use crate::http::fields::{FieldErrors, Problem, Required};
-use crate::http::{ApiError, ApiResult, Response, Timestamp, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, Response, Timestamp, WithBody, reading};
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::LicenseState;
 use crate::state::{AppState, State};
@@ -84,7 +84,7 @@ impl Body {
 )]
 pub async fn look_up(WithBody { body, .. }: WithBody<Staff, LookUpRequest>, state: State) -> ApiResult {
     let email = body.read().await?.map_err(|errors| refuse(&errors))?.user_email.0;
-    blocking(move || {
+    reading(move || {
         let found = state.manager.licenses_of_email(&email, None)?;
         if found.licenses.is_empty() {
             return Ok(Response::empty(StatusCode::NOT_FOUND));
