@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration as CookieDuration};
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest, rt, web};
 use chrono::{DateTime, Utc};
 use license_manager_domain::console::{ConsoleSession, NewSession, RenewedSession, SessionLimits};
 use license_manager_domain::permissions::{Action, HeldRole, Rights, Role};
@@ -194,11 +194,22 @@ impl Member {
         });
         let rights = Rights::new(roles(&session), user.await?.as_ref());
         if session.last_used + SessionLimits::USE_RECORDED <= now {
-            let hash = id.hash();
-            at_database(&console, Access::Write, move |console| console.store.session_used(&hash, now)).await?;
+            note_use(&console, &id, now);
         }
         Ok(Self { console, session, id, rights })
     }
+}
+
+/// Notes that a session is used. Nobody waits for it, because a page that reads would wait for those who write. If it
+/// fails, the next request does it.
+fn note_use(console: &web::Data<Console>, id: &SessionId, now: DateTime<Utc>) {
+    let (console, hash) = (console.clone(), id.hash());
+    rt::spawn(async move {
+        let noted = at_database(&console, Access::Write, move |console| console.store.session_used(&hash, now)).await;
+        if let Err(error) = noted {
+            tracing::debug!(%error, "the use of a session was not noted; the next request does it");
+        }
+    });
 }
 
 /// What the pages need.
