@@ -102,6 +102,10 @@ impl Sql {
 
     /// Gives a plan this many licenses, of which half are assigned, each with a version in the history.
     pub fn fill(&mut self, plan: &str, licenses: usize) {
+        // Addresses and activation keys go to random places of their indexes.
+        if let Self::Sqlite(connection) = self {
+            connection.batch_execute("PRAGMA cache_size = -4000000").expect("the setting is taken");
+        }
         for first in (1..=licenses).step_by(SLICE) {
             let numbers = first..(first + SLICE).min(licenses + 1);
             let statements = match self {
@@ -109,6 +113,9 @@ impl Sql {
                 Self::Sqlite(_) => sqlite::fill(plan, numbers, licenses),
             };
             self.timed(&statements);
+        }
+        if let Self::Sqlite(connection) = self {
+            connection.batch_execute("PRAGMA cache_size = -8000; PRAGMA shrink_memory").expect("the setting is taken");
         }
     }
 
