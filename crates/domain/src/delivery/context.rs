@@ -65,6 +65,7 @@ impl DeliveryContext {
         let outdated = owed.outdated(messages);
         let described = owed.described(messages, &outdated);
         (context.outdated, context.described) = (outdated, described);
+        context.count_auto_applied(unit, messages)?;
         Ok(context)
     }
 
@@ -96,6 +97,28 @@ impl DeliveryContext {
             self.uses = PlanUse::read(unit, &agreements, &plans)?;
         }
         self.agreements = agreements.into_iter().map(|agreement| (agreement.customer, agreement)).collect();
+        Ok(())
+    }
+
+    /// Counts what the plans have auto-applied about which a mail is due. Counting reads all licenses of a plan, and most
+    /// messages lead to no mail.
+    fn count_auto_applied(&mut self, unit: &mut dyn UnitOfWork, messages: &[ClaimedMessage]) -> Result<(), Error> {
+        let is_due = |claimed: &&ClaimedMessage| {
+            let plan_use = claimed.message.plan.and_then(|plan| self.uses.get(&plan));
+            claimed.step() == Step::Thresholds
+                && !self.outdated.contains(&claimed.message.id)
+                && plan_use.is_some_and(|plan_use| plan_use.due_notification(&claimed.message).is_some())
+        };
+        let due: BTreeSet<PlanId> = messages.iter().filter(is_due).filter_map(|claimed| claimed.message.plan).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let due: Vec<PlanId> = due.into_iter().collect();
+        for (plan, number) in unit.due_work().auto_applied_since_turned_on(&due)? {
+            if let Some(plan_use) = self.uses.get_mut(&plan) {
+                plan_use.auto_applied = number;
+            }
+        }
         Ok(())
     }
 

@@ -10,13 +10,9 @@ use super::outbound::{CallPayload, OutboundCall};
 use super::plan_use::PlanUse;
 use super::results::{Completion, Problem, StepResult, unreadable};
 use crate::model::ids::{ActivationKey, CustomerId, MessageId};
-use crate::model::plan::LicenseCounts;
 use crate::model::staff_records::{Notification, NotificationKind};
 use crate::outbox::{EnrollmentResults, EventProperties, Invitation, Message, Payload, RevocationCapReached, Welcome};
 use crate::ports::{CustomerAdmin, EnterpriseCustomer, MAILS_PER_CALL, Mail, MailKind};
-
-/// The allocated share of a plan, in percent, from which admins are told that few licenses are left.
-const FEW_LEFT_PERCENT: i64 = 75;
 
 /// The form of dates in campaigns: `Mar 8, 2027`, and `November 28, 2026, 06:27PM UTC`.
 const DAY_IN_WORDS: &str = "%b %-d, %Y";
@@ -150,7 +146,7 @@ impl Deliveries {
     ) -> (StepResult, Vec<Notification>) {
         let plan_use = message.plan.and_then(|plan| context.uses.get(&plan));
         let Some((plan_use, kind)) =
-            plan_use.and_then(|plan_use| Some((plan_use, due_notification(message, plan_use)?)))
+            plan_use.and_then(|plan_use| Some((plan_use, plan_use.due_notification(message)?)))
         else {
             return (StepResult::Done(Completion::Nothing), Vec::new());
         };
@@ -278,7 +274,7 @@ impl Deliveries {
             "num_licenses": counts.total(),
             "num_total_licenses": counts.total(),
             "num_auto_applied_licenses_since_turned_on": auto_applied,
-            "utilization_percentage": percentage(counts),
+            "utilization_percentage": plan_use.percentage(),
             "admin_portal_url": format!("{}/{slug}", self.settings.admin_portal),
             "manage_learners_url": format!("{}/subscriptions/manage-learners/{}", self.admin_pages(customer), plan.id),
         });
@@ -319,34 +315,6 @@ fn of_customer(customer: &EnterpriseCustomer) -> Map<String, Value> {
         ("enterprise_contact_email".to_owned(), text(&customer.contact_email)),
         ("enterprise_reply_to".to_owned(), text(&customer.reply_to)),
     ])
-}
-
-/// The allocated share of the licenses in percent, rounded down.
-fn percentage(counts: &LicenseCounts) -> i64 {
-    counts.allocated() * 100 / counts.total().max(1)
-}
-
-/// The notification that is due for the plan. Those since the message was written may be its own.
-fn due_notification(message: &Message, plan_use: &PlanUse) -> Option<NotificationKind> {
-    let was_told = |kind| plan_use.told.iter().any(|sent| sent.kind == kind && sent.last_sent <= message.created);
-    let informational = NotificationKind::PeriodicInformational;
-    match message.payload {
-        Payload::InitialUtilization(_) => (!was_told(informational)).then_some(informational),
-        _ => passed(&plan_use.counts, was_told),
-    }
-}
-
-/// The highest threshold that the plan has passed, unless admins were told of it or a higher one.
-fn passed(counts: &LicenseCounts, was_told: impl Fn(NotificationKind) -> bool) -> Option<NotificationKind> {
-    if was_told(NotificationKind::NoAllocationsRemaining) || counts.total() == 0 {
-        return None;
-    }
-    if counts.unassigned == 0 {
-        return Some(NotificationKind::NoAllocationsRemaining);
-    }
-    let few_left = percentage(counts) >= FEW_LEFT_PERCENT;
-    let kind = NotificationKind::LimitedAllocationsRemaining;
-    (few_left && !was_told(kind)).then_some(kind)
 }
 
 /// The id of the mail to one of several recipients of a message, the same for every attempt.

@@ -262,6 +262,8 @@ const USE_CASES: &[(&str, UseCase)] = &[
         world.rewrite_plan(plan, |plan| plan.should_auto_apply_licenses = Some(true));
         world.manager.auto_apply(&Actor::user("eve"), world.agreement, &person("eve@example.com", 9)).unwrap();
         world.revoke(plan, &["amy@example.com"]).unwrap();
+        // No license is left, so a mail to admins is due.
+        world.manager.auto_apply(&Actor::user("cat"), world.agreement, &person("cat@example.com", 10)).unwrap();
         let enrollment = BulkEnrollment {
             learners: Enrollees::Holders,
             plan: Some(plan),

@@ -10,7 +10,8 @@ use license_manager_domain::queue::{Queue, QueueKind};
 use license_manager_domain::use_cases::WebhookChanges;
 use license_manager_domain::webhooks::WebhookSecret;
 use license_manager_domain::{
-    Actor, AssignmentMail, Email, LicenseManager, LicenseSelection, LmsUserId, PlanId, ReminderMail,
+    Actor, AssignmentMail, ChangeReason, Edit, Email, LicenseManager, LicenseSelection, LmsUserId, PlanChanges, PlanId,
+    ReminderMail,
 };
 use license_manager_tests::{Database, on_both_databases};
 
@@ -20,6 +21,7 @@ on_both_databases!(
     delivering_one_message_and_fifty,
     delivering_one_message_and_fifty_that_fail,
     finding_due_queues_among_one_message_and_a_thousand,
+    counting_what_was_auto_applied_for_a_mail_that_is_due,
     delivering_one_event_and_twenty_to_webhooks,
     assigning_with_and_without_webhooks,
     reminding_reads_no_webhooks,
@@ -155,6 +157,28 @@ fn finding_due_queues_among_one_message_and_a_thousand(database: Database) {
     }
     let waiting = service.manager.store().read(|unit| unit.outbox().count()).unwrap();
     assert_eq!(waiting, 2 * 1_001);
+}
+
+fn counting_what_was_auto_applied_for_a_mail_that_is_due(database: Database) {
+    let recorded = Recorded::new(database);
+    let agreement = recorded.agreement(CUSTOMER, "customer");
+    let plan = recorded.plan(agreement, "Plan", 4);
+    let service = Service { manager: recorded.manager.clone(), plan, recorded };
+    let auto_applying = PlanChanges { should_auto_apply_licenses: Edit::Set(true), ..PlanChanges::default() };
+    service.manager.update_plan(&Actor::service(), ChangeReason::Other, plan, auto_applying).unwrap();
+    let deliveries = service.deliveries(service.manager.clone());
+    let counts = |user: i64| {
+        let email: Email = format!("learner{user}@example.com").parse().unwrap();
+        let person = Person { email: Some(email), lms_user_id: Some(LmsUserId(user)) };
+        service.manager.auto_apply(&Actor::service(), agreement, &person).unwrap();
+        service.recorded.record();
+        everything(&deliveries);
+        let statements = service.recorded.whole_statements();
+        assert!(statements.iter().any(|statement| statement.contains("seat_change")), "{statements:#?}");
+        statements.iter().any(|statement| statement.contains("license.activation_date >= "))
+    };
+    // Admins are told from three quarters on.
+    assert_eq!([1, 2, 3, 4].map(counts), [false, false, true, true]);
 }
 
 fn register(service: &Service, number: usize) {
