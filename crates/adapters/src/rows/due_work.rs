@@ -239,7 +239,8 @@ for_both_databases! {
             after: Option<LicenseId>,
             limit: i64,
         ) -> Result<Vec<(LicenseId, Email)>, Error> {
-            // One lookup by address and one by LMS user id, so that each uses its index. IS TRUE: see the renewals.
+            // One lookup by address and one by LMS user id, so that each uses its index. IS TRUE keeps SQLite from finding
+            // the licenses without a copy by the index of copies: those are most licenses of all plans.
             let query = prepared_sql(format!(
                 "SELECT license.uuid, license.user_email FROM license
                  WHERE license.subscription_plan_uuid = $1 AND license.status <> 'unassigned'

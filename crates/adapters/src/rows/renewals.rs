@@ -197,15 +197,19 @@ pub(crate) fn renewal_link(
     }
 }
 
-/// The condition that a license without a copy would be carried over, if its renewed plan had a license for it.
+/// The states whose licenses may be carried over, each with the condition of what the renewal copies.
+const CARRIED_OVER: [(&str, &str); 2] = [("activated", "<> 'nothing'"), ("assigned", "= 'assigned_and_activated'")];
+
+/// The condition that a license of such a state would be carried over, if its renewed plan had a license for it.
 ///
-/// IS TRUE keeps SQLite from finding the licenses without a copy by the index of copies: those are most licenses of all
-/// plans.
-fn waits(license_types: &str, renewed_plan: &str) -> String {
+/// It begins with the condition of the index `license_without_copy`. COALESCE instead of IS NULL makes Postgres expect
+/// few licenses without a copy. With IS NULL it expects the share that all plans have, and compiles the statement or
+/// runs it in several processes: that takes longer than the statement. IS TRUE keeps SQLite from swapping the sides of
+/// the comparison. It would not recognize the condition of the index then.
+fn waits(renewed_plan: &str) -> String {
     format!(
-        "(license.renewed_to_uuid IS NULL) IS TRUE
-         AND (license.status = 'activated' AND {license_types} <> 'nothing'
-              OR license.status = 'assigned' AND {license_types} = 'assigned_and_activated')
+        "(COALESCE(license.renewed_to_uuid, license.uuid) = license.uuid) IS TRUE
+         AND license.status <> 'unassigned' AND license.status <> 'revoked'
          AND NOT EXISTS (
              SELECT 1 FROM license AS held
              WHERE held.subscription_plan_uuid = {renewed_plan} AND held.user_email = license.user_email
@@ -216,6 +220,11 @@ fn waits(license_types: &str, renewed_plan: &str) -> String {
                  AND refused.user_email = license.user_email AND refused.renewed_from_uuid IS NULL
                  AND refused.revoked_date >= license.assigned_date)"
     )
+}
+
+/// One query for each state in [`CARRIED_OVER`], so that each reads its part of the index.
+fn of_each_state(query: impl Fn(&str, &str) -> String) -> String {
+    CARRIED_OVER.map(|(status, license_types)| query(status, license_types)).join(" UNION ALL ")
 }
 
 /// A number for a renewal.
@@ -331,15 +340,20 @@ for_both_databases! {
             renewals: &[RenewalId],
             now: DateTime<Utc>,
         ) -> Result<HashMap<RenewalId, i64>, Error> {
+            let waiting = of_each_state(|status, license_types| {
+                format!(
+                    "SELECT renewal.id
+                     FROM subscription_plan_renewal AS renewal
+                     JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
+                     JOIN license ON license.subscription_plan_uuid = renewal.prior_subscription_plan_uuid
+                     WHERE renewal.id {} AND renewal.processed AND renewed.start_date > $2
+                         AND renewal.license_types_to_copy {license_types} AND license.status = '{status}' AND {}",
+                    Self::among("$1"),
+                    waits("renewed.uuid")
+                )
+            });
             let query = prepared_sql(format!(
-                "SELECT renewal.id, count(*) AS number
-                 FROM subscription_plan_renewal AS renewal
-                 JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
-                 JOIN license ON license.subscription_plan_uuid = renewal.prior_subscription_plan_uuid
-                 WHERE renewal.id {} AND renewal.processed AND renewed.start_date > $2 AND {}
-                 GROUP BY renewal.id",
-                Self::among("$1"),
-                waits("renewal.license_types_to_copy", "renewed.uuid")
+                "SELECT waiting.id, count(*) AS number FROM ({waiting}) AS waiting GROUP BY waiting.id"
             ))
             .bind::<SqlNumberList, _>(renewals.iter().map(|renewal| renewal.0).collect::<Vec<_>>())
             .bind::<SqlTimestamp, _>(now);
@@ -352,10 +366,16 @@ for_both_databases! {
             following: &FollowingPlan,
             limit: i64,
         ) -> Result<Vec<LicenseId>, Error> {
+            let waiting = of_each_state(|status, license_types| {
+                format!(
+                    "SELECT license.uuid FROM license
+                     WHERE license.subscription_plan_uuid = $1 AND $2 {license_types} AND license.status = '{status}'
+                         AND {}",
+                    waits("$3")
+                )
+            });
             let query = prepared_sql(format!(
-                "SELECT license.uuid FROM license WHERE license.subscription_plan_uuid = $1 AND {}
-                 ORDER BY license.uuid LIMIT $4",
-                waits("$2", "$3")
+                "SELECT waiting.uuid FROM ({waiting}) AS waiting ORDER BY waiting.uuid LIMIT $4"
             ))
             .bind::<SqlUuid, _>(prior_plan.0)
             .bind::<Text, _>(following.license_types_to_copy.as_str())
@@ -372,12 +392,14 @@ for_both_databases! {
         ) -> Result<Vec<LicenseId>, Error> {
             // CROSS JOIN makes SQLite look up the licenses by their ids. IS TRUE makes Postgres do so: without statistics, it
             // expects few licenses in a plan, and would read them all.
+            let is_copied = CARRIED_OVER.map(|(status, types)| format!("license.status = '{status}' AND $3 {types}"));
             let query = prepared_sql(format!(
                 "SELECT license.uuid FROM {} CROSS JOIN license
-                 WHERE license.uuid = input.value AND (license.subscription_plan_uuid = $2) IS TRUE AND {}
+                 WHERE license.uuid = input.value AND (license.subscription_plan_uuid = $2) IS TRUE AND ({}) AND {}
                  ORDER BY license.uuid",
                 Self::each("$1"),
-                waits("$3", "$4")
+                is_copied.join(" OR "),
+                waits("$4")
             ))
             .bind::<SqlUuidList, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
             .bind::<SqlUuid, _>(prior_plan.0)

@@ -204,6 +204,27 @@ fn licenses_that_are_named_are_looked_up_with_and_without_statistics() {
 }
 
 #[test]
+fn licenses_without_a_copy_are_found_without_reading_the_others() {
+    let following = FollowingPlan {
+        id: PlanId(Uuid::from_u128(1)),
+        start_date: now(),
+        license_types_to_copy: LicenseTypesToCopy::AssignedAndActivated,
+    };
+    let waiting = query_plan(true, &["uuid", "text", "uuid", "bigint"], |store| {
+        let waiting = store.read(|unit| unit.renewals().waiting_for(PLAN, &following, 2)).unwrap();
+        assert_eq!(waiting, license_ids(0..2));
+    });
+    let counted = query_plan(true, &["bigint[]", "timestamptz"], |store| {
+        let counts = store.read(|unit| unit.renewals().not_carried_over(&[RenewalId(1)], now())).unwrap();
+        assert!(counts.is_empty());
+    });
+    // Each has one part for each of two states.
+    for plan in [&waiting, &counted] {
+        assert_eq!(plan.matches("license_without_copy").count(), 2, "{plan}");
+    }
+}
+
+#[test]
 fn licenses_that_are_deleted_are_found_by_an_index() {
     for analyzed in [false, true] {
         let plan = query_plan(analyzed, &["uuid", "timestamptz", "text", "text"], |store| {

@@ -46,6 +46,9 @@ fn licenses_without_a_copy_are_looked_for_in_their_plan() {
     let by_id = plans_of(&watched, || {
         store.read(|unit| unit.renewals().waiting_among(plan_id(1), &following, &[license_id(1)])).unwrap();
     });
+    // Waiting ones and their number, each in two states. Otherwise a whole plan would be read for each change.
+    let search = "SEARCH license USING INDEX license_without_copy (subscription_plan_uuid=? AND status=?)";
+    assert_eq!(of_plan.iter().filter(|step| *step == search).count(), 4, "{of_plan:#?}");
     for plan in [&of_plan, &by_id] {
         assert!(!plan.iter().any(|step| step.contains("renewed_to_uuid=?")), "{plan:#?}");
         assert!(!plan.iter().any(|step| step.starts_with("SCAN license")), "{plan:#?}");

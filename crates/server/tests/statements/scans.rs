@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use license_manager_domain::model::{TransferOrder, TransferredLicenses};
+use license_manager_domain::use_cases::RenewedBy;
 use license_manager_domain::{Actor, ChangeReason, Edit, License, PlanChanges, PlanId};
 use license_manager_tests::{Database, Person, on_both_databases};
 use serde_json::{Value, json};
@@ -75,10 +76,11 @@ fn requests(service: &Service) -> Vec<Request> {
     let learner = person(6, "learner0").role(format!("enterprise_learner:{CUSTOMER}"));
     let newcomer = person(7, "newcomer").role(format!("enterprise_learner:{CUSTOMER}"));
 
-    let [plan, other, prior] = ["plan", "other", "prior"].map(|title| service.plan(title, 20));
+    let [plan, other, prior, renewed] = ["plan", "other", "prior", "renewed"].map(|title| service.plan(title, 20));
     service.assign(plan, &emails(6));
     service.assign(other, &["moved@example.com".to_owned()]);
     service.assign(prior, &emails(2));
+    service.assign(renewed, &emails(2));
     let auto_applying = PlanChanges { should_auto_apply_licenses: Edit::Set(true), ..PlanChanges::default() };
     service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, auto_applying).unwrap();
     let licenses = service.manager().handed_out_licenses(plan, None, 20).unwrap();
@@ -94,6 +96,9 @@ fn requests(service: &Service) -> Vec<Request> {
     };
     let transfer = service.manager().create_transfer_job(&Actor::service(), &order).unwrap().id;
     let renewal = service.recorded.renewal(prior, None, 30);
+    let processed = service.recorded.renewal(renewed, None, 30);
+    service.manager().process_renewal(&Actor::service(), processed, RenewedBy::Manual).unwrap();
+    let following = service.manager().renewal(processed).unwrap().renewal.terms.renewed_plan.unwrap();
     let agreement = service.agreement;
     let provisioning = "/provisioning-admins";
 
@@ -130,6 +135,8 @@ fn requests(service: &Service) -> Vec<Request> {
         (&learner, format!("/customer-agreement/?enterprise_customer_uuid={CUSTOMER}")),
         (&staff, format!("/admin-license-view/?user_email=learner1@example.com&enterprise_customer_uuid={CUSTOMER}")),
         (&operator, format!("{provisioning}/subscriptions/")),
+        (&operator, format!("{provisioning}/subscription-plan-renewals/")),
+        (&operator, format!("{provisioning}/subscription-plan-renewals/{processed}/")),
         (&operator, format!("{provisioning}/licenses/{license}/")),
         (&operator, format!("{provisioning}/license-events/?license_uuid={license}")),
     ] {
@@ -149,6 +156,9 @@ fn requests(service: &Service) -> Vec<Request> {
         // The renewed plan follows.
         (&admin, of_plan(prior, "licenses/assign/"), Some(addressed(&["three@example.com"]))),
         (&admin, of_plan(prior, "licenses/bulk-revoke/"), Some(addressed(&["learner1@example.com"]))),
+        // A plan that follows looks for who waits for its licenses.
+        (&admin, of_plan(following, "licenses/assign/"), Some(addressed(&["four@example.com"]))),
+        (&admin, of_plan(following, "licenses/bulk-revoke/"), Some(addressed(&["four@example.com"]))),
         (&newcomer, format!("/customer-agreement/{agreement}/auto-apply/"), None),
         (&worker, "/retire_user/".to_owned(), Some(json!({ "lms_user_id": 6, "original_username": "learner0" }))),
         (&operator, format!("{provisioning}/subscriptions/{other}/freeze/"), None),

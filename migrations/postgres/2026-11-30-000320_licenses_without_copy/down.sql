@@ -1,0 +1,1 @@
+DROP INDEX license_without_copy;
