@@ -85,6 +85,26 @@ pub fn changes_of_one_day_add_up(db: &dyn Database) {
     assert_eq!(delays(&*store, 1, 2, 2), [(0, 1)]);
 }
 
+/// What was added up counts as before, on the days that were asked for and on all others.
+pub fn adding_up_changes_no_sum(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..25);
+    for (on, numbers) in [(2, 1..13), (5, 13..25)] {
+        for number in numbers {
+            let address = format!("learner{number}@example.com");
+            save(&*store, &[activated_on(number, 1, &address, on, on)], on);
+        }
+    }
+    let told = || (changes(&*store, 1, 9), delays(&*store, 1, 0, 9));
+    let before = told();
+    assert_eq!(before.0, [(1, [24, 0, 0, 0], 0), (2, [-12, 0, 12, 0], 12), (5, [-12, 0, 12, 0], 12)]);
+    for since in [Some(day(3).date_naive()), None] {
+        store.write(|unit| unit.utilization().fold(since, 100)).unwrap();
+        assert_eq!(told(), before);
+    }
+}
+
 /// Reports are the same wherever the server stands.
 pub fn a_day_ends_at_midnight_in_utc(db: &dyn Database) {
     let store = db.store();

@@ -75,8 +75,8 @@ for_both_databases! {
             self.list::<DelayRow, _>(query).map(ActivationDelays::new)
         }
 
-        fn fold(&mut self, limit: i64) -> Result<usize, Error> {
-            self.fold_seat_counts(limit)
+        fn fold(&mut self, since: Option<NaiveDate>, limit: i64) -> Result<usize, Error> {
+            self.fold_seat_counts(since, limit)
         }
 
         fn idle(&mut self, plan: PlanId, limit: i64) -> Result<Vec<License>, Error> {

@@ -1,5 +1,7 @@
 //! Counting seats in Postgres: with existing and new history, and without long scans.
 
+use std::sync::Mutex;
+
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use license_manager_domain::ports::StoreExt;
@@ -21,6 +23,41 @@ struct Line {
 struct Number {
     #[diesel(sql_type = BigInt)]
     number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Step {
+    #[diesel(sql_type = Text, column_name = "QUERY PLAN")]
+    text: String,
+}
+
+/// How Postgres runs the first statement of `work` about changes of seats, with parameters of these types, in a database
+/// in which the seats of many plans changed on many days.
+fn plan_of_many_days(types: &[&str], work: impl Fn(&PostgresStore)) -> String {
+    let database = PostgresDatabase::create();
+    let statements = Arc::new(Mutex::new(Vec::new()));
+    let told = statements.clone();
+    let store = database.observed_store(move |statement| told.lock().unwrap().push(statement.to_owned()));
+    database.execute(
+        "INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
+         SELECT lpad(to_hex(plan), 32, '0')::uuid, date '2030-01-01' + day, 1, 0, 0, 0
+         FROM generate_series(1, 50) AS day, generate_series(1, 2000) AS plan ORDER BY day",
+    );
+    database.execute("VACUUM ANALYZE seat_change");
+    statements.lock().unwrap().clear();
+    work(&store);
+    let statements = std::mem::take(&mut *statements.lock().unwrap());
+    let statement = statements.iter().find(|statement| statement.contains("seat_change")).expect("it was run");
+    let mut connection = database.connection();
+    for command in [
+        "SET plan_cache_mode = force_generic_plan".to_owned(),
+        format!("PREPARE observed ({}) AS {statement}", types.join(", ")),
+    ] {
+        diesel::sql_query(command).execute(&mut connection).unwrap();
+    }
+    let explain = format!("EXPLAIN EXECUTE observed ({})", vec!["NULL"; types.len()].join(", "));
+    let steps: Vec<Step> = diesel::sql_query(explain).load(&mut connection).unwrap();
+    steps.into_iter().map(|step| step.text + "\n").collect()
 }
 
 /// The sum of all counts.
@@ -96,24 +133,64 @@ fn counts_are_added_up_by_plan_and_day() {
     assert!(number_before > 20, "{number_before}");
     let counts = || store.read(|unit| unit.licenses().counts(&[PLAN])).unwrap().remove(&PLAN).unwrap();
     assert_eq!((counts().unassigned, counts().assigned), (20, 20));
-    assert_eq!(store.write(|unit| unit.utilization().fold(10)), Ok(1));
+    assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(1));
     assert_eq!((counted(&mut connection), rows(&mut connection)), (before, 1));
     assert_eq!((counts().unassigned, counts().assigned), (20, 20));
-    assert_eq!(store.write(|unit| unit.utilization().fold(10)), Ok(0), "nothing is left to add up");
+    assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(0), "nothing is left to add up");
     // What is added meanwhile stays, and only one process adds up at a time.
     for number in 20..30 {
         store.write(|unit| hand_out(unit, number..number + 1)).unwrap();
     }
     store
         .write(|unit| {
-            assert_eq!(unit.utilization().fold(10), Ok(1));
+            assert_eq!(unit.utilization().fold(None, 10), Ok(1));
             store.write(|unit| hand_out(unit, 30..31)).unwrap();
-            assert_eq!(store.write(|unit| unit.utilization().fold(10)), Ok(0));
+            assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(0));
             Ok(())
         })
         .unwrap();
     assert_eq!(rows(&mut connection), 2);
     assert_eq!((counts().unassigned, counts().assigned), (9, 31));
+}
+
+#[test]
+fn only_recent_days_are_added_up_if_that_is_asked_for() {
+    let (store, database) = postgres_store();
+    provision(&store, 40);
+    let hand_out_one_by_one = |learners: std::ops::Range<usize>| {
+        for learner in learners {
+            store.write(|unit| hand_out(unit, learner..learner + 1)).unwrap();
+        }
+    };
+    hand_out_one_by_one(0..10);
+    database.execute("UPDATE seat_change SET day = day - 3");
+    hand_out_one_by_one(10..20);
+    let rows = || number(&database, "SELECT count(*) AS number FROM seat_change");
+    let fold = |since| store.write(|unit| unit.utilization().fold(since, 10)).unwrap();
+    let recent = Some(now().date_naive() - chrono::Duration::days(2));
+    assert_eq!(rows(), 21);
+    assert_eq!((fold(recent), rows()), (1, 12));
+    assert_eq!((fold(recent), rows()), (0, 12));
+    assert_eq!((fold(None), rows()), (1, 2));
+}
+
+#[test]
+fn adding_up_recent_days_reads_no_others() {
+    let plan = plan_of_many_days(&["bigint", "bigint", "date"], |store| {
+        assert_eq!(store.write(|unit| unit.utilization().fold(Some(now().date_naive()), 10)), Ok(0));
+    });
+    assert!(plan.contains("seat_change_by_plan") && plan.contains("Tid Scan"), "{plan}");
+    assert!(!plan.contains("Seq Scan on seat_change"), "{plan}");
+}
+
+/// The rows of a plan lie as far apart as its days.
+#[test]
+fn counts_are_read_from_the_index_alone() {
+    let plan = plan_of_many_days(&["uuid[]"], |store| {
+        let plans = [1, 2].map(|number| PlanId(Uuid::from_u128(number)));
+        assert_eq!(store.read(|unit| unit.licenses().counts(&plans)).unwrap().len(), 2);
+    });
+    assert!(plan.contains("Index Only Scan using seat_change_by_plan"), "{plan}");
 }
 
 #[test]

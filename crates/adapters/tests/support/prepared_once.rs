@@ -219,7 +219,7 @@ fn recurring(unit: &mut dyn UnitOfWork, seats: &Seats) -> Result<(), Error> {
     assert_eq!(unit.operations().mark_licenses(&licenses, "marked", day(5))?, licenses);
     unit.license_events().add(&licenses, "told", day(5))?;
     unit.utilization().idle(plan_id(1), 10)?;
-    unit.utilization().fold(10)?;
+    unit.utilization().fold(None, 10)?;
     for purge in [Purge::PlanExpired, Purge::Revoked, Purge::NeverActivated] {
         assert_eq!(unit.purge().lock_due(purge, day(5), 10)?, []);
     }

@@ -320,6 +320,7 @@ macro_rules! contract_suite_group {
         $crate::contract_suite!(@named $make; utilization {
             seats_are_counted_on_the_day_they_change
             changes_of_one_day_add_up
+            adding_up_changes_no_sum
             a_day_ends_at_midnight_in_utc
             a_license_counts_in_a_plan_while_it_is_there
             a_deleted_license_counts_until_then

@@ -74,7 +74,7 @@ impl UtilizationRepository for MemoryUnit<'_> {
     }
 
     /// Nothing is counted here: reports read the history.
-    fn fold(&mut self, _: i64) -> Result<usize, Error> {
+    fn fold(&mut self, _: Option<NaiveDate>, _: i64) -> Result<usize, Error> {
         Ok(0)
     }
 

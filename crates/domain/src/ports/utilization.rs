@@ -21,10 +21,11 @@ pub trait UtilizationRepository {
         not_provided!("utilization.activation_delays", plan, period)
     }
 
-    /// Adds up what was counted one by one, for up to `limit` plans and days. The sums stay the same. Returns for how
-    /// many it did; 0 if another process is at it.
-    fn fold(&mut self, limit: i64) -> Result<usize, Error> {
-        not_provided!("utilization.fold", limit)
+    /// Adds up what was counted one by one, for up to `limit` plans and days. With `since`, these are days from then on,
+    /// and the days before SHOULD cost nothing. The sums stay the same. Returns for how many it did; 0 if another process
+    /// is at it.
+    fn fold(&mut self, since: Option<NaiveDate>, limit: i64) -> Result<usize, Error> {
+        not_provided!("utilization.fold", since, limit)
     }
 
     /// Up to `limit` of the plan's assigned, not activated licenses, oldest assignment first, ties by id.

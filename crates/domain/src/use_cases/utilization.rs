@@ -1,6 +1,6 @@
 //! Reports of a plan's utilization.
 
-use chrono::NaiveDate;
+use chrono::{Duration, NaiveDate};
 
 use super::manager::LicenseManager;
 use crate::error::{Entity, Error};
@@ -12,6 +12,9 @@ use crate::ports::StoreExt;
 
 /// How many plans and days one transaction adds up.
 const FOLD_BATCH: i64 = 500;
+
+/// How many days before today are recent. A transaction that began before midnight still counts for its day.
+const RECENT_DAYS: i64 = 2;
 
 impl LicenseManager {
     /// The plan, and the period of its reports from `from` to `until`; see [`Period::of_plan`].
@@ -34,9 +37,18 @@ impl LicenseManager {
     ///
     /// [`UtilizationRepository::fold`]: crate::ports::UtilizationRepository::fold
     pub fn fold_seat_counts(&self) -> Result<usize, Error> {
+        self.fold_since(None)
+    }
+
+    /// As [`LicenseManager::fold_seat_counts`], of today and the days just before, to which almost all counts belong.
+    pub fn fold_recent_seat_counts(&self) -> Result<usize, Error> {
+        self.fold_since(Some((self.now() - Duration::days(RECENT_DAYS)).date_naive()))
+    }
+
+    fn fold_since(&self, since: Option<NaiveDate>) -> Result<usize, Error> {
         let mut folded = 0;
         loop {
-            let number = self.store.write(|unit| unit.utilization().fold(FOLD_BATCH))?;
+            let number = self.store.write(|unit| unit.utilization().fold(since, FOLD_BATCH))?;
             folded += number;
             if number < FOLD_BATCH as usize {
                 return Ok(folded);

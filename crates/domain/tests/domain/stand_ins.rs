@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Duration, NaiveDate, Utc};
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{
     JobKind, PlanDetails, RenewalDetails, RenewalTerms, SubscriptionPlanRenewal, TransferOrder, TransferredLicenses,
@@ -136,7 +136,7 @@ impl UnitOfWork for Left {
 }
 
 impl UtilizationRepository for Left {
-    fn fold(&mut self, limit: i64) -> Result<usize, Error> {
+    fn fold(&mut self, _: Option<NaiveDate>, limit: i64) -> Result<usize, Error> {
         Ok(self.take(limit))
     }
 }
@@ -150,7 +150,11 @@ impl StaffActionRepository for Left {
 #[test]
 fn what_is_done_in_batches_is_done_to_the_end_and_counted() {
     type UseCase = fn(&LicenseManager) -> Result<usize, Error>;
-    for use_case in [LicenseManager::fold_seat_counts as UseCase, LicenseManager::remove_old_staff_actions] {
+    for use_case in [
+        LicenseManager::fold_seat_counts as UseCase,
+        LicenseManager::fold_recent_seat_counts,
+        LicenseManager::remove_old_staff_actions,
+    ] {
         for rows in [0, 1, 500, 1_000, 2_300] {
             let (store, manager) = over(Left { rows, times: 0 });
             assert_eq!(use_case(&manager), Ok(rows));

@@ -93,8 +93,11 @@ impl LeasedWork for JobWork {
 /// The time between two clean-ups.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
-/// The time between two sums of seat counts. Until then, each statement that changed seats is a row to add up.
-const FOLD: Duration = Duration::from_secs(20);
+/// The time between two sums of recent seat counts. Until then, each statement that changed seats is a row to add up.
+const FOLD_RECENT: Duration = Duration::from_secs(20);
+
+/// The time between two sums of all seat counts. Something is left for it only if no server ran for some days.
+const FOLD_ALL: Duration = Duration::from_secs(60 * 60);
 
 /// Starts to remove expired answers to requests with idempotency keys, old events of webhooks, and old records of what
 /// people did, until `stop` becomes true.
@@ -104,7 +107,15 @@ pub fn start_sweeping(manager: LicenseManager, stop: watch::Receiver<bool>) -> J
 
 /// Starts to add up the counts of seats, until `stop` becomes true.
 pub fn start_folding(manager: LicenseManager, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(repeat("adding up seat counts", FOLD, stop, move || manager.fold_seat_counts().map(drop)))
+    let (of_recent, of_all) = (manager.clone(), manager);
+    let recent = move || of_recent.fold_recent_seat_counts().map(drop);
+    let all = move || of_all.fold_seat_counts().map(drop);
+    tokio::spawn(async move {
+        tokio::join!(
+            repeat("adding up recent seat counts", FOLD_RECENT, stop.clone(), recent),
+            repeat("adding up all seat counts", FOLD_ALL, stop, all),
+        );
+    })
 }
 
 /// Does the work now and after each pause.
