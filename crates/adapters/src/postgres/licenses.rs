@@ -342,8 +342,8 @@ impl PostgresUnit<'_> {
         if self.exhausted.contains(&plan) {
             return Ok(());
         }
-        let error = Error::internal("other transactions hold licenses of the plan");
-        Err(self.fail(Failure { error, remedy: Remedy::Reserve(plan, number) }))
+        // If reserving does not help either, the licenses are contended: the caller may try again.
+        Err(self.fail(Failure { error: Error::Unavailable, remedy: Remedy::Reserve(plan, number) }))
     }
 
     /// Locks an unassigned license of the plan that nobody else has locked. The limit is no parameter: Postgres expects a

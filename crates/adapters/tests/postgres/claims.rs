@@ -222,6 +222,16 @@ fn a_claim_that_waited_gets_licenses_added_meanwhile() {
 }
 
 #[test]
+fn a_unit_that_never_gets_its_licenses_fails_for_now() {
+    let (store, _database) = postgres_store();
+    // Each attempt asks for a license of a plan that was not reserved for it.
+    let mut plans = (1..).map(|number| PlanId(Uuid::from_u128(number)));
+    let mut claim = |unit: &mut dyn UnitOfWork| unit.licenses().claim_unassigned(plans.next().unwrap(), 1).map(drop);
+    assert_eq!(store.write(&mut claim), Err(Error::Unavailable));
+    assert_eq!(plans.next(), Some(PlanId(Uuid::from_u128(11))), "ten attempts");
+}
+
+#[test]
 fn sixteen_assignments_of_overlapping_groups_are_all_served() {
     let database = PostgresDatabase::create();
     let store = database.migrated_store(|options| options.pool_size = 16);
