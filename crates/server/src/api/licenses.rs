@@ -16,7 +16,9 @@ use crate::api::license_cursor;
 use crate::api::views::LicenseBody;
 use crate::auth::permissions::{AdminOrLearner, Listing, OfPlan, Reader, path_uuid};
 use crate::http::paging::{Part, part_of};
+use crate::http::response::in_turn;
 use crate::http::time;
+use crate::http::turns::Access;
 use crate::http::{ApiResult, NumberedPageBody, PageBody, Paging, Query, Response, blocking};
 use crate::lists::Lists;
 use crate::openapi::errors::{BadRequest, Detail, FieldErrors};
@@ -228,8 +230,10 @@ pub async fn csv(access: OfPlan<Reader>, request: HttpRequest, lists: Lists) -> 
         let (manager, state, slug) = (manager.clone(), state.clone(), slug.clone());
         async move {
             let Some((after, mut text)) = position else { return Ok::<_, actix_web::Error>(None) };
+            // Each part waits for a turn of its own. It is read after the request, which would take one by itself.
+            let turn = state.turns.take(Access::Read).await?;
             let read = move || Ok(csv_batch(&manager, &state, slug.as_deref(), plan, after)?);
-            let (last, batch) = blocking(read).await?;
+            let (last, batch) = in_turn(Some(turn), read).await?;
             text.extend(batch);
             Ok(Some((web::Bytes::from(text), last.map(|id| (Some(id), Vec::new())))))
         }
