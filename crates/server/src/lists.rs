@@ -16,7 +16,7 @@ use license_manager_domain::console::ConsoleStore;
 use license_manager_domain::{Error, LicenseManager};
 
 use crate::auth::identity;
-use crate::http::{ApiError, ApiResult, blocking, reading};
+use crate::http::{ApiError, ApiResult, blocking, reading, turns};
 use crate::state::{AppState, State};
 
 /// A primary with a replica.
@@ -119,7 +119,7 @@ pub async fn note_writes(
     let replicated = AppState::of(request.request())?.replicated.clone().filter(|_| !request.method().is_safe());
     let response = next.call(request).await?;
     if let Some(replicated) = replicated
-        && may_have_written(response.status())
+        && may_have_written(response.status(), turns::got_one_to_write())
         && let Ok(token) = identity::token(response.request())
         && let Err(error) = note(replicated, token.username).await
     {
@@ -136,7 +136,26 @@ async fn note(replicated: Arc<Replicated>, username: String) -> ApiResult<()> {
     blocking(note).await
 }
 
-/// Whether a request with this answer may have written. Some write a part and refuse the rest.
-fn may_have_written(status: StatusCode) -> bool {
-    !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED)
+/// Whether a request with this answer may have written. Some write a part and refuse the rest. Who waited in vain for a
+/// turn to write is answered without waiting for another one.
+fn may_have_written(status: StatusCode, got_turn_to_write: bool) -> bool {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => false,
+        StatusCode::SERVICE_UNAVAILABLE => got_turn_to_write,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_got_no_turn_to_write_did_not_write() {
+        for (status, got_turn, noted) in [(503, false, false), (503, true, true), (422, true, true), (200, false, true)]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(may_have_written(status, got_turn), noted, "{status}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! so requests that wait for a lock do not keep readers waiting (ADR 17).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::Error;
@@ -130,8 +131,31 @@ impl Drop for Waiting<'_> {
 }
 
 tokio::task_local! {
-    /// The turns that the request under way takes, and what for.
-    static REQUEST: (Arc<Turns>, Access);
+    /// The turns of the request under way.
+    static REQUEST: Request;
+}
+
+/// The turns that a request takes, and what for.
+#[derive(Clone)]
+struct Request {
+    turns: Arc<Turns>,
+    access: Access,
+    /// Whether it got a turn to write.
+    got_one_to_write: Arc<AtomicBool>,
+}
+
+impl Request {
+    fn new(turns: Arc<Turns>, access: Access) -> Self {
+        Self { turns, access, got_one_to_write: Arc::default() }
+    }
+
+    async fn take(&self, access: Access) -> ApiResult<Turn> {
+        let turn = self.turns.take(access).await?;
+        if access == Access::Write {
+            self.got_one_to_write.store(true, Ordering::Relaxed);
+        }
+        Ok(turn)
+    }
 }
 
 /// Middleware for `from_fn`: what the request blocks threads with takes turns, by its method.
@@ -141,11 +165,11 @@ pub async fn by_method(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let turns = AppState::of(request.request())?.turns.clone();
     let access = Access::of(request.method());
-    REQUEST.scope((turns, access), next.call(request)).await
+    REQUEST.scope(Request::new(turns, access), next.call(request)).await
 }
 
 /// The turns of a request, for what of it goes on in a task of its own.
-pub(super) struct OfRequest(Option<(Arc<Turns>, Access)>);
+pub(super) struct OfRequest(Option<Request>);
 
 impl OfRequest {
     /// Those of the request under way.
@@ -165,17 +189,22 @@ impl OfRequest {
 /// The turn of the request under way, once it comes; to read even if the request writes, with [`Access::Read`]. Outside
 /// of requests, and in answers that are still being sent, nobody takes turns.
 pub(super) async fn of_request(at_most: Access) -> ApiResult<Option<Turn>> {
-    let Ok((turns, access)) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
-    let access = if at_most == Access::Read { Access::Read } else { access };
-    turns.take(access).await.map(Some)
+    let Ok(request) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
+    let access = if at_most == Access::Read { Access::Read } else { request.access };
+    request.take(access).await.map(Some)
 }
 
 /// A turn to write for the request under way, whatever its method. Outside of requests, nobody takes turns.
 ///
 /// Who holds another turn must not wait for it.
 pub(super) async fn to_write() -> ApiResult<Option<Turn>> {
-    let Ok((turns, _)) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
-    turns.take(Access::Write).await.map(Some)
+    let Ok(request) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
+    request.take(Access::Write).await.map(Some)
+}
+
+/// Whether the request under way got a turn to write. One that did not has written nothing, and was refused at most.
+pub fn got_one_to_write() -> bool {
+    REQUEST.try_with(|request| request.got_one_to_write.load(Ordering::Relaxed)).unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -241,23 +270,29 @@ mod tests {
             of_request(Access::Write).await.is_ok_and(|turn| turn.is_some())
         }
 
-        let request = (Arc::new(turns("sqlite:a.db", 4)), Access::Write);
+        let request = Request::new(Arc::new(turns("sqlite:a.db", 4)), Access::Write);
         assert!(REQUEST.scope(request.clone(), takes_one()).await);
         let kept = REQUEST.scope(request, async { OfRequest::under_way() }).await;
         assert!(rt::spawn(kept.during(takes_one())).await.unwrap());
         assert!(!rt::spawn(OfRequest::under_way().during(takes_one())).await.unwrap(), "this is no request");
     }
 
+    fn got_one(request: &Request) -> bool {
+        REQUEST.sync_scope(request.clone(), got_one_to_write)
+    }
+
     #[actix_web::test]
     async fn a_request_that_reads_waits_its_turn_where_it_has_to_write() {
         let turns = Arc::new(turns("sqlite:a.db", 4));
-        let reading = (turns.clone(), Access::Read);
+        let reading = Request::new(turns.clone(), Access::Read);
         let writer = turns.take(Access::Write).await.unwrap();
         assert!(REQUEST.scope(reading.clone(), of_request(Access::Write)).await.unwrap().is_some());
-        let mut waiting = std::pin::pin!(REQUEST.scope(reading, to_write()));
+        let mut waiting = std::pin::pin!(REQUEST.scope(reading.clone(), to_write()));
         assert!(futures_util::poll!(waiting.as_mut()).is_pending(), "somebody else writes");
         drop(writer);
+        assert!(!got_one(&reading), "it waits");
         assert!(waiting.await.unwrap().is_some());
+        assert!(got_one(&reading));
         assert!(to_write().await.unwrap().is_none(), "this is no request");
     }
 
