@@ -25,9 +25,9 @@ use tracing::Instrument;
 use crate::auth::identity;
 use crate::http::body_limits::{LARGE, read_bytes};
 use crate::http::error::ApiError;
-use crate::http::response::{ApiResult, blocking, on_thread};
-use crate::http::turns::OfRequest;
-use crate::state::AppState;
+use crate::http::response::{ApiResult, in_turn, on_thread};
+use crate::http::turns::{Access, OfRequest};
+use crate::state::{AppState, State};
 
 /// The header with the key.
 pub const KEY_HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -77,7 +77,7 @@ pub async fn once(
     let fingerprint = fingerprint(request.request(), body.clone()).await;
     request.set_payload(Payload::from(body));
     let begun = match fingerprint {
-        Ok(fingerprint) => begin(&state.manager, key, fingerprint).await,
+        Ok(fingerprint) => begin(&state, key, fingerprint).await,
         Err(error) => Err(error),
     };
     match begun {
@@ -89,7 +89,7 @@ pub async fn once(
         }
         Ok(Beginning::Do(claim)) => {
             // A client that disconnects cancels this future. The work must go on, because the client will ask again for the response.
-            let work = perform(state.manager.clone(), claim, OfRequest::under_way(), request, next);
+            let work = perform(state.clone(), claim, OfRequest::under_way(), request, next);
             let done = rt::spawn(work.in_current_span().with_current_context()).await;
             let response =
                 done.map_err(|_| ApiError::from(license_manager_domain::Error::internal("a request ended early")))??;
@@ -144,12 +144,14 @@ enum Beginning {
     Replay(StoredAnswer),
 }
 
-/// Claims the key, or waits for the request that holds it.
-async fn begin(manager: &LicenseManager, key: IdempotencyKey, fingerprint: [u8; 32]) -> Result<Beginning, ApiError> {
+/// Claims the key, or waits for the request that holds it. Its turns to write are not the request's, which has written
+/// nothing yet.
+async fn begin(state: &AppState, key: IdempotencyKey, fingerprint: [u8; 32]) -> Result<Beginning, ApiError> {
     let (mut waited, mut pause) = (Duration::ZERO, LOOK.0);
     loop {
-        let (asking, key) = (manager.clone(), key.clone());
-        match blocking(move || Ok(asking.begin_once(&key, fingerprint)?)).await? {
+        let (manager, key) = (state.manager.clone(), key.clone());
+        let turn = state.turns.take(Access::Write).await?;
+        match in_turn(Some(turn), move || Ok(manager.begin_once(&key, fingerprint)?)).await? {
             Begun::First(claim) => return Ok(Beginning::Do(claim)),
             Begun::Answered(answer) => return Ok(Beginning::Replay(answer)),
             Begun::OtherRequest => {
@@ -175,10 +177,10 @@ async fn begin(manager: &LicenseManager, key: IdempotencyKey, fingerprint: [u8; 
     }
 }
 
-/// Performs the request, which takes its turns at the database, and stores its response. The claim waits for no turn: a
-/// response that is not stored would let the request be done twice.
+/// Performs the request, which takes its turns at the database, and stores its response. The claim takes turns of its
+/// own, and the request goes on while the claim waits: it may hold the turn that the claim waits for.
 async fn perform(
-    manager: LicenseManager,
+    state: State,
     claim: Claim,
     turns: OfRequest,
     request: ServiceRequest,
@@ -186,13 +188,14 @@ async fn perform(
 ) -> Result<ServiceResponse, Error> {
     let mut done = std::pin::pin!(turns.during(answer(request, next)));
     let answered = loop {
-        let renewal = rt::time::sleep(LicenseManager::CLAIM_RENEWAL);
+        let renewal = async {
+            rt::time::sleep(LicenseManager::CLAIM_RENEWAL).await;
+            let claim = claim.clone();
+            note(write_claim(&state, move |manager| Ok(manager.renew_claim(&claim)?)).await);
+        };
         tokio::select! {
             answered = &mut done => break answered,
-            () = renewal => {
-                let (manager, claim) = (manager.clone(), claim.clone());
-                note(blocking(move || Ok(manager.renew_claim(&claim)?)).await);
-            }
+            () = renewal => {}
         }
     };
     let keep = match &answered {
@@ -202,21 +205,33 @@ async fn perform(
         }
         _ => None,
     };
-    let most = usize::try_from(manager.settings().answer_quota.answer).unwrap_or(usize::MAX);
+    let most = usize::try_from(state.manager.settings().answer_quota.answer).unwrap_or(usize::MAX);
+    let kept = match keep {
+        // Compressed before there is a turn, which others wait for.
+        Some((status, content_type, body)) => {
+            on_thread(move || Ok(Some(StoredAnswer { status, content_type, body: stored(&body, most) }))).await
+        }
+        None => Ok(None),
+    };
     // The work is done: the caller gets the response even if it cannot be stored.
-    note(
-        blocking(move || match keep {
-            Some((status, content_type, body)) => {
-                let answer = StoredAnswer { status, content_type, body: stored(&body, most) };
-                Ok(manager.complete_claim(&claim, &answer)?)
-            }
-            None => Ok(manager.release_claim(&claim).map(|()| true)?),
-        })
-        .await,
-    );
+    note(match kept {
+        Ok(Some(answer)) => write_claim(&state, move |manager| Ok(manager.complete_claim(&claim, &answer)?)).await,
+        Ok(None) => write_claim(&state, move |manager| Ok(manager.release_claim(&claim).map(|()| true)?)).await,
+        Err(error) => Err(error),
+    });
     let (response, body) = answered?;
     let (request, response) = response.into_parts();
     Ok(ServiceResponse::new(request, response.set_body(body).map_into_boxed_body()))
+}
+
+/// Writes a claim when its turn comes, however long that takes: a response that is not stored would let the request be
+/// done twice.
+async fn write_claim(
+    state: &AppState,
+    write: impl FnOnce(&LicenseManager) -> ApiResult<bool> + Send + 'static,
+) -> ApiResult<bool> {
+    let (turn, manager) = (state.turns.take_patiently(Access::Write).await, state.manager.clone());
+    in_turn(turn, move || write(&manager)).await
 }
 
 /// The handler's response, and its body.
