@@ -17,6 +17,7 @@ use crate::api;
 use crate::app::app;
 use crate::auth::mint::DevelopmentToken;
 use crate::background::queue::Background;
+use crate::background::store::BackgroundStore;
 use crate::background::{deliveries, jobs, schedule};
 use crate::cli::demo;
 use crate::config::{Config, DEFAULT_DATABASE_FILE, Secret};
@@ -52,7 +53,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let wake_jobs = Arc::new(Notify::new());
     let state = AppState::new(&config, manager.clone(), monitor.clone(), wake_jobs.clone()).await?;
     let state = state.with_replica(replicated.clone());
-    let turns = state.turns.clone();
+    let background = BackgroundStore::manager(&manager, state.turns.clone());
     let state = web::Data::new(state);
     let workers = match config.server.workers {
         0 => std::thread::available_parallelism()?.get(),
@@ -91,11 +92,11 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     if let Some(replicated) = &replicated {
         replicated.watch()?;
     }
-    let job_runner = jobs::start(manager.clone(), turns, wake_jobs, stopped.clone());
-    let sweeper = jobs::start_sweeping(manager.clone(), stopped.clone());
-    let folder = jobs::start_folding(manager.clone(), stopped.clone());
-    let scheduler = schedule::start(&manager, &config, scheduler_stopped);
-    let worker = config.worker.enabled.then(|| deliveries::start(&manager, &config, metrics, stopped));
+    let job_runner = jobs::start(background.clone(), wake_jobs, stopped.clone());
+    let sweeper = jobs::start_sweeping(background.clone(), stopped.clone());
+    let folder = jobs::start_folding(background.clone(), stopped.clone());
+    let scheduler = schedule::start(&background, &config, scheduler_stopped);
+    let worker = config.worker.enabled.then(|| deliveries::start(&background, &config, metrics, stopped));
     monitor.started();
     tracing::info!(address, "ready");
     if with_demo {
@@ -149,8 +150,9 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
         signal = stop_signal() => return Ok(signal?),
     }
     let (stop, stopped) = watch::channel(false);
-    let scheduler = schedule::start(&manager, &config, stopped.clone());
-    let worker = deliveries::start(&manager, &config, metrics, stopped);
+    let background = BackgroundStore::manager(&manager, monitor.turns.clone());
+    let scheduler = schedule::start(&background, &config, stopped.clone());
+    let worker = deliveries::start(&background, &config, metrics, stopped);
     monitor.started();
     tracing::info!("ready: delivering");
     stop_signal().await?;

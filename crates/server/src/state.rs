@@ -75,7 +75,7 @@ impl AppState {
             retirement_worker: config.auth.retirement_worker.clone(),
             subsidy_secret: config.auth.subsidy_secret().cloned(),
             wake_jobs,
-            turns: Arc::new(Turns::new(&config.database, monitor.metrics.requests_waiting())),
+            turns: monitor.turns.clone(),
             deferred_updates,
             update_delay: Duration::from_secs(1),
             replicated: None,

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use license_manager_tests::{Counts, Customer, Database, Plan, Request, Server, at_once, on_both_databases, poll};
+use license_manager_tests::{
+    Counts, Customer, Database, FakeUpstreams, PATIENCE, Plan, Request, Server, at_once, borrowed, on_both_databases,
+    poll,
+};
 use serde_json::json;
 
 const CLIENTS: usize = 16;
@@ -16,6 +19,7 @@ on_both_databases!(
     a_license_is_activated_once,
     who_reads_does_not_wait_for_those_who_wait_to_write,
     who_reads_does_not_wait_for_learners_with_new_addresses,
+    who_reads_does_not_wait_for_deliveries_that_wait_to_write,
 );
 
 fn different_people_are_assigned_every_seat(database: Database) {
@@ -179,6 +183,67 @@ fn who_reads_does_not_wait_for_learners_with_new_addresses(database: Database) {
         drop(locks);
     });
     assert_eq!(holders(&plan), numbers.map(|number| learner("new", number).email().to_owned()).collect());
+}
+
+/// Deliveries take turns, too: those that wait for a lock leave a connection to who reads, whatever requests write.
+fn who_reads_does_not_wait_for_deliveries_that_wait_to_write(database: Database) {
+    let upstreams = FakeUpstreams::start();
+    let of_upstreams = upstreams.settings();
+    let mut settings = borrowed(&of_upstreams);
+    settings.push(("LM_DATABASE__POOL_SIZE", "4"));
+    let server = Server::start_with(database.url(), &settings);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(2 + CLIENTS as u32);
+    let reminded = customer.emails("reminded", 2);
+    plan.assign(&reminded).expect(200);
+    let delivered = || (database.texts("SELECT CAST(count(*) AS text) AS text FROM outbox") == ["0"]).then_some(());
+    poll(PATIENCE, delivered).expect("the assignments are delivered");
+    // Two reminders are on their way, each in a batch of its own, when the licenses are locked.
+    upstreams.hold();
+    for email in &reminded {
+        let before = mail_calls(&upstreams);
+        plan.admin.post(&plan.path("licenses/remind/"), &json!({ "user_emails": [email] })).expect(204);
+        poll(PATIENCE, || (mail_calls(&upstreams) > before).then_some(())).expect("a reminder is on its way");
+    }
+    let locks = database.hold_locks();
+    upstreams.release();
+    let reminders = || upstreams.mailed().iter().filter(|(kind, _)| kind == "reminder").count();
+    poll(PATIENCE, || (reminders() == 2).then_some(())).expect("both are sent, and their dates are to be written");
+    if database.url().starts_with("postgres") {
+        let waiting = "SELECT CAST(count(*) AS text) AS text FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        poll(PATIENCE, || (database.texts(waiting) == ["2"]).then_some(())).expect("two deliveries wait for the locks");
+    }
+    let people = customer.emails("learner", CLIENTS);
+    let assigned = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for email in &people {
+            let (plan, assigned) = (&plan, &assigned);
+            scope.spawn(move || {
+                plan.assign(std::slice::from_ref(email)).expect(200);
+                assigned.fetch_add(1, Ordering::SeqCst);
+            });
+        }
+        let waiting = || (requests_waiting(&server) >= 12.0).then_some(());
+        poll(Duration::from_secs(20), waiting).expect("most assignments wait for their turn");
+        for reader in 0..10 {
+            let learner = customer.learner(1_000 + reader, &format!("reader-{reader}"));
+            let path = format!("/api/v1/learner-licenses/?enterprise_customer_uuid={}", customer.enterprise);
+            server.client(&learner).get(&path).expect(200);
+            plan.admin.get(&plan.path("licenses/")).expect(200);
+            server.anonymous().get("/health/ready/").expect(200);
+        }
+        assert_eq!(assigned.load(Ordering::SeqCst), 0, "the locks are still held");
+        drop(locks);
+    });
+    assert_eq!(holders(&plan), reminded.into_iter().chain(people).collect());
+    poll(PATIENCE, delivered).expect("the deliveries go on");
+}
+
+/// How many calls about mails the upstream got.
+fn mail_calls(upstreams: &FakeUpstreams) -> usize {
+    let calls = upstreams.all_taken();
+    calls.iter().filter(|(path, _)| path.starts_with("/users/") || path.starts_with("/campaigns/")).count()
 }
 
 /// How many requests wait for their turn at the database.

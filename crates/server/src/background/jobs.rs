@@ -10,24 +10,17 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::queue::{self, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
-use crate::http::turns::{Access, Turns};
 use crate::telemetry::work_traces::Work;
 
 /// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake`
-/// has it look for jobs at once. Each batch takes a turn to write, so that the requests that wait go first.
-pub fn start(
-    manager: LicenseManager,
-    turns: Arc<Turns>,
-    wake: Arc<Notify>,
-    stop: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    tokio::spawn(queue::run_until_stopped(JobWork { manager, turns }, wake, stop))
+/// has it look for jobs at once.
+pub fn start(manager: LicenseManager, wake: Arc<Notify>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(queue::run_until_stopped(JobWork { manager }, wake, stop))
 }
 
 #[derive(Clone)]
 struct JobWork {
     manager: LicenseManager,
-    turns: Arc<Turns>,
 }
 
 impl LeasedWork for JobWork {
@@ -59,9 +52,8 @@ impl LeasedWork for JobWork {
     }
 
     async fn run(&self, job: Arc<ClaimedJob>) -> Result<(), Error> {
-        let (manager, turn) = (self.manager.clone(), self.turns.take_patiently(Access::Write).await);
+        let manager = self.manager.clone();
         blocking(move || {
-            let _turn = turn;
             let trace = Work::job(job.lease.queue.as_str(), job.plan);
             let _traced = trace.context().attach();
             let done = manager.run_job(&job);

@@ -10,6 +10,7 @@ use license_manager_domain::{Error, LicenseManager};
 
 use crate::config::{Config, Secret};
 use crate::database::Database;
+use crate::http::turns::{Access, Turns};
 use crate::telemetry::metrics::{Metrics, Observation, Stored};
 use crate::telemetry::shared_reading::SharedReading;
 
@@ -81,6 +82,10 @@ impl Readiness {
 pub struct Monitor {
     /// Its metrics.
     pub metrics: Arc<Metrics>,
+    /// Whose turn it is at the database. Reading the metrics takes one.
+    pub turns: Arc<Turns>,
+    /// How long a turn is waited for: as long as for a connection.
+    turn_timeout: Duration,
     enabled: bool,
     /// Whether metrics are served by a listener of their own, and by no other.
     has_listener: bool,
@@ -99,6 +104,8 @@ impl Monitor {
     pub fn new(config: &Config, metrics: Arc<Metrics>, database: Arc<Database>, manager: LicenseManager) -> Self {
         let (enabled, token) = (config.metrics.enabled, config.metrics.token.clone());
         Self {
+            turns: Arc::new(Turns::new(&config.database, metrics.requests_waiting())),
+            turn_timeout: config.database.connect_timeout(),
             metrics,
             enabled,
             has_listener: config.metrics.listen.is_some(),
@@ -155,6 +162,9 @@ impl Monitor {
 
     /// Reads the readiness. Who asks while another reading is made shares the next one.
     ///
+    /// It takes no turn at the database, because it must not wait behind requests. One reading at a time takes a connection
+    /// for some milliseconds, and finds one: who writes leaves some to those who read.
+    ///
     /// # Errors
     /// When the reading panics.
     pub async fn readiness(self: Arc<Self>) -> Result<Readiness, Error> {
@@ -191,19 +201,28 @@ impl Monitor {
         let (monitor, mut pools) = (self.clone(), self.database.pools());
         let replica = self.replica.as_ref().map(|replica| replica.usage());
         pools.extend(replica.map(|replica| replica.pool));
-        let reading = tokio::task::spawn_blocking(move || monitor.stored());
-        let stored = match tokio::time::timeout(METRICS_TIMEOUT, reading).await {
-            Ok(Ok(Ok(stored))) => Some(stored),
-            Ok(Ok(Err(error))) => {
+        let stored = match tokio::time::timeout(METRICS_TIMEOUT, monitor.stored_in_turn()).await {
+            Ok(Ok(stored)) => Some(stored),
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "reading metrics from the database failed");
                 None
             }
-            _ => {
+            Err(_) => {
                 tracing::warn!("reading metrics from the database timed out");
                 None
             }
         };
         self.metrics.text(&Observation { pools, replica, stored }).map(Bytes::from).map_err(Error::internal)
+    }
+
+    async fn stored_in_turn(self: Arc<Self>) -> Result<Stored, Error> {
+        let turn = tokio::time::timeout(self.turn_timeout, self.turns.take_patiently(Access::Read)).await;
+        let turn = turn.map_err(|_| Error::Unavailable)?;
+        let reading = move || {
+            let _turn = turn;
+            self.stored()
+        };
+        tokio::task::spawn_blocking(reading).await.map_err(Error::internal)?
     }
 
     fn stored(&self) -> Result<Stored, Error> {
