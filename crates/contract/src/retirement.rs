@@ -250,6 +250,7 @@ pub fn messages_that_wait_for_a_retiree_are_deleted(db: &dyn Database) {
         message(1, Topic::Assignment, Some(1), "{}"),
         message(2, Topic::LicenseEvent, None, &of("amy@example.com")),
         message(3, Topic::LicenseEvent, Some(2), &of("amy@example.com")),
+        message(8, Topic::Custom, Some(3), r#"{"name":"note","body":{"to":"amy@example.com"}}"#),
         message(4, Topic::LicenseEvent, Some(3), &of("amy@example.community")),
         message(5, Topic::LicenseEvent, None, &of("tamy@example.com")),
         message(6, Topic::RevocationCapMail, None, many),
@@ -258,7 +259,7 @@ pub fn messages_that_wait_for_a_retiree_are_deleted(db: &dyn Database) {
     store.write(|unit| unit.outbox().add(&messages)).unwrap();
     store.write(|unit| unit.retirement().erase_messages(&[license_id(1)], &[email("amy@example.com")])).unwrap();
     let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
-    assert_eq!(left, messages[3..].iter().map(|message| message.payload.to_text()).collect::<Vec<_>>());
+    assert_eq!(left, messages[4..].iter().map(|message| message.payload.to_text()).collect::<Vec<_>>());
 }
 
 /// Jobs forget their requester.

@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_query;
 use diesel::sql_types::{Array, BigInt, Text};
-use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
+use super::retirement::{ADDRESS_OF_DELIVERY, ADDRESS_OF_MESSAGE, MESSAGES_OF_LICENSES, NAMES_PERSON};
 use super::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
@@ -38,6 +38,44 @@ fn due(purge: Purge) -> String {
     )
 }
 
+/// Up to `$2` licenses that are due at `$1`, locked. It reads the plans, and of their licenses only those that are due:
+/// each subquery has the order of an index that begins with the plan and the state. Without it, Postgres may read the
+/// table from its beginning for each batch.
+fn locked_when_due(purge: Purge) -> String {
+    let end = "$1 - make_interval(secs => agreement.license_duration_before_purge_seconds)";
+    let not_internal = "NOT plan.for_internal_use_only".to_owned();
+    let (states, of_plan, of_license, order) = match purge {
+        Purge::PlanExpired => (
+            "CROSS JOIN unnest(ARRAY['activated', 'assigned', 'revoked']) AS state (name)",
+            format!("plan.expiration_date < {end}"),
+            "license.status = state.name".to_owned(),
+            "license.user_email NULLS FIRST, license.uuid",
+        ),
+        Purge::Revoked => {
+            let since = format!("license.status = 'revoked' AND license.revoked_date < {end}");
+            ("", not_internal, since, "license.revoked_date")
+        }
+        Purge::NeverActivated => {
+            let since = format!("license.status = 'assigned' AND license.assigned_date < {end}");
+            ("", not_internal, since, "license.assigned_date")
+        }
+    };
+    // Without an order of all: a statement that skips locked rows does not wait, so it cannot deadlock.
+    format!(
+        "SELECT {} FROM subscription_plan AS plan
+         JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
+         {states}
+         CROSS JOIN LATERAL (
+             SELECT * FROM license
+             WHERE license.subscription_plan_uuid = plan.uuid AND {of_license} AND license.user_email IS NOT NULL
+             ORDER BY {order} LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+         ) AS license
+         WHERE {of_plan}
+         LIMIT $2",
+        LICENSE.columns_of("license")
+    )
+}
+
 /// The deleted licenses whose history is due at `$1`. The first conditions are those of the index
 /// `license_history_of_deleted`.
 const DELETED: &str = "
@@ -56,10 +94,7 @@ const DELETED: &str = "
 
 impl PurgeRepository for PostgresUnit<'_> {
     fn lock_due(&mut self, purge: Purge, now: DateTime<Utc>, limit: i64) -> Result<Vec<License>, Error> {
-        // Without an order: a statement that skips locked rows does not wait, so it cannot deadlock.
-        let query = prepared_sql(format!("{} LIMIT $2 FOR NO KEY UPDATE OF license SKIP LOCKED", due(purge)))
-            .bind::<SqlTimestamp, _>(now)
-            .bind::<BigInt, _>(limit.max(0));
+        let query = prepared_sql(locked_when_due(purge)).bind::<SqlTimestamp, _>(now).bind::<BigInt, _>(limit.max(0));
         let mut due = licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)?;
         due.sort_unstable_by_key(|license| license.id);
         Ok(due)
@@ -151,27 +186,20 @@ impl PurgeRepository for PostgresUnit<'_> {
         self.write(|connection| sources.execute(connection))?;
         // These are planned for their values each time. Postgres looks up messages in a list of ids or addresses only if it
         // knows the list when it plans; otherwise it would compare each message with each of them.
-        let about_licenses = sql_query(
+        let about_licenses = sql_query(format!(
             "WITH told AS (DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1))
-             DELETE FROM outbox WHERE license_uuid = ANY ($1)",
-        )
+             DELETE FROM outbox WHERE uuid = ANY (ARRAY({MESSAGES_OF_LICENSES}))"
+        ))
         .bind::<Array<SqlUuid>, _>(&ids);
         self.write(|connection| about_licenses.execute(connection))?;
         if gone.is_empty() {
             return Ok(());
         }
-        // Reads every message and looks up its address, of which it has one at most.
-        let about_people = sql_query(
-            "WITH told AS (
-                 DELETE FROM webhook_delivery
-                 WHERE payload::jsonb #>> '{properties,assigned_email}' IN (SELECT unnest($1)))
-             DELETE FROM outbox
-             WHERE (license_uuid IS NOT NULL OR topic = $2)
-                 AND coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}')
-                     IN (SELECT unnest($1))",
-        )
-        .bind::<Array<Text>, _>(gone.iter().map(Email::as_str).collect::<Vec<_>>())
-        .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        let about_people = sql_query(format!(
+            "WITH told AS (DELETE FROM webhook_delivery WHERE {ADDRESS_OF_DELIVERY} = ANY ($1))
+             DELETE FROM outbox WHERE {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} = ANY ($1)"
+        ))
+        .bind::<Array<Text>, _>(gone.iter().map(Email::as_str).collect::<Vec<_>>());
         self.write(|connection| about_people.execute(connection))?;
         Ok(())
     }

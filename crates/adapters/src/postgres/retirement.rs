@@ -15,6 +15,26 @@ use crate::rows::users::erasure;
 use crate::schema::license;
 use crate::sql_types::SqlUuid;
 
+/// The ids of the messages about the licenses `$1`: those that wait, and dead letters. Each part has the condition of an
+/// index. A message that changes from one to the other meanwhile is deleted too, because it is deleted by its id.
+pub(super) const MESSAGES_OF_LICENSES: &str = "
+    SELECT uuid FROM outbox WHERE license_uuid = ANY ($1) AND parked_at IS NULL
+    UNION ALL
+    SELECT uuid FROM outbox WHERE license_uuid = ANY ($1) AND parked_at IS NOT NULL";
+
+/// The condition on messages that name one person. Messages about no license stay, unless they are events. The first
+/// line is the condition of the index `outbox_of_address`.
+pub(super) const NAMES_PERSON: &str =
+    "topic IN ('license_event', 'assignment', 'reminder', 'activation', 'auto_applied')
+    AND (license_uuid IS NOT NULL OR topic = 'license_event')";
+
+/// The address in a message, in the words of the index `outbox_of_address`.
+pub(super) const ADDRESS_OF_MESSAGE: &str =
+    "coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}')";
+
+/// The address in a webhook delivery, in the words of the index `webhook_delivery_of_person`.
+pub(super) const ADDRESS_OF_DELIVERY: &str = "(payload::jsonb #>> '{properties,assigned_email}')";
+
 impl RetirementRepository for PostgresUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
         let emails: Vec<&str> = person.emails.iter().map(Email::as_str).collect();
@@ -70,30 +90,34 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
-        let statement = prepared_sql(
+        // Messages of the embedding program may name the person anywhere.
+        let statement = prepared_sql(format!(
             "WITH told AS (
-                 DELETE FROM webhook_delivery
-                 WHERE license_uuid = ANY ($1)
-                    OR EXISTS (SELECT FROM unnest($2) AS named (email) WHERE strpos(payload, named.email) > 0))
-             DELETE FROM outbox
-             WHERE license_uuid = ANY ($1)
-                OR (license_uuid IS NOT NULL OR topic = $3)
-                   AND EXISTS (SELECT FROM unnest($2) AS named (email) WHERE strpos(payload, named.email) > 0)",
-        )
+                 DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1) OR {ADDRESS_OF_DELIVERY} = ANY ($2))
+             DELETE FROM outbox WHERE uuid = ANY (ARRAY({MESSAGES_OF_LICENSES}
+                 UNION ALL
+                 SELECT uuid FROM outbox WHERE {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} = ANY ($2)
+                 UNION ALL
+                 SELECT uuid FROM outbox
+                 WHERE topic = '{}' AND license_uuid IS NOT NULL
+                     AND EXISTS (SELECT FROM unnest($3) AS named (email) WHERE strpos(payload, named.email) > 0)))",
+            Topic::Custom.as_str()
+        ))
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
-        .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
-        .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>());
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
 
     fn erase_requester(&mut self, lms_user_id: LmsUserId) -> Result<(), Error> {
-        let statement = prepared_sql(
+        // The topic is that of the index outbox_of_results.
+        let statement = prepared_sql(format!(
             "WITH asked AS (UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = $1)
-             DELETE FROM outbox WHERE topic = $2 AND payload::jsonb ->> 'lms_user_id' = $1::text",
-        )
-        .bind::<BigInt, _>(lms_user_id.0)
-        .bind::<Text, _>(Topic::EnrollmentResultsMail.as_str());
+             DELETE FROM outbox WHERE topic = '{}' AND payload::jsonb ->> 'lms_user_id' = $1::text",
+            Topic::EnrollmentResultsMail.as_str()
+        ))
+        .bind::<BigInt, _>(lms_user_id.0);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

@@ -413,11 +413,15 @@ for_both_databases! {
         }
 
         fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
-            // An unassigned license that never was assigned is as it was created.
+            // An unassigned license that never was assigned is as it was created. Each question has the condition of an
+            // index. The first one is usually enough; without its order, Postgres may read the licenses of all plans.
             let query = prepared_sql(
-                "SELECT CAST(CASE WHEN EXISTS (
+                "SELECT CAST(CASE WHEN (
+                     SELECT uuid FROM license WHERE subscription_plan_uuid = $1 AND status <> 'unassigned'
+                     ORDER BY uuid LIMIT 1
+                 ) IS NOT NULL OR EXISTS (
                      SELECT 1 FROM license
-                     WHERE subscription_plan_uuid = $1 AND (status <> 'unassigned' OR modified > created)
+                     WHERE subscription_plan_uuid = $1 AND status = 'unassigned' AND modified > created
                  ) OR EXISTS (
                      SELECT 1 FROM license_history
                      WHERE subscription_plan_uuid = $1 AND history_type = '-' AND modified > created

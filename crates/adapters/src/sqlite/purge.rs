@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use license_manager_domain::outbox::Topic;
 use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::json::json;
+use super::retirement::{ADDRESS_OF_DELIVERY, ADDRESS_OF_MESSAGE, MESSAGES_OF_LICENSES, NAMES_PERSON};
 use super::unit::SqliteUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
@@ -107,6 +107,7 @@ impl PurgeRepository for SqliteUnit<'_> {
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let keys = json(licenses)?;
+        let messages = format!("DELETE FROM outbox WHERE uuid IN ({MESSAGES_OF_LICENSES})");
         for statement in [
             // With max(), SQLite takes the other columns from the row that has the maximum.
             "UPDATE license_history AS told SET
@@ -121,7 +122,7 @@ impl PurgeRepository for SqliteUnit<'_> {
                  AND coalesce(told.user_email, told.lms_user_id, told.activation_key) IS NOT NULL",
             "DELETE FROM license_source WHERE license_uuid IN (SELECT value FROM json_each(?1))",
             "DELETE FROM license_source_history WHERE license_uuid IN (SELECT value FROM json_each(?1))",
-            "DELETE FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1))",
+            messages.as_str(),
             "DELETE FROM webhook_delivery WHERE license_uuid IN (SELECT value FROM json_each(?1))",
         ] {
             self.write(|connection| prepared_sql(statement).bind::<Text, _>(&keys).execute(connection))?;
@@ -129,24 +130,16 @@ impl PurgeRepository for SqliteUnit<'_> {
         if gone.is_empty() {
             return Ok(());
         }
-        // Reads every message and looks up its address, of which it has one at most. Comparing each message with each
-        // address would take hours.
         let addresses = json(gone)?;
-        let statement = prepared_sql(
-            "DELETE FROM outbox
-             WHERE (license_uuid IS NOT NULL OR topic = ?2)
-                 AND coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')
-                     IN (SELECT value FROM json_each(?1))",
-        )
-        .bind::<Text, _>(&addresses)
-        .bind::<Text, _>(Topic::LicenseEvent.as_str());
-        self.write(|connection| statement.execute(connection))?;
-        let statement = prepared_sql(
-            "DELETE FROM webhook_delivery
-             WHERE payload ->> '$.properties.assigned_email' IN (SELECT value FROM json_each(?1))",
-        )
-        .bind::<Text, _>(&addresses);
-        self.write(|connection| statement.execute(connection))?;
+        for (table, named) in [
+            ("outbox", format!("{NAMES_PERSON} AND {ADDRESS_OF_MESSAGE}")),
+            ("webhook_delivery", ADDRESS_OF_DELIVERY.to_owned()),
+        ] {
+            let statement =
+                prepared_sql(format!("DELETE FROM {table} WHERE {named} IN (SELECT value FROM json_each(?1))"))
+                    .bind::<Text, _>(&addresses);
+            self.write(|connection| statement.execute(connection))?;
+        }
         Ok(())
     }
 }

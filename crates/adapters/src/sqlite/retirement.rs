@@ -15,6 +15,25 @@ use crate::rows::licenses::{DeletedRow, LicenseRow, licenses};
 use crate::rows::users::erasure;
 use crate::schema::license;
 
+/// The ids of the messages about the licenses `?1`: those that wait, and dead letters. Each part has the condition of an
+/// index.
+pub(super) const MESSAGES_OF_LICENSES: &str = "
+    SELECT uuid FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1)) AND parked_at IS NULL
+    UNION ALL
+    SELECT uuid FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1)) AND parked_at IS NOT NULL";
+
+/// The condition on messages that name one person. Messages about no license stay, unless they are events. The first
+/// line is the condition of the index `outbox_of_address`.
+pub(super) const NAMES_PERSON: &str =
+    "topic IN ('license_event', 'assignment', 'reminder', 'activation', 'auto_applied')
+    AND (license_uuid IS NOT NULL OR topic = 'license_event')";
+
+/// The address in a message, in the words of the index `outbox_of_address`.
+pub(super) const ADDRESS_OF_MESSAGE: &str = "coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')";
+
+/// The address in a webhook delivery, in the words of the index `webhook_delivery_of_person`.
+pub(super) const ADDRESS_OF_DELIVERY: &str = "payload ->> '$.properties.assigned_email'";
+
 impl RetirementRepository for SqliteUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
         let has_address = sql::<Nullable<Bool>>("user_email IN (SELECT value FROM json_each(")
@@ -75,25 +94,30 @@ impl RetirementRepository for SqliteUnit<'_> {
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
-        let named = json(named)?;
-        let licenses = json(licenses)?;
-        let statement = prepared_sql(
-            "DELETE FROM outbox
-             WHERE license_uuid IN (SELECT value FROM json_each(?1))
-                OR (license_uuid IS NOT NULL OR topic = ?3)
-                   AND EXISTS (SELECT 1 FROM json_each(?2) AS named WHERE instr(outbox.payload, named.value) > 0)",
-        )
+        let (licenses, addresses, named) = (json(licenses)?, json(emails)?, json(named)?);
+        // Messages of the embedding program may name the person anywhere.
+        let statement = prepared_sql(format!(
+            "DELETE FROM outbox WHERE uuid IN ({MESSAGES_OF_LICENSES}
+                 UNION ALL
+                 SELECT uuid FROM outbox
+                 WHERE {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} IN (SELECT value FROM json_each(?2))
+                 UNION ALL
+                 SELECT uuid FROM outbox
+                 WHERE topic = '{}' AND license_uuid IS NOT NULL
+                     AND EXISTS (SELECT 1 FROM json_each(?3) AS named WHERE instr(outbox.payload, named.value) > 0))",
+            Topic::Custom.as_str()
+        ))
         .bind::<Text, _>(&licenses)
-        .bind::<Text, _>(&named)
-        .bind::<Text, _>(Topic::LicenseEvent.as_str());
+        .bind::<Text, _>(&addresses)
+        .bind::<Text, _>(&named);
         self.write(|connection| statement.execute(connection))?;
-        let statement = prepared_sql(
+        let statement = prepared_sql(format!(
             "DELETE FROM webhook_delivery
              WHERE license_uuid IN (SELECT value FROM json_each(?1))
-                OR EXISTS (SELECT 1 FROM json_each(?2) AS named WHERE instr(payload, named.value) > 0)",
-        )
+                OR {ADDRESS_OF_DELIVERY} IN (SELECT value FROM json_each(?2))"
+        ))
         .bind::<Text, _>(&licenses)
-        .bind::<Text, _>(&named);
+        .bind::<Text, _>(&addresses);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }
@@ -102,9 +126,12 @@ impl RetirementRepository for SqliteUnit<'_> {
         let statement = prepared_sql("UPDATE bulk_enrollment_job SET lms_user_id = NULL WHERE lms_user_id = ?1")
             .bind::<BigInt, _>(lms_user_id.0);
         self.write(|connection| statement.execute(connection))?;
-        let statement = prepared_sql("DELETE FROM outbox WHERE topic = ?2 AND payload ->> 'lms_user_id' = ?1")
-            .bind::<BigInt, _>(lms_user_id.0)
-            .bind::<Text, _>(Topic::EnrollmentResultsMail.as_str());
+        // The topic is that of the index outbox_of_results.
+        let statement = prepared_sql(format!(
+            "DELETE FROM outbox WHERE topic = '{}' AND payload ->> 'lms_user_id' = ?1",
+            Topic::EnrollmentResultsMail.as_str()
+        ))
+        .bind::<BigInt, _>(lms_user_id.0);
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

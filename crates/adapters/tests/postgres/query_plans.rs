@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::model::{FollowingPlan, TransferredLicenses};
 use license_manager_domain::outbox::{Message, Payload, Topic};
-use license_manager_domain::ports::{Person, Retiree, StoreExt};
+use license_manager_domain::ports::{Person, Purge, Retiree, StoreExt};
 use license_manager_domain::*;
 use uuid::Uuid;
 
@@ -282,6 +282,34 @@ fn a_stream_of_assigned_licenses_reads_each_once() {
         assert_eq!(store.read(|unit| unit.licenses().handed_out_after(PLAN, None, 10)).unwrap().len(), 10);
     });
     assert!(plan.contains("license_handed_out") && !plan.contains("Sort"), "{plan}");
+}
+
+/// Otherwise each batch would read again what the batches before have passed.
+#[test]
+fn licenses_whose_holders_are_to_be_forgotten_are_found_in_their_plans() {
+    for (purge, index) in [
+        (Purge::PlanExpired, "license_by_plan"),
+        (Purge::Revoked, "license_revoked"),
+        (Purge::NeverActivated, "license_idle"),
+    ] {
+        for analyzed in [false, true] {
+            let plan = query_plan(analyzed, &["timestamptz", "bigint"], |store| {
+                assert_eq!(store.write(|unit| unit.purge().lock_due(purge, now(), 10)), Ok(vec![]));
+            });
+            assert!(plan.contains(&format!("Index Scan using {index} on license")), "{plan}");
+            assert!(!plan.contains("Seq Scan on license"), "{plan}");
+        }
+    }
+}
+
+#[test]
+fn whether_a_plan_was_used_is_found_by_indexes() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["uuid"], |store| {
+            assert_eq!(store.read(|unit| unit.plans().was_handed_out(PLAN)), Ok(true));
+        });
+        assert!(plan.contains("license_unassigned_again") && !plan.contains("Seq Scan on license "), "{plan}");
+    }
 }
 
 #[test]

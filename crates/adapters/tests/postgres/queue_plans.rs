@@ -6,14 +6,14 @@ use chrono::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::postgres::PostgresStore;
-use license_manager_domain::WebhookId;
 use license_manager_domain::model::JobKind;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
+use license_manager_domain::{LicenseId, WebhookId};
 use uuid::Uuid;
 
 use crate::support::PostgresDatabase;
-use crate::{now, provision};
+use crate::{email, now, provision};
 
 /// 100,000 rows, each about another license and person. Ten of each are due. Of the messages, one of these waits for an
 /// earlier row that is not due; of the events for a webhook three: by license, by address and by account. Of the jobs,
@@ -200,5 +200,29 @@ fn settling_a_job_looks_it_up_by_its_plan() {
         let (_, plan) = carried_out(run, "UPDATE plan_job", (types, &values), analyzed, plans);
         assert!(plan.contains("Index Scan using plan_job_pkey on plan_job"), "{plan}");
         assert!(!plan.contains("Seq Scan on plan_job"), "{plan}");
+    }
+}
+
+/// A retirement looks up what a person is told, among the messages of everybody.
+#[test]
+fn a_retiree_s_messages_are_looked_up_by_license_and_address() {
+    let license = LicenseId(Uuid::from_u128(5));
+    let run = |store: &PostgresStore| {
+        store.write(|unit| unit.retirement().erase_messages(&[license], &[email(1)])).unwrap();
+    };
+    let values = format!("'{{{license}}}', '{{1@example.com}}', '{{x}}'");
+    for plans in ["force_generic_plan", "force_custom_plan"] {
+        let (database, plan) = carried_out(run, "WITH told", ("uuid[], text[], text[]", &values), true, plans);
+        for index in
+            ["outbox_of_license", "outbox_of_address", "webhook_delivery_of_license", "webhook_delivery_of_person"]
+        {
+            assert!(plan.contains(index), "{index}: {plan}");
+        }
+        assert!(!plan.contains("Seq Scan on outbox") && !plan.contains("Seq Scan on webhook_delivery"), "{plan}");
+        let left =
+            "SELECT (SELECT count(*) FROM outbox) || ' ' || (SELECT count(*) FROM webhook_delivery) AS \"QUERY PLAN\"";
+        let left: Vec<Line> = diesel::sql_query(left).load(&mut database.connection()).unwrap();
+        // Two events name the person, and one is about the license.
+        assert_eq!(left[0].text, "99999 99997", "{plan}");
     }
 }

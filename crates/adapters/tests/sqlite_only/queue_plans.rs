@@ -2,14 +2,14 @@
 
 use chrono::Duration;
 use diesel::connection::SimpleConnection;
-use license_manager_domain::WebhookId;
 use license_manager_domain::model::JobKind;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
+use license_manager_domain::{LicenseId, LmsUserId, WebhookId};
 use uuid::Uuid;
 
-use crate::{Watched, plans_of, stranger};
-use license_manager_contract::fixtures::day;
+use crate::{Watched, plans_of, plans_of_some, stranger};
+use license_manager_contract::fixtures::{day, email};
 
 /// 100,000 rows of each table, each about another license and person. Ten of each are due. Of the messages, one of these
 /// waits for an earlier row that is not due; of the events for a webhook three: by license, by address and by account.
@@ -119,4 +119,35 @@ fn work_is_settled_by_its_id() {
     assert_settles_by_id(Queue::Mail, "(uuid=?)");
     assert_settles_by_id(Queue::Webhook(WebhookId(webhook)), "webhook_uuid=? AND uuid=?)");
     assert_settles_by_id(Queue::PlanJobs(JobKind::Provision), "subscription_plan_uuid=?");
+}
+
+/// A retirement looks up what a person is told, among the messages of everybody.
+#[test]
+fn a_retiree_s_messages_are_looked_up_by_license_and_address() {
+    let watched = Watched::new();
+    fill(&watched);
+    let license = LicenseId(Uuid::parse_str("00000000-0000-4000-8000-000000000005").unwrap());
+    let gone = [email("1@example.com")];
+    let steps = plans_of_some(&watched, &["DELETE"], || {
+        let erased = watched.store.write(|unit| {
+            unit.retirement().erase_messages(&[license], &gone)?;
+            unit.retirement().erase_requester(LmsUserId(1))?;
+            unit.purge().erase_traces(&[license], &gone)
+        });
+        erased.unwrap();
+    });
+    for index in [
+        "outbox_of_license (license_uuid=?)",
+        "outbox_parked_of_license (license_uuid=?)",
+        "outbox_of_address (<expr>=?)",
+        "outbox_custom",
+        "outbox_of_results",
+        "webhook_delivery_of_license (license_uuid=?)",
+        "webhook_delivery_of_person (<expr>=?)",
+    ] {
+        assert!(steps.iter().any(|step| step.contains(index)), "{index}: {steps:#?}");
+    }
+    // An index of few messages may be read as a whole.
+    let scans = |step: &&String| ["SCAN outbox", "SCAN webhook_delivery"].contains(&step.as_str());
+    assert_eq!(steps.iter().find(scans), None, "{steps:#?}");
 }

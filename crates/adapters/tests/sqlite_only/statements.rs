@@ -5,7 +5,7 @@ use license_manager_contract::fixtures::*;
 use license_manager_domain::model::{
     AnswerQuota, Claimed, FirstRequest, FollowingPlan, IdempotencyKey, StoredAnswer, StoredBody,
 };
-use license_manager_domain::ports::{LicenseFilter, StoreExt, Unlinking};
+use license_manager_domain::ports::{LicenseFilter, Purge, StoreExt, Unlinking};
 use license_manager_domain::{LicenseStatus, LicenseTypesToCopy};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -82,6 +82,33 @@ fn licenses_that_are_locked_in_batches_are_not_sorted() {
         assert_eq!(searches, 4, "{steps:#?}");
         assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:#?}");
     }
+}
+
+/// Otherwise each batch would read again what the batches before have passed.
+#[test]
+fn licenses_whose_holders_are_to_be_forgotten_are_found_in_their_plans() {
+    let watched = Watched::new();
+    for (purge, lookup) in [
+        (Purge::PlanExpired, "license_by_plan (subscription_plan_uuid=? AND status=? AND user_email>?)"),
+        (Purge::Revoked, "license_revoked (subscription_plan_uuid=? AND revoked_date<?)"),
+        (Purge::NeverActivated, "license_idle (subscription_plan_uuid=? AND assigned_date<?)"),
+    ] {
+        let steps = plans_of(&watched, || {
+            assert_eq!(watched.store.write(|unit| unit.purge().lock_due(purge, day(5), 10)), Ok(vec![]));
+        });
+        assert!(steps.iter().any(|step| step.contains(lookup)), "{lookup}: {steps:#?}");
+        assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{steps:#?}");
+    }
+}
+
+#[test]
+fn whether_a_plan_was_used_is_found_by_indexes() {
+    let watched = Watched::new();
+    let steps = plans_of(&watched, || {
+        assert_eq!(watched.store.read(|unit| unit.plans().was_handed_out(plan_id(1))), Ok(false));
+    });
+    assert!(steps.iter().any(|step| step.contains("license_unassigned_again (subscription_plan_uuid=?")), "{steps:#?}");
+    assert!(!steps.iter().any(|step| step.contains("license_by_plan")), "{steps:#?}");
 }
 
 #[test]
