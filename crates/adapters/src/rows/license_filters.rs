@@ -52,7 +52,7 @@ pub(crate) trait Composed {
 }
 
 /// The plans whose licenses are meant.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Plans {
     All,
     These(Vec<Uuid>),

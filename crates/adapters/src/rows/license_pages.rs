@@ -10,6 +10,7 @@ use super::license_filters::{Bind, Composed, Dialect, Plans, Statement};
 use super::license_page_query::{LicenseList, PageQuery};
 use super::license_ranges::{Arm, Range};
 use super::licenses::{CountsRow, LicenseRow};
+use super::prefetched::Prefetched;
 use super::shared::{IdRow, NumberRow, for_both_databases};
 
 /// The states that match, if the kept counts have their numbers: nothing decides but the state and a missing address.
@@ -33,8 +34,14 @@ pub(crate) trait LicensePages: Composed {
     /// Runs a statement that selects a [`CountsRow`].
     fn counts_of(&mut self, statement: Statement) -> Result<LicenseCounts, Error>;
 
+    /// What the last statement has read in addition.
+    fn prefetched(&mut self) -> &mut Prefetched;
+
     /// The plans to search.
     fn plans_of(&mut self, search: &LicenseSearch) -> Result<Plans, Error> {
+        if let Some(plans) = self.prefetched().take_plans(search) {
+            return Ok(plans);
+        }
         let Some(customers) = search.customers() else {
             return Ok(search.plan.map_or(Plans::All, Plans::one));
         };
@@ -67,6 +74,9 @@ pub(crate) trait LicensePages: Composed {
     /// revoked ones without an address where those are hidden.
     fn kept_counts(&mut self, plans: &Plans, filter: &LicenseFilter) -> Result<Option<LicenseCounts>, Error> {
         let Some(statuses) = counted(filter) else { return Ok(None) };
+        if let Some(counts) = self.prefetched().take_counts(plans, filter) {
+            return Ok(Some(counts));
+        }
         let number = |status: LicenseStatus| format!("coalesce(sum({0}), 0) AS {0}", status.as_str());
         let numbers = LicenseStatus::ALL.map(number).join(", ");
         let mut statement = Statement::new(Self::DIALECT);
@@ -78,6 +88,7 @@ pub(crate) trait LicensePages: Composed {
             statement.sql(" AND status = 'revoked' AND status <> 'unassigned' AND user_email IS NULL");
             counts.revoked -= self.number_of(statement)?;
         }
+        self.prefetched().keep_counts(plans, filter, counts);
         Ok(Some(counts))
     }
 
@@ -181,6 +192,10 @@ for_both_databases! {
 
         fn counts_of(&mut self, statement: Statement) -> Result<LicenseCounts, Error> {
             self.read(|connection| Self::bound(statement).get_result::<CountsRow>(connection)).map(LicenseCounts::from)
+        }
+
+        fn prefetched(&mut self) -> &mut Prefetched {
+            &mut self.prefetched
         }
     }
 }

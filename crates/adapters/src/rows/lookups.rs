@@ -93,7 +93,9 @@ for_both_databases! {
 
         fn count(&mut self, search: &LicenseSearch) -> Result<i64, Error> {
             let plans = self.plans_of(search)?;
-            Ok(self.matching_counts(&plans, &search.filter)?.all())
+            let counts = self.matching_counts(&plans, &search.filter)?;
+            self.prefetched.keep_plans(search, plans);
+            Ok(counts.all())
         }
     }
 }

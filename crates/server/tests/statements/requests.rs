@@ -18,6 +18,7 @@ on_both_databases!(
     revoking_one_license_and_five_hundred,
     listing_one_plan_and_fifty,
     listing_ten_licenses_and_five_hundred,
+    counting_the_licenses_of_a_list_once,
     provisioning_ten_licenses_and_five_thousand,
     reminding_one_learner_and_five_hundred,
     listing_ten_licenses_of_many_plans_and_five_hundred,
@@ -161,6 +162,28 @@ fn listing_ten_licenses_and_five_hundred(database: Database) {
         let few = service.statements(Method::GET, &format!("{path}10"), None).await;
         let many = service.statements(Method::GET, &format!("{path}500"), None).await;
         assert_as_many(&few, &many);
+    });
+}
+
+/// Counting reads all licenses that are hidden, or all plans.
+fn counting_the_licenses_of_a_list_once(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let plan = service.plan("plan", 20);
+        service.assign(plan, &emails(10));
+        let admin = Person::new(1, "admin@example.com", "admin").role(format!("enterprise_admin:{CUSTOMER}"));
+        let everybody = Person::new(2, "everybody@example.com", "everybody").role("enterprise_admin:*");
+        for (person, path) in [
+            (&admin, format!("/subscriptions/{plan}/licenses/?ignore_null_emails=1")),
+            (&admin, "/licenses/?ignore_null_emails=1".to_owned()),
+            (&everybody, "/licenses/".to_owned()),
+        ] {
+            let statements = service.statements_of(person, Method::GET, &path, None).await;
+            let counting = |table: &str| statements.iter().filter(|one| one.contains(table)).count();
+            assert_eq!(counting("FROM seat_change"), 1, "{statements:#?}");
+            let hidden = usize::from(path.contains("ignore_null_emails"));
+            assert_eq!(counting("count(*) AS number FROM license"), hidden, "{statements:#?}");
+        }
     });
 }
 
