@@ -187,7 +187,7 @@ impl OfRequest {
 }
 
 /// The turn of the request under way, once it comes; to read even if the request writes, with [`Access::Read`]. Outside
-/// of requests, and in answers that are still being sent, nobody takes turns.
+/// of requests, and in answers that are still being sent, there is no request under way.
 pub(super) async fn of_request(at_most: Access) -> ApiResult<Option<Turn>> {
     let Ok(request) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
     let access = if at_most == Access::Read { Access::Read } else { request.access };

@@ -1,5 +1,5 @@
 //! The same work runs the same number of SQL statements however many rows it touches, and none of a request scans the
-//! licenses.
+//! licenses. What runs them takes turns.
 
 mod console;
 mod deliveries;
@@ -9,3 +9,4 @@ mod requests;
 mod scans;
 mod screens;
 mod service;
+mod turns;

@@ -14,7 +14,7 @@ use super::recorded::{CUSTOMER, Recorded, beginnings};
 
 /// A service that records its statements.
 pub struct Service {
-    state: web::Data<AppState>,
+    pub state: web::Data<AppState>,
     pub agreement: AgreementId,
     pub recorded: Recorded,
 }
@@ -64,10 +64,7 @@ impl Service {
 
     /// The statements of an admin's request, which must succeed.
     pub async fn statements(&self, method: Method, path: &str, body: Option<Value>) -> Vec<String> {
-        let admin = Person::new(1, "admin@example.com", "admin")
-            .role(format!("enterprise_admin:{CUSTOMER}"))
-            .role("enterprise_provisioning_admin:*");
-        self.statements_of(&admin, method, path, body).await
+        self.statements_of(&admin(), method, path, body).await
     }
 
     /// The statements of a request, which must succeed; their beginnings, to be shown.
@@ -94,6 +91,13 @@ impl Service {
         assert!(response.status().is_success(), "{path}: {}", response.status());
         self.recorded.whole_statements()
     }
+}
+
+/// An admin of the customer, who may also provision.
+pub fn admin() -> Person {
+    Person::new(1, "admin@example.com", "admin")
+        .role(format!("enterprise_admin:{CUSTOMER}"))
+        .role("enterprise_provisioning_admin:*")
 }
 
 /// The addresses of this many learners.

@@ -1,0 +1,81 @@
+//! What a request does beside its handler takes turns at the database, too.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{rt, test};
+use license_manager::app::app;
+use license_manager::http::turns::{Access, Turn};
+use license_manager_tests::{Database, on_both_databases};
+use serde_json::json;
+use tokio::time::timeout;
+
+use super::recorded::run;
+use super::service::{Service, admin, emails};
+
+on_both_databases!(
+    each_part_of_a_csv_file_takes_a_turn,
+    a_request_with_a_key_takes_turns_for_its_claim_its_work_and_its_answer,
+);
+
+/// How long is waited for what is not to happen.
+const SOON: Duration = Duration::from_millis(300);
+
+/// All turns that are left for this.
+async fn all_turns(service: &Service, access: Access) -> Vec<Turn> {
+    let mut turns = Vec::new();
+    while let Ok(turn) = timeout(SOON, service.state.turns.take(access)).await {
+        turns.push(turn.unwrap());
+    }
+    turns
+}
+
+fn each_part_of_a_csv_file_takes_a_turn(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let plan = service.plan("plan", 1);
+        service.assign(plan, &emails(1));
+        let app = test::init_service(app(service.state.clone(), None)).await;
+        let path = format!("/api/v1/subscriptions/{plan}/licenses/csv/");
+        let request =
+            test::TestRequest::get().uri(&path).insert_header(("Authorization", admin().authorization())).to_request();
+        let answer = test::call_service(&app, request).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let turns = all_turns(&service, Access::Read).await;
+        let mut file = pin!(test::read_body(answer));
+        assert!(timeout(SOON, &mut file).await.is_err(), "it waits for a turn");
+        drop(turns);
+        let file = file.await;
+        assert!(String::from_utf8_lossy(&file).contains("learner0@example.com"), "{file:?}");
+    });
+}
+
+fn a_request_with_a_key_takes_turns_for_its_claim_its_work_and_its_answer(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let plan = service.plan("plan", 1);
+        let app = test::init_service(app(service.state.clone(), None)).await;
+        let path = format!("/api/v1/subscriptions/{plan}/licenses/assign/");
+        let request = test::TestRequest::post()
+            .uri(&path)
+            .insert_header(("Authorization", admin().authorization()))
+            .insert_header(("Idempotency-Key", "key"))
+            .set_json(json!({ "user_emails": emails(1) }))
+            .to_request();
+        let mut others = all_turns(&service, Access::Write).await;
+        let mut turn = others.pop();
+        let mut answering = rt::spawn(async move { test::call_service(&app, request).await.status() });
+        for step in ["the claim", "the work", "the answer"] {
+            assert!(timeout(SOON, &mut answering).await.is_err(), "{step} waits for a turn");
+            // The next turn after that of the step.
+            let mut next = pin!(service.state.turns.take(Access::Write));
+            assert!(timeout(SOON, &mut next).await.is_err(), "all turns are taken before {step}");
+            drop(turn.take());
+            turn = Some(next.await.unwrap());
+        }
+        drop(turn);
+        assert_eq!(answering.await.unwrap(), StatusCode::OK);
+        assert_eq!(service.handed_out(plan).len(), 1);
+    });
+}
