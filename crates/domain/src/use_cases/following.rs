@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, ids};
+use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, ids, save_licenses};
 use super::renewals::RenewedBy;
 use crate::error::Error;
 use crate::history::Change;
@@ -13,7 +13,7 @@ use crate::model::following_plan::FollowingPlan;
 use crate::model::ids::{LicenseId, PlanId};
 use crate::model::license::{ImpossibleTransition, License, LicenseState};
 use crate::model::plan::PlanDetails;
-use crate::outbox::{EventName, OutboxBuilder};
+use crate::outbox::{EventName, OutboxBuilder, SLICE};
 use crate::ports::UnitOfWork;
 
 /// What keeping plans in line changed.
@@ -153,6 +153,8 @@ impl LicenseManager {
 
     /// Brings a following plan in line with these licenses, which are or were in its prior plan. See
     /// [`LicenseManager::follow`]; waiting licenses are not carried over yet.
+    ///
+    /// Works in slices, which bounds the rows of a statement. Only what the end of the work needs stays in memory.
     pub(crate) fn align(
         &self,
         unit: &mut dyn UnitOfWork,
@@ -166,16 +168,27 @@ impl LicenseManager {
         if licenses.is_empty() {
             return Ok(followed);
         }
-        let mut work = Work::new(prior, *following, unit.licenses().find_by_ids(licenses)?, change.at);
-        for copy in unit.licenses().lock_copies(following.id, licenses)? {
-            work.compare(copy)?;
+        // A license that is named twice must be in one slice.
+        let mut licenses = licenses.to_vec();
+        licenses.sort_unstable();
+        licenses.dedup();
+        let mut work = Work::new(prior, *following, Vec::new(), change.at);
+        for slice in licenses.chunks(SLICE) {
+            let mut part = Work::new(prior, *following, unit.licenses().find_by_ids(slice)?, change.at);
+            for copy in unit.licenses().lock_copies(following.id, slice)? {
+                part.compare(copy)?;
+            }
+            save_licenses(unit, &part.settle(), change)?;
+            work.add(part);
         }
         let held = unit.licenses().live_emails(following.id, &Email::all_stored_forms(&work.new_addresses()))?;
         work.end_doubles(held)?;
         // Free seats first: the database refuses a second live license even within the transaction.
-        unit.licenses().save(&work.freed()?, change)?;
-        unit.licenses().add_unassigned(following.id, &self.new_license_ids(work.replaced), change)?;
-        unit.licenses().save(&work.changes(), change)?;
+        save_licenses(unit, &work.freed()?, change)?;
+        for slice in self.new_license_ids(work.replaced).chunks(SLICE) {
+            unit.licenses().add_unassigned(following.id, slice, change)?;
+        }
+        save_licenses(unit, &work.changes(), change)?;
         followed.not_carried_over = carry_over(unit, &mut work, change)?;
 
         let touched = work.touched();
@@ -224,23 +237,22 @@ fn waiting(unit: &mut dyn UnitOfWork, prior: PlanId, following: &FollowingPlan) 
 
 /// Copies the licenses that have no copy to unassigned ones of the following plan. Returns how many found none.
 fn carry_over(unit: &mut dyn UnitOfWork, work: &mut Work, change: &Change) -> Result<usize, Error> {
-    let candidates = work.without_copy();
-    if candidates.is_empty() {
-        return Ok(0);
-    }
     let (prior, following) = (work.prior, work.following);
-    let waiting = unit.renewals().waiting_among(prior, &following, &candidates)?;
-    let free = unit.licenses().claim_unassigned(following.id, waiting.len() as i64)?;
-    work.took_linked = unit.licenses().unlink(&ids(&free), change)? > 0;
-    let not_carried_over = waiting.len() - free.len();
-    let mut saved = Vec::with_capacity(2 * free.len());
-    for (id, onto) in waiting.into_iter().zip(free) {
-        let Some(original) = work.originals.remove(&id) else { continue };
-        let (original, copy) = original.renew(onto, following.start_date, work.now)?;
-        saved.extend([original, copy.clone()]);
-        work.carried_over.push(copy);
+    let mut not_carried_over = 0;
+    for candidates in work.without_copy().chunks(SLICE) {
+        let waiting = unit.renewals().waiting_among(prior, &following, candidates)?;
+        let free = unit.licenses().claim_unassigned(following.id, waiting.len() as i64)?;
+        work.took_linked |= unit.licenses().unlink(&ids(&free), change)? > 0;
+        not_carried_over += waiting.len() - free.len();
+        let mut saved = Vec::with_capacity(2 * free.len());
+        for (id, onto) in waiting.into_iter().zip(free) {
+            let Some(original) = work.originals.remove(&id) else { continue };
+            let (original, copy) = original.renew(onto, following.start_date, work.now)?;
+            saved.extend([original, copy.clone()]);
+            work.carried_over.push(copy);
+        }
+        save_licenses(unit, &saved, change)?;
     }
-    unit.licenses().save(&saved, change)?;
     Ok(not_carried_over)
 }
 
@@ -256,6 +268,12 @@ impl Changed {
     fn new_address(&self) -> Option<&Email> {
         self.after.holder_email().filter(|email| self.before.holder_email() != Some(email))
     }
+
+    /// Its event, if the copy became activated.
+    fn activation(&self) -> Option<(EventName, License)> {
+        let became = self.after.status() != self.before.status() && self.after.activation_date().is_some();
+        became.then(|| (EventName::Activated, self.after.clone()))
+    }
 }
 
 /// The work on one following plan.
@@ -265,6 +283,8 @@ struct Work {
     now: DateTime<Utc>,
     originals: BTreeMap<LicenseId, License>,
     changed: Vec<Changed>,
+    /// The changed copies that are written already.
+    settled: Vec<LicenseId>,
     /// The copies that ended, as they are then.
     ended: Vec<License>,
     /// How many of them are replaced by unassigned licenses.
@@ -287,6 +307,7 @@ impl Work {
             now,
             originals: originals.into_iter().map(|license| (license.id, license)).collect(),
             changed: Vec::new(),
+            settled: Vec::new(),
             ended: Vec::new(),
             replaced: 0,
             released: HashSet::new(),
@@ -295,6 +316,31 @@ impl Work {
             took_linked: false,
             events: Vec::new(),
         }
+    }
+
+    /// Adds the work on other licenses.
+    fn add(&mut self, other: Self) {
+        self.originals.extend(other.originals);
+        self.changed.extend(other.changed);
+        self.settled.extend(other.settled);
+        self.ended.extend(other.ended);
+        self.replaced += other.replaced;
+        self.released.extend(other.released);
+        self.unlinked.extend(other.unlinked);
+        self.events.extend(other.events);
+    }
+
+    /// The changed copies that keep their address, to be written at once: they are in nobody's way. Forgets these, and
+    /// the originals that need nothing more.
+    fn settle(&mut self) -> Vec<License> {
+        let all = std::mem::take(&mut self.changed).into_iter();
+        let (renamed, kept): (Vec<Changed>, Vec<Changed>) = all.partition(|pair| pair.new_address().is_some());
+        self.events.extend(kept.iter().filter_map(Changed::activation));
+        self.settled.extend(kept.iter().map(|pair| pair.after.id));
+        let needed: HashSet<LicenseId> = renamed.iter().map(|pair| pair.original).collect();
+        self.originals.retain(|id, original| original.renewed_to.is_none() || needed.contains(id));
+        self.changed = renamed;
+        kept.into_iter().map(|pair| pair.after).collect()
     }
 
     /// Compares a live copy with its original.
@@ -373,13 +419,9 @@ impl Work {
         passed_on.chain(self.ended.iter().cloned().map(Ok)).collect()
     }
 
-    /// The licenses that are written then: changed copies, and originals without a copy.
+    /// The licenses that are written then: copies with another address, and originals without a copy.
     fn changes(&mut self) -> Vec<License> {
-        for Changed { before, after, .. } in &self.changed {
-            if after.status() != before.status() && after.activation_date().is_some() {
-                self.events.push((EventName::Activated, after.clone()));
-            }
-        }
+        self.events.extend(self.changed.iter().filter_map(Changed::activation));
         let changed = self.changed.iter().map(|pair| pair.after.clone());
         changed.chain(self.unlinked.iter().filter_map(|id| self.originals.get(id)).cloned()).collect()
     }
@@ -395,6 +437,7 @@ impl Work {
     /// The copies that were written.
     fn touched(&self) -> Vec<LicenseId> {
         let changed = self.changed.iter().map(|pair| &pair.after);
-        self.ended.iter().chain(changed).chain(&self.carried_over).map(|license| license.id).collect()
+        let written = self.ended.iter().chain(changed).chain(&self.carried_over).map(|license| license.id);
+        written.chain(self.settled.iter().copied()).collect()
     }
 }

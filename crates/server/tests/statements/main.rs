@@ -5,6 +5,7 @@ mod console;
 mod deliveries;
 mod operations;
 mod recorded;
+mod renewals;
 mod requests;
 mod scans;
 mod screens;

@@ -3,7 +3,6 @@
 use actix_web::http::Method;
 use license_manager_domain::model::{TransferOrder, TransferredLicenses};
 use license_manager_domain::ports::StoreExt;
-use license_manager_domain::use_cases::RenewedBy;
 use license_manager_domain::{Actor, ChangeReason, Edit, Email, LicenseId, PlanChanges, PlanId};
 use license_manager_tests::{Database, Person, on_both_databases};
 use serde_json::json;
@@ -29,9 +28,6 @@ on_both_databases!(
     freezing_ten_licenses_and_five_thousand,
     deleting_one_revoked_license_and_five_hundred,
     choosing_among_two_plans_and_fifty_the_one_that_auto_applies,
-    renewing_two_licenses_and_five_thousand,
-    keeping_a_following_plan_in_line_with_two_licenses_and_with_five_hundred,
-    applying_a_license_of_a_plan_with_and_without_a_renewal,
     transferring_two_licenses_and_a_hundred_thousand,
     reporting_on_two_licenses_and_five_thousand,
 );
@@ -369,73 +365,6 @@ fn choosing_among_two_plans_and_fifty_the_one_that_auto_applies(database: Databa
             service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, auto_applying).unwrap();
         }
         assert_as_many(&few, &choose(one).await);
-    });
-}
-
-fn renewing_two_licenses_and_five_thousand(database: Database) {
-    run(async {
-        let service = Service::new(database).await;
-        let renewals = "/provisioning-admins/subscription-plan-renewals/";
-        service.statements(Method::GET, renewals, None).await;
-        let mut statements = Vec::new();
-        // The renewed plan has one of its 7,000 licenses, so that the renewal assigns existing and new ones, and some
-        // stay unassigned.
-        for number in [2, 5_000] {
-            let [prior, waiting] = [("prior", 6_000), ("waiting", 1)]
-                .map(|(title, licenses)| service.plan(&format!("{title} of {number}"), licenses));
-            service.assign(prior, &emails(number));
-            let path = format!("{renewals}{}/process/", service.recorded.renewal(prior, Some(waiting), 7_000));
-            statements.push(service.statements(Method::POST, &path, None).await);
-        }
-        // New licenses, changed ones and the events are written in three slices each. On SQLite, the history and the
-        // events of webhooks are written by themselves.
-        let [few, many] = [&statements[0], &statements[1]];
-        let more = many.len() - few.len();
-        assert!(more == 3 * 2 || more == 2 * 3 * 2, "for two: {few:#?}\nfor five thousand: {many:#?}");
-    });
-}
-
-fn keeping_a_following_plan_in_line_with_two_licenses_and_with_five_hundred(database: Database) {
-    run(async {
-        let service = Service::new(database).await;
-        let prior = service.plan("prior", 2_000);
-        let renewal = service.recorded.renewal(prior, None, 1_000);
-        service.manager().process_renewal(&Actor::service(), renewal, RenewedBy::Manual).unwrap();
-        let everybody = emails(502);
-        for path in ["assign", "bulk-revoke"] {
-            let path = format!("/subscriptions/{prior}/licenses/{path}/");
-            let send = |emails: &[String]| {
-                let (service, path, body) = (&service, &path, json!({ "user_emails": emails }));
-                async move { service.statements(Method::POST, path, Some(body)).await }
-            };
-            send(&everybody[..1]).await;
-            let (few, many) = (send(&everybody[1..3]).await, send(&everybody[3..]).await);
-            assert_as_many(&few, &many);
-        }
-        let details = service.manager().renewal(renewal).unwrap();
-        let following = details.renewal.terms.renewed_plan.unwrap();
-        let counts = service.manager().plan(following).unwrap().counts;
-        assert_eq!((counts.revoked, counts.unassigned), (502, 1_000));
-    });
-}
-
-fn applying_a_license_of_a_plan_with_and_without_a_renewal(database: Database) {
-    run(async {
-        let service = Service::new(database).await;
-        let plan = service.plan("plan", 10);
-        let changes = PlanChanges { should_auto_apply_licenses: Edit::Set(true), ..PlanChanges::default() };
-        service.manager().update_plan(&Actor::service(), ChangeReason::Other, plan, changes).unwrap();
-        let path = format!("/customer-agreement/{}/auto-apply/", service.agreement);
-        let come = async |user: i64| {
-            let learner = Person::new(user, format!("learner{user}@example.com"), format!("learner{user}"))
-                .role(format!("enterprise_learner:{CUSTOMER}"));
-            service.statements_of(&learner, Method::POST, &path, None).await
-        };
-        come(1).await;
-        let without = come(2).await;
-        service.recorded.renewal(plan, None, 5);
-        let with = come(3).await;
-        assert_eq!(with.len(), without.len() + 1, "{without:#?}\n{with:#?}");
     });
 }
 
