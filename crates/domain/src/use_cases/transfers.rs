@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
-use super::manager::{LicenseManager, find_plan, ids, lock_plan};
+use super::manager::{LicenseManager, find_plan, ids, lock_plan, save_licenses};
 use crate::error::{Conflict, Entity, Error, FieldErrors};
 use crate::history::Actor;
 use crate::model::edit::Edit;
@@ -13,6 +13,7 @@ use crate::model::ids::{AgreementId, LicenseId, PlanId, TransferJobId};
 use crate::model::license::License;
 use crate::model::plan::PlanDetails;
 use crate::model::transfer::{HeldTwice, LicenseTransferJob, TransferOrder, TransferRun, TransferredLicenses};
+use crate::outbox::SLICE;
 use crate::ports::{StoreExt, UnitOfWork};
 
 /// Changes to a transfer job. `None` and [`Edit::Keep`] keep a field.
@@ -139,7 +140,10 @@ impl LicenseManager {
             let [first, last] = [order.old_plan.min(order.new_plan), order.old_plan.max(order.new_plan)];
             let plans = [lock_plan(unit, first)?, lock_plan(unit, last)?];
             let moving = unit.transfers().lock_licenses(order.old_plan, &order.licenses)?;
-            let mut held_twice = unit.transfers().held_twice(&moving, order.new_plan)?;
+            let mut held_twice = Vec::new();
+            for slice in moving.chunks(SLICE) {
+                held_twice.extend(unit.transfers().held_twice(slice, order.new_plan)?);
+            }
             let copies = copies_in_the_way(unit, &plans, order, &mut held_twice, now)?;
             if !held_twice.is_empty() {
                 return Err(Conflict::LiveLicense(held_twice).into());
@@ -148,9 +152,11 @@ impl LicenseManager {
             if !order.is_dry_run {
                 let freed = copies.into_iter().map(|copy| copy.reset(now)).collect::<Result<Vec<License>, _>>()?;
                 let freed_ids = ids(&freed);
-                unit.licenses().save(&freed, &change)?;
+                save_licenses(unit, &freed, &change)?;
                 unit.licenses().unlink(&freed_ids, &change)?;
-                unit.transfers().move_licenses(&moving, order.new_plan, &change)?;
+                for slice in moving.chunks(SLICE) {
+                    unit.transfers().move_licenses(slice, order.new_plan, &change)?;
+                }
                 for plan in &plans {
                     self.follow(unit, plan, &[&moving[..], &freed_ids].concat(), &change)?;
                 }

@@ -375,7 +375,8 @@ fn transferring_two_licenses_and_a_hundred_thousand(database: Database) {
         service.statements(Method::GET, jobs, None).await;
         for all in [true, false] {
             let mut statements = Vec::new();
-            for number in [2, if all { 100_000 } else { 5_000 }] {
+            let largest = if all { 100_000 } else { 5_000 };
+            for number in [2, largest] {
                 let [old, new] = ["old", "new"].map(|title| service.plan(&format!("{title} {all} {number}"), 0));
                 service.fill(old, number);
                 let licenses = if all {
@@ -391,7 +392,11 @@ fn transferring_two_licenses_and_a_hundred_thousand(database: Database) {
                 let counts = service.manager().plan(new).unwrap().counts;
                 assert_eq!(counts.total(), number as i64, "they moved");
             }
-            assert_as_many(&statements[0], &statements[1]);
+            // Each slice of two thousand is looked for in the new plan, and moved. On SQLite, the history is written by
+            // itself.
+            let [few, many] = [&statements[0], &statements[1]];
+            let (more, slices) = (many.len() - few.len(), (largest - 1) / 2_000);
+            assert!(more == 2 * slices || more == 3 * slices, "for two: {few:#?}\nfor more: {many:#?}");
         }
     });
 }
