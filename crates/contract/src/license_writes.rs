@@ -334,6 +334,36 @@ pub fn unassigned_licenses_are_deleted_by_their_ids(db: &dyn Database) {
     assert_eq!(kinds(db, 5), ['+', '~', '~']);
 }
 
+/// Revoked licenses of a plan are deleted in parts.
+pub fn revoked_licenses_are_deleted_by_their_ids(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let pointing = License { renewed_to: Some(license_id(2)), ..assigned(5, 2, "amy@example.com") };
+    put(
+        &*store,
+        &[
+            unassigned(1, 1),
+            revoked(2, 1, "amy@example.com", 7),
+            revoked(3, 1, "bob@example.com", 8),
+            assigned(4, 1, "cid@example.com"),
+            pointing.clone(),
+        ],
+    );
+    let delete = |ids: &[u128]| {
+        let ids: Vec<LicenseId> = ids.iter().copied().map(license_id).collect();
+        store.write(|unit| unit.licenses().delete_revoked(&ids, &change(9)))
+    };
+    for ids in [&[2, 1][..], &[2, 4], &[2, 99]] {
+        assert!(delete(ids).is_err(), "{ids:?}");
+    }
+    assert_eq!(numbers(&all(&*store, 1)), [1, 2, 3, 4], "all or nothing");
+    delete(&[2]).unwrap();
+    delete(&[]).unwrap();
+    assert_eq!(numbers(&all(&*store, 1)), [1, 3, 4]);
+    assert_eq!(kinds(db, 2), ['+', '~', '-']);
+    assert_eq!(all(&*store, 2), [License { renewed_to: None, modified: day(9), ..pointing }]);
+}
+
 /// No license points to one that is gone.
 pub fn a_license_that_was_carried_on_to_a_deleted_one_forgets_it(db: &dyn Database) {
     let store = db.store();

@@ -280,7 +280,12 @@ impl LicenseRepository for PostgresUnit<'_> {
     }
 
     fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
-        let deleted = bulk::delete(self, &LicensesToDelete::Unassigned(ids), change)?;
+        let deleted = bulk::delete(self, &LicensesToDelete::Named(ids, LicenseStatus::Unassigned), change)?;
+        self.write_rows(ids.len(), "licenses", |_| Ok(deleted as usize))
+    }
+
+    fn delete_revoked(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        let deleted = bulk::delete(self, &LicensesToDelete::Named(ids, LicenseStatus::Revoked), change)?;
         self.write_rows(ids.len(), "licenses", |_| Ok(deleted as usize))
     }
 

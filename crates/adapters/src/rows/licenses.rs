@@ -83,8 +83,8 @@ pub(crate) const SOURCE_TYPE: &str = "AMT";
 pub(crate) enum LicensesToDelete<'a> {
     /// Those of a plan with a status.
     InState(PlanId, LicenseStatus),
-    /// Of these, the unassigned ones.
-    Unassigned(&'a [LicenseId]),
+    /// Of these, those with a status.
+    Named(&'a [LicenseId], LicenseStatus),
 }
 
 /// A license that was deleted.

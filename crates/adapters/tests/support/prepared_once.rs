@@ -255,6 +255,7 @@ fn transfer(unit: &mut dyn UnitOfWork, seats: &Seats) -> Result<(), Error> {
 fn deletion(unit: &mut dyn UnitOfWork, seats: &Seats) -> Result<(), Error> {
     unit.licenses().unlink(&[license_id(seats.cleo)], &change(8))?;
     assert_eq!(unit.licenses().delete(plan_id(1), LicenseStatus::Revoked, &change(8))?, 1);
+    unit.licenses().delete_revoked(&[], &change(8))?;
     unit.licenses().delete_unassigned(&[license_id(seats.free)], &change(8))
 }
 

@@ -111,6 +111,7 @@ macro_rules! contract_suite_group {
             sources_are_noted_and_replaced
             licenses_of_a_status_are_deleted_with_their_sources
             unassigned_licenses_are_deleted_by_their_ids
+            revoked_licenses_are_deleted_by_their_ids
             a_license_that_was_carried_on_to_a_deleted_one_forgets_it
             links_to_licenses_are_cleared_and_recorded
             nothing_to_write_is_nothing_written

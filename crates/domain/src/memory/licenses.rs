@@ -96,6 +96,16 @@ impl Tables {
             }
         }
     }
+
+    /// Deletes these licenses, which must have this status.
+    fn delete_named(&mut self, ids: &[LicenseId], status: LicenseStatus, change: &Change) -> Result<(), Error> {
+        let has_status = |id| self.licenses.get(id).is_some_and(|license| license.status() == status);
+        if !ids.iter().all(has_status) {
+            return Err(Error::internal(format!("one of the licenses to delete is not {}", status.as_str())));
+        }
+        self.delete_licenses(&ids.iter().copied().collect(), change);
+        Ok(())
+    }
 }
 
 impl LicenseRepository for MemoryUnit<'_> {
@@ -232,14 +242,11 @@ impl LicenseRepository for MemoryUnit<'_> {
     }
 
     fn delete_unassigned(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
-        let tables = self.written()?;
-        let is_unassigned =
-            |id| tables.licenses.get(id).is_some_and(|license| license.status() == LicenseStatus::Unassigned);
-        if !ids.iter().all(is_unassigned) {
-            return Err(Error::internal("one of the licenses to delete is not unassigned"));
-        }
-        tables.delete_licenses(&ids.iter().copied().collect(), change);
-        Ok(())
+        self.written()?.delete_named(ids, LicenseStatus::Unassigned, change)
+    }
+
+    fn delete_revoked(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        self.written()?.delete_named(ids, LicenseStatus::Revoked, change)
     }
 
     fn unlink(&mut self, copies: &[LicenseId], change: &Change) -> Result<i64, Error> {

@@ -249,6 +249,11 @@ pub trait LicenseRepository {
         not_provided!("licenses.delete_unassigned", ids, change)
     }
 
+    /// Deletes these licenses, like [`LicenseRepository::delete`]. MUST fail if one of them is not revoked.
+    fn delete_revoked(&mut self, ids: &[LicenseId], change: &Change) -> Result<(), Error> {
+        not_provided!("licenses.delete_revoked", ids, change)
+    }
+
     /// Clears [`License::renewed_to`] where it names one of these licenses, and records that. Returns how many did.
     fn unlink(&mut self, copies: &[LicenseId], change: &Change) -> Result<i64, Error> {
         not_provided!("licenses.unlink", copies, change)

@@ -51,7 +51,7 @@ impl LicenseManager {
     }
 
     /// Runs one batch of a job and settles the job in the same transaction: it is completed, or due again. Returns how
-    /// many licenses the batch added, revoked or deleted. Freezing and deleting take one batch.
+    /// many licenses the batch added, revoked or deleted.
     ///
     /// # Errors
     /// The batch failed and wrote nothing. Call [`LicenseManager::postpone_job`].
@@ -66,7 +66,7 @@ impl LicenseManager {
                 JobKind::Provision => self.provision_batch(unit, &job, &plan)?,
                 JobKind::RevokeAll => self.revoke_batch(unit, &job, plan)?,
                 JobKind::Freeze => self.freeze_by_job(unit, &job, plan)?,
-                JobKind::DeleteRevoked => (true, self.delete_revoked_locked(unit, &plan, &actor(&job))?),
+                JobKind::DeleteRevoked => self.delete_revoked_batch(unit, &plan, &actor(&job))?,
             };
             if unit.queue().held(lease, &[id])?.is_empty() {
                 return Err(Error::internal("another server took this job over: it took too long here"));
@@ -188,7 +188,7 @@ impl LicenseManager {
             // It was forbidden after the request.
             return Ok((true, 0));
         }
-        Ok((true, self.freeze_locked(unit, &mut plan, &actor(job))?))
+        self.freeze_batch(unit, &mut plan, (&actor(job), job.requested_at))
     }
 
     /// Whether the job is finished, and how many licenses were revoked.

@@ -1,10 +1,13 @@
 //! Upkeep of a plan by staff: freezing, provisioning, and deleting revoked licenses.
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, lock_plan};
+use chrono::{DateTime, Utc};
+
+use super::manager::{LicenseManager, count_licenses, find_agreement, ids, lock_plan};
 use crate::error::{Error, Refusal};
-use crate::history::Actor;
-use crate::model::ids::PlanId;
-use crate::model::license::LicenseStatus;
+use crate::history::{Actor, Change};
+use crate::model::agreement::CustomerAgreement;
+use crate::model::ids::{LicenseId, PlanId};
+use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
 use crate::ports::{StoreExt, UnitOfWork};
@@ -51,10 +54,29 @@ impl LicenseManager {
         }
         let change = actor.change(self.now());
         let deleted = unit.licenses().delete(plan.id, LicenseStatus::Unassigned, &change)?;
-        plan.last_freeze_timestamp = Some(change.at);
-        plan.modified = change.at;
-        unit.plans().save(plan, &change)?;
+        mark_frozen(unit, plan, &change)?;
         Ok(deleted)
+    }
+
+    /// One batch of [`LicenseManager::freeze_locked`]: whether it was the last one, and how many licenses were deleted.
+    pub(crate) fn freeze_batch(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: &mut SubscriptionPlan,
+        (actor, requested_at): (&Actor, DateTime<Utc>),
+    ) -> Result<(bool, i64), Error> {
+        let batch = self.batch_size();
+        if count_licenses(unit, plan.id)?.unassigned <= batch {
+            return Ok((true, self.freeze_locked(unit, plan, actor)?));
+        }
+        let change = actor.change(self.now());
+        // At once: a frozen plan gets no licenses in place of those that are deleted.
+        if plan.last_freeze_timestamp.is_none_or(|frozen| frozen < requested_at) {
+            mark_frozen(unit, plan, &change)?;
+        }
+        let unassigned = ids(&unit.licenses().claim_unassigned(plan.id, batch)?);
+        unit.licenses().delete_unassigned(&unassigned, &change)?;
+        Ok((false, unassigned.len() as i64))
     }
 
     /// Adds the missing licenses of a plan. A job adds more than [`crate::Settings::inline_limit`].
@@ -101,22 +123,56 @@ impl LicenseManager {
         Ok(deleted)
     }
 
+    /// One batch of [`LicenseManager::delete_revoked_locked`]: whether it was the last one, and how many licenses were
+    /// deleted.
+    pub(crate) fn delete_revoked_batch(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        details: &PlanDetails,
+        actor: &Actor,
+    ) -> Result<(bool, i64), Error> {
+        let change = actor.change(self.now());
+        let agreement = find_agreement(unit, details.plan.agreement)?;
+        let licenses = self.add_events_of_deleted(unit, &agreement, &details.plan, None)?;
+        unit.licenses().delete_revoked(&ids(&licenses), &change)?;
+        self.follow(unit, details, &[], &change)?;
+        let deleted = licenses.len() as i64;
+        Ok((deleted < self.batch_size(), deleted))
+    }
+
     /// Reads [`crate::Settings::batch_size`] licenses at a time, to bound memory.
     fn add_deletion_events(&self, unit: &mut dyn UnitOfWork, plan: &SubscriptionPlan) -> Result<(), Error> {
         let agreement = find_agreement(unit, plan.agreement)?;
-        let batch = self.batch_size();
         let mut after = None;
         loop {
-            let licenses = unit.licenses().lock_revoked_after(plan.id, after, batch)?;
-            let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), self.now());
-            licenses.iter().for_each(|license| outbox.deleted(license));
-            outbox.write(unit)?;
-            if (licenses.len() as i64) < batch {
+            let licenses = self.add_events_of_deleted(unit, &agreement, plan, after)?;
+            if (licenses.len() as i64) < self.batch_size() {
                 return Ok(());
             }
             after = licenses.last().map(|license| license.id);
         }
     }
+
+    /// Locks the next batch of a plan's revoked licenses, and adds the events that they are deleted.
+    fn add_events_of_deleted(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        agreement: &CustomerAgreement,
+        plan: &SubscriptionPlan,
+        after: Option<LicenseId>,
+    ) -> Result<Vec<License>, Error> {
+        let licenses = unit.licenses().lock_revoked_after(plan.id, after, self.batch_size())?;
+        let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), self.now());
+        licenses.iter().for_each(|license| outbox.deleted(license));
+        outbox.write(unit)?;
+        Ok(licenses)
+    }
+}
+
+fn mark_frozen(unit: &mut dyn UnitOfWork, plan: &mut SubscriptionPlan, change: &Change) -> Result<(), Error> {
+    plan.last_freeze_timestamp = Some(change.at);
+    plan.modified = change.at;
+    unit.plans().save(plan, change)
 }
 
 fn upkeep(

@@ -93,8 +93,11 @@ fn a_batch_tells_how_many_licenses_it_added_revoked_or_deleted() {
     assert_eq!(batches(JobKind::Provision), [3, 2]);
     world.assign(plan, &crowd(4)).unwrap();
     assert_eq!(batches(JobKind::RevokeAll), [3, 1]);
-    assert_eq!(batches(JobKind::DeleteRevoked), [4]);
-    assert_eq!(batches(JobKind::Freeze), [6]);
+    let owed = world.newly_owed(|| assert_eq!(batches(JobKind::DeleteRevoked), [3, 1]));
+    assert_eq!(owed.len(), 4, "each is told of once");
+    assert_eq!(batches(JobKind::Freeze), [3, 3]);
+    let left = (world.counts(plan).total(), world.details(plan).last_freeze_timestamp);
+    assert_eq!(left, (0, Some(beginning())));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use license_manager_domain::history::Change;
-use license_manager_domain::{Error, License, LicenseColumns, LicenseId, LicenseStatus, PlanId};
+use license_manager_domain::{Error, License, LicenseColumns, LicenseId, PlanId};
 
 use crate::one_of::one_of;
 use crate::postgres::arrays::column;
@@ -43,13 +43,13 @@ pub(super) fn add_unassigned(
 fn statement<'a>(sql: &str, target: &LicensesToDelete<'a>) -> PreparedSql<Values<'a, Pg>> {
     let (condition, status) = match target {
         LicensesToDelete::InState(_, status) => ("target.subscription_plan_uuid = $1", *status),
-        LicensesToDelete::Unassigned(_) => ("target.uuid = ANY ($1)", LicenseStatus::Unassigned),
+        LicensesToDelete::Named(_, status) => ("target.uuid = ANY ($1)", *status),
     };
     let condition = format!("{condition} AND target.status = '{}'", status.as_str());
     let statement = prepared_sql(sql.replace("{target}", &condition));
     match target {
         LicensesToDelete::InState(plan, _) => statement.bind::<SqlUuid, _>(plan.0).boxed(),
-        LicensesToDelete::Unassigned(ids) => statement.bind::<Array<SqlUuid>, _>(column(ids, |id| id.0)).boxed(),
+        LicensesToDelete::Named(ids, _) => statement.bind::<Array<SqlUuid>, _>(column(ids, |id| id.0)).boxed(),
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn delete(
     change: &Change,
 ) -> Result<i64, Error> {
     unit.require_write()?;
-    if matches!(target, LicensesToDelete::Unassigned([])) {
+    if matches!(target, LicensesToDelete::Named([], _)) {
         return Ok(0);
     }
     // Waits for transactions that assign these licenses, and locks them in the usual order.

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use license_manager_domain::history::{Change, ChangeKind};
-use license_manager_domain::{Error, License, LicenseId, LicenseStatus, PlanId};
+use license_manager_domain::{Error, License, LicenseId, PlanId};
 
 use crate::one_of::one_of;
 use crate::prepared::prepared_sql;
@@ -40,11 +40,9 @@ pub(super) fn delete(unit: &mut SqliteUnit<'_>, target: &LicensesToDelete<'_>, c
         LicensesToDelete::InState(plan, status) => {
             ("target.subscription_plan_uuid = ?1 AND target.status = ?2", plan.to_string(), *status)
         }
-        LicensesToDelete::Unassigned(ids) => (
-            "target.uuid IN (SELECT value FROM json_each(?1)) AND target.status = ?2",
-            json(ids)?,
-            LicenseStatus::Unassigned,
-        ),
+        LicensesToDelete::Named(ids, status) => {
+            ("target.uuid IN (SELECT value FROM json_each(?1)) AND target.status = ?2", json(ids)?, *status)
+        }
     };
     let statement = |sql: String| prepared_sql(sql).bind::<Text, _>(which.as_str()).bind::<Text, _>(status.as_str());
     let query = statement(format!(
