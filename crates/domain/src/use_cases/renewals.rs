@@ -1,12 +1,14 @@
 //! Renewals: a plan's licenses continue in the next plan.
 
-use super::manager::{LicenseManager, count_licenses, find_agreement, find_plan, ids, lock_plan, save_licenses};
+use super::manager::{
+    LicenseManager, count_licenses, count_matching, find_agreement, find_plan, ids, lock_plan, save_licenses,
+};
 use super::page::Page;
 use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::edit::Edit;
 use crate::model::following_plan::LicenseTypesToCopy;
-use crate::model::ids::{PlanId, RenewalId};
+use crate::model::ids::{LicenseId, PlanId, RenewalId};
 use crate::model::license::License;
 use crate::model::plan::{ChangeReason, LicenseCounts, SubscriptionPlan};
 use crate::model::renewal::{RenewalDetails, RenewalTerms};
@@ -203,16 +205,30 @@ impl LicenseManager {
                 statuses: Some(terms.license_types_to_copy.statuses().to_vec()),
                 ..LicenseFilter::default()
             };
-            let originals = unit.licenses().lock_live(prior.id, &filter, i64::MAX)?;
+            let needed = count_matching(unit, prior.id, &filter)?.allocated();
             let present = match &renewed {
                 Some(plan) => count_licenses(unit, plan.id)?,
                 None => LicenseCounts::default(),
             };
-            check_processable(terms, renewed.as_ref(), originals.len(), &present)?;
+            check_processable(terms, renewed.as_ref(), usize::try_from(needed).unwrap_or_default(), &present)?;
 
             let change = actor.change(now);
             let plan = self.prepare_plan(unit, terms, &prior, renewed, plan_id, &change)?;
-            let copies = self.carry_over(unit, &plan, originals, &present, by, &change)?;
+            let agreement = find_agreement(unit, plan.agreement)?;
+            let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
+            let (mut copies, mut after): (Vec<LicenseId>, Option<LicenseId>) = (Vec::new(), None);
+            loop {
+                let originals = unit.licenses().lock_live_after(prior.id, &filter, after, SLICE as i64)?;
+                after = originals.last().map(|license| license.id);
+                let is_last = originals.len() < SLICE;
+                let free = (present.unassigned - copies.len() as i64).max(0);
+                let added = self.carry_over(unit, &plan, originals, free, &change)?;
+                outbox.write_for_each(unit, &added, |outbox, copy| outbox.renewed(copy, by == RenewedBy::Schedule))?;
+                copies.extend(ids(&added));
+                if is_last {
+                    break;
+                }
+            }
             let copied = copies.len() as i64;
             let counts = LicenseCounts {
                 assigned: copied,
@@ -228,7 +244,7 @@ impl LicenseManager {
             let next = find_plan(unit, plan.id)?;
             self.provision(unit, &next, counts, actor)?;
             if let Some(following) = next.followed_at(now) {
-                let mut followed = self.align(unit, plan.id, &following, &ids(&copies), by, &change)?;
+                let mut followed = self.align(unit, plan.id, &following, &copies, by, &change)?;
                 self.carry_over_waiting(unit, &mut followed, by, &change)?;
             }
             Ok(ProcessedRenewal { details: find_renewal(unit, id)?, newly: true })
@@ -267,18 +283,17 @@ impl LicenseManager {
         Ok(plan)
     }
 
-    /// Copies the licenses to unassigned licenses of the plan, then to new ones. Returns the copies.
+    /// Copies the licenses to up to `free` unassigned licenses of the plan, then to new ones. Returns the copies.
     fn carry_over(
         &self,
         unit: &mut dyn UnitOfWork,
         plan: &SubscriptionPlan,
         originals: Vec<License>,
-        present: &LicenseCounts,
-        by: RenewedBy,
+        free: i64,
         change: &Change,
     ) -> Result<Vec<License>, Error> {
         let number = originals.len() as i64;
-        let free = unit.licenses().claim_unassigned(plan.id, number.min(present.unassigned))?;
+        let free = unit.licenses().claim_unassigned(plan.id, number.min(free))?;
         let reused = free.len();
         // An earlier renewal, deleted since, may have led to them.
         unit.licenses().unlink(&ids(&free), change)?;
@@ -290,15 +305,11 @@ impl LicenseManager {
             .map(|(original, onto)| original.renew(onto, plan.start_date, change.at))
             .collect::<Result<(Vec<License>, Vec<License>), _>>()?;
 
-        let agreement = find_agreement(unit, plan.agreement)?;
-        let mut outbox = OutboxBuilder::new(&agreement, plan, self.ids.as_ref(), change.at);
         for slice in copies[reused..].chunks(SLICE) {
             unit.licenses().add(slice, change)?;
         }
         changed.extend_from_slice(&copies[..reused]);
         save_licenses(unit, &changed, change)?;
-        drop(changed);
-        outbox.write_for_each(unit, &copies, |outbox, copy| outbox.renewed(copy, by == RenewedBy::Schedule))?;
         Ok(copies)
     }
 }
