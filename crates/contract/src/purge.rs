@@ -235,7 +235,7 @@ fn number(deleted: &DeletedLicense) -> u128 {
 /// The deleted licenses due on a day; reading and locking must find the same.
 fn deleted_due(store: &dyn Store, now: i64) -> Vec<u128> {
     let read = store.read(|unit| unit.purge().deleted_after(day(now), None, 100)).unwrap();
-    let locked = store.write(|unit| unit.purge().lock_deleted(day(now), 100)).unwrap();
+    let locked = store.write(|unit| unit.purge().lock_deleted(day(now), None, 100)).unwrap();
     assert_eq!(read, locked);
     read.iter().map(number).collect()
 }
@@ -283,7 +283,11 @@ pub fn licenses_deleted_long_ago_are_due_while_the_history_knows_somebody(db: &d
     let named = |address: &str| Some(email(address));
     assert_eq!(part(None, 2), [(1, named("amy@example.com")), (2, named("bob@example.com"))]);
     assert_eq!(part(Some(2), 2), [(3, named("eve@example.com")), (5, None)]);
-    assert_eq!(store.write(|unit| unit.purge().lock_deleted(day(456), 3)).unwrap().len(), 3);
+    let locked = |after: Option<u128>, limit| {
+        let found = store.write(|unit| unit.purge().lock_deleted(day(456), after.map(license_id), limit)).unwrap();
+        found.iter().map(number).collect::<Vec<_>>()
+    };
+    assert_eq!((locked(None, 3), locked(Some(2), 3)), (vec![1, 2, 3], vec![3, 5]));
 
     store.write(|unit| unit.purge().erase_traces(&[2, 5].map(license_id), &[])).unwrap();
     assert_eq!(deleted_due(&*store, 456), [1, 3], "once");
@@ -310,7 +314,7 @@ pub fn what_is_due_of_deleted_licenses_goes_to_one_of_many(db: &dyn Database) {
             loop {
                 let batch = store
                     .write(|unit| {
-                        let due = unit.purge().lock_deleted(day(50), 7)?;
+                        let due = unit.purge().lock_deleted(day(50), None, 7)?;
                         let ids: Vec<_> = due.iter().map(|deleted| deleted.id).collect();
                         unit.purge().erase_traces(&ids, &[])?;
                         Ok(due)

@@ -114,12 +114,19 @@ impl PurgeRepository for PostgresUnit<'_> {
         self.list::<LicenseRow, _>(query)
     }
 
-    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
+    fn lock_deleted(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error> {
         let query = prepared_sql(format!(
-            "SELECT deleted.uuid, deleted.user_email {DELETED} LIMIT $2 FOR NO KEY UPDATE OF deleted SKIP LOCKED"
+            "SELECT deleted.uuid, deleted.user_email {DELETED} AND deleted.uuid > $3
+             ORDER BY deleted.uuid LIMIT $2 FOR NO KEY UPDATE OF deleted SKIP LOCKED"
         ))
         .bind::<SqlTimestamp, _>(now)
-        .bind::<BigInt, _>(limit.max(0));
+        .bind::<BigInt, _>(limit.max(0))
+        .bind::<SqlUuid, _>(following(after));
         let mut due = self.write(|connection| query.load::<DeletedRow>(connection))?;
         if due.is_empty() {
             return Ok(Vec::new());

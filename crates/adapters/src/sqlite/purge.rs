@@ -77,9 +77,14 @@ impl PurgeRepository for SqliteUnit<'_> {
         self.list::<LicenseRow, _>(query)
     }
 
-    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
+    fn lock_deleted(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error> {
         self.require_write()?;
-        self.deleted_after(now, None, limit)
+        self.deleted_after(now, after, limit)
     }
 
     fn deleted_after(

@@ -223,7 +223,7 @@ fn recurring(unit: &mut dyn UnitOfWork, seats: &Seats) -> Result<(), Error> {
     for purge in [Purge::PlanExpired, Purge::Revoked, Purge::NeverActivated] {
         assert_eq!(unit.purge().lock_due(purge, day(5), 10)?, []);
     }
-    assert_eq!(unit.purge().lock_deleted(day(5), 10)?, []);
+    assert_eq!(unit.purge().lock_deleted(day(5), None, 10)?, []);
     unit.purge().addresses_in_use(&[email(&seats.address("amy"))])?;
     Ok(())
 }

@@ -108,9 +108,14 @@ impl PurgeRepository for MemoryUnit<'_> {
         Ok(next(due, after, limit))
     }
 
-    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
+    fn lock_deleted(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error> {
         self.written()?;
-        self.deleted_after(now, None, limit)
+        self.deleted_after(now, after, limit)
     }
 
     fn deleted_after(

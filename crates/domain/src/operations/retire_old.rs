@@ -49,7 +49,7 @@ impl LicenseManager {
             run,
             purge.as_str(),
             |unit, after, batch| Ok(ids(&unit.purge().due_after(purge, due, after, batch)?)),
-            |unit, batch| self.purge_batch(unit, purge, due, batch),
+            |unit, _, batch| self.purge_batch(unit, purge, due, batch),
         )
     }
 
@@ -60,8 +60,8 @@ impl LicenseManager {
             run,
             DELETED,
             |unit, after, batch| Ok(ids(&unit.purge().deleted_after(due, after, batch)?)),
-            |unit, batch| {
-                let deleted = unit.purge().lock_deleted(due, batch)?;
+            |unit, after, batch| {
+                let deleted = unit.purge().lock_deleted(due, after, batch)?;
                 let ids: Vec<LicenseId> = ids(&deleted);
                 let emails = deleted.into_iter().filter_map(|license| license.email).collect();
                 self.forget_traces(unit, &ids, emails, self.now())?;
@@ -70,14 +70,14 @@ impl LicenseManager {
         )
     }
 
-    /// Processes licenses in batches, with one transaction each. A dry run reads the licenses after the last one; a
-    /// real run does not find processed licenses again.
+    /// Processes licenses in batches, with one transaction each. A dry run reads the licenses after the last one. A real
+    /// run does not find processed licenses again; it starts after the last one where it would pass many others again.
     fn in_batches(
         &self,
         run: &mut Run<'_>,
         name: &'static str,
         read: impl Fn(&mut dyn UnitOfWork, Option<LicenseId>, i64) -> Result<Vec<LicenseId>, Error>,
-        write: impl Fn(&mut dyn UnitOfWork, i64) -> Result<Vec<LicenseId>, Error>,
+        write: impl Fn(&mut dyn UnitOfWork, Option<LicenseId>, i64) -> Result<Vec<LicenseId>, Error>,
     ) -> Result<(), Error> {
         let batch = self.batch_size().min(AT_ONCE);
         let mut after: Option<LicenseId> = None;
@@ -85,7 +85,7 @@ impl LicenseManager {
             let ids = if run.dry_run() {
                 self.store.read(|unit| read(unit, after, batch))?
             } else {
-                self.store.write(|unit| write(unit, batch))?
+                self.store.write(|unit| write(unit, after, batch))?
             };
             run.supervisor.found(ids.len() as u64);
             run.supervisor.advanced(ids.len() as u64);

@@ -53,13 +53,18 @@ pub trait PurgeRepository {
         not_provided!("purge.due_after", purge, now, after, limit)
     }
 
-    /// Up to `limit` deleted licenses that are due at `now` and whose history still has an address, sorted by id, locked
-    /// until the transaction ends. MUST skip those locked by other transactions.
+    /// Up to `limit` deleted licenses after the given id that are due at `now` and whose history still has an address,
+    /// sorted by id, locked until the transaction ends. MUST skip those locked by other transactions.
     ///
     /// The duration is that of their last plan's agreement, from the deletion on; in plans for internal use from the
     /// plan's expiration, if that is later.
-    fn lock_deleted(&mut self, now: DateTime<Utc>, limit: i64) -> Result<Vec<DeletedLicense>, Error> {
-        not_provided!("purge.lock_deleted", now, limit)
+    fn lock_deleted(
+        &mut self,
+        now: DateTime<Utc>,
+        after: Option<LicenseId>,
+        limit: i64,
+    ) -> Result<Vec<DeletedLicense>, Error> {
+        not_provided!("purge.lock_deleted", now, after, limit)
     }
 
     /// The next of them, sorted by id, not locked.
