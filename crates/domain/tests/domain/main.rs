@@ -22,6 +22,7 @@ mod example;
 mod failed_deliveries;
 mod following;
 mod following_chains;
+mod following_slices;
 mod history;
 mod idempotency;
 mod jobs;
