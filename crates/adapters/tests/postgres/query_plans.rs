@@ -218,9 +218,8 @@ fn licenses_without_a_copy_are_found_without_reading_the_others() {
         let counts = store.read(|unit| unit.renewals().not_carried_over(&[RenewalId(1)], now())).unwrap();
         assert!(counts.is_empty());
     });
-    // Each has one part for each of two states.
     for plan in [&waiting, &counted] {
-        assert_eq!(plan.matches("license_without_copy").count(), 2, "{plan}");
+        assert!(plan.contains("license_without_copy") && !plan.contains("Seq Scan on license"), "{plan}");
     }
 }
 
