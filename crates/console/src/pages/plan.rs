@@ -318,6 +318,8 @@ pub(super) fn done(query: &Fields) -> Markup {
             "revoked" => ("license was", "licenses were", "revoked."),
             "added" => ("license was", "licenses were", "added."),
             "growing" => ("license is", "licenses are", "being added. You can leave this page."),
+            "freezing" => ("free license is", "free licenses are", "being deleted. The plan is frozen."),
+            "deleting" => ("revoked license is", "revoked licenses are", "being deleted. You can leave this page."),
             "frozen" => ("free license was", "free licenses were", "deleted. The plan is frozen."),
             "deleted" => ("revoked license was", "revoked licenses were", "deleted."),
             "reverted" => ("license was", "licenses were", "set back."),

@@ -312,7 +312,9 @@ impl Page<'_> {
         let told = match self.act {
             Act::Provision if done.pending > 0 => "growing",
             Act::Provision => "added",
+            Act::Freeze if done.pending > 0 => "freezing",
             Act::Freeze => "frozen",
+            Act::DeleteRevoked if done.pending > 0 => "deleting",
             Act::DeleteRevoked => "deleted",
         };
         let number = done.added + done.pending + done.deleted;

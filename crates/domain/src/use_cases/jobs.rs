@@ -98,6 +98,23 @@ impl LicenseManager {
         })
     }
 
+    /// Adds a job to a plan that is locked.
+    pub(crate) fn add_job(
+        &self,
+        unit: &mut dyn UnitOfWork,
+        plan: PlanId,
+        kind: JobKind,
+        actor: &Actor,
+    ) -> Result<(), Error> {
+        unit.jobs().add(&Job {
+            plan,
+            kind,
+            requested_by: actor.username.clone(),
+            requested_at: self.now(),
+            reason: actor.reason.as_deref().map(str::to_owned),
+        })
+    }
+
     /// Makes waiting jobs due at once, such as those that failed, and returns their number. Running jobs do not change.
     pub fn retry_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<usize, Error> {
         self.store.write(|unit| {

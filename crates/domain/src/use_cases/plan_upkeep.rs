@@ -7,6 +7,7 @@ use crate::error::{Error, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{LicenseId, PlanId};
+use crate::model::jobs::JobKind;
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
@@ -20,7 +21,7 @@ pub struct PlanUpkeep {
     pub plan: SubscriptionPlan,
     /// The number of licenses that were added.
     pub added: i64,
-    /// The number of licenses that a job will add.
+    /// The number of licenses that a job will add or delete.
     pub pending: i64,
     /// The number of licenses that were deleted.
     pub deleted: i64,
@@ -30,28 +31,41 @@ pub struct PlanUpkeep {
 
 impl LicenseManager {
     /// Deletes the unassigned licenses of a plan. A frozen plan gets new licenses only to replace revoked ones.
-    /// Freezing again deletes the licenses that have become unassigned since.
+    /// Freezing again deletes the licenses that have become unassigned since. A job deletes more licenses than
+    /// [`crate::Settings::inline_limit`], unless they are one batch.
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found; [`Refusal::NotFreezable`].
     pub fn freeze(&self, actor: &Actor, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.write(|unit| {
             let mut plan = lock_plan(unit, plan)?.plan;
+            if !plan.can_freeze_unused_licenses {
+                return Err(Refusal::NotFreezable.into());
+            }
+            let unassigned = count_licenses(unit, plan.id)?.unassigned;
+            if unassigned > self.most_at_once() {
+                // At once: a frozen plan gets no licenses in place of those that the job deletes.
+                mark_frozen(unit, &mut plan, &actor.change(self.now()))?;
+                self.add_job(unit, plan.id, JobKind::Freeze, actor)?;
+                return upkeep(unit, plan, 0, unassigned, 0);
+            }
             let deleted = self.freeze_locked(unit, &mut plan, actor)?;
             upkeep(unit, plan, 0, 0, deleted)
         })
     }
 
-    /// As [`LicenseManager::freeze`], of a locked plan. Returns how many licenses were deleted.
+    /// The most licenses that a request deletes.
+    fn most_at_once(&self) -> i64 {
+        self.batch_size().max(self.settings.inline_limit.into())
+    }
+
+    /// As [`LicenseManager::freeze`], of a locked plan that permits it. Returns how many licenses were deleted.
     pub(crate) fn freeze_locked(
         &self,
         unit: &mut dyn UnitOfWork,
         plan: &mut SubscriptionPlan,
         actor: &Actor,
     ) -> Result<i64, Error> {
-        if !plan.can_freeze_unused_licenses {
-            return Err(Refusal::NotFreezable.into());
-        }
         let change = actor.change(self.now());
         let deleted = unit.licenses().delete(plan.id, LicenseStatus::Unassigned, &change)?;
         mark_frozen(unit, plan, &change)?;
@@ -96,13 +110,19 @@ impl LicenseManager {
         })
     }
 
-    /// Deletes the revoked licenses of a plan. Licenses that were renewed to one of them count as not renewed.
+    /// Deletes the revoked licenses of a plan. Licenses that were renewed to one of them count as not renewed. A job
+    /// deletes very many of them, as by [`LicenseManager::freeze`].
     ///
     /// # Errors
     /// [`crate::Entity::Plan`] not found.
     pub fn delete_revoked(&self, actor: &Actor, plan: PlanId) -> Result<PlanUpkeep, Error> {
         self.store.write(|unit| {
             let details = lock_plan(unit, plan)?;
+            let revoked = count_licenses(unit, details.plan.id)?.revoked;
+            if revoked > self.most_at_once() {
+                self.add_job(unit, details.plan.id, JobKind::DeleteRevoked, actor)?;
+                return upkeep(unit, details.plan, 0, revoked, 0);
+            }
             let deleted = self.delete_revoked_locked(unit, &details, actor)?;
             upkeep(unit, details.plan, 0, 0, deleted)
         })

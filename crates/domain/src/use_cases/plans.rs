@@ -11,7 +11,7 @@ use crate::error::{Entity, Error, FieldErrors, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::edit::Edit;
 use crate::model::ids::{AgreementId, CatalogId, CustomerId, PlanId, ProductId};
-use crate::model::jobs::{Job, JobKind};
+use crate::model::jobs::JobKind;
 use crate::model::plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::model::product::Product;
 use crate::model::renewal::RenewalChains;
@@ -238,21 +238,15 @@ impl LicenseManager {
         counts: LicenseCounts,
         actor: &Actor,
     ) -> Result<i64, Error> {
-        let (now, plan) = (self.now(), &details.plan);
+        let plan = &details.plan;
         match plan.licenses_to_provision(&counts) {
             0 => Ok(0),
             few if few <= i64::from(self.settings.inline_limit) => {
-                self.add_unassigned(unit, details, few, &actor.change(now))?;
+                self.add_unassigned(unit, details, few, &actor.change(self.now()))?;
                 Ok(few)
             }
             _ => {
-                unit.jobs().add(&Job {
-                    plan: plan.id,
-                    kind: JobKind::Provision,
-                    requested_by: actor.username.clone(),
-                    requested_at: now,
-                    reason: actor.reason.as_deref().map(str::to_owned),
-                })?;
+                self.add_job(unit, plan.id, JobKind::Provision, actor)?;
                 Ok(0)
             }
         }

@@ -9,7 +9,7 @@ use crate::history::Actor;
 use crate::model::agreement::CustomerAgreement;
 use crate::model::email::Email;
 use crate::model::ids::{LicenseId, PlanId};
-use crate::model::jobs::{Job, JobKind};
+use crate::model::jobs::JobKind;
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
@@ -82,13 +82,7 @@ impl LicenseManager {
             }
             let counts = count_licenses(unit, plan.plan.id)?;
             if counts.allocated() > self.batch_size() {
-                return unit.jobs().add(&Job {
-                    plan: plan.plan.id,
-                    kind: JobKind::RevokeAll,
-                    requested_by: actor.username.clone(),
-                    requested_at: self.now(),
-                    reason: actor.reason.as_deref().map(str::to_owned),
-                });
+                return self.add_job(unit, plan.plan.id, JobKind::RevokeAll, actor);
             }
             self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.batch_size())?;
             Ok(())

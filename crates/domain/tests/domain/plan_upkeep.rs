@@ -125,6 +125,25 @@ fn of_many_deleted_licenses_each_is_told_of_once() {
     }
 }
 
+#[test]
+fn very_many_licenses_are_deleted_by_jobs() {
+    let world = World::with(Settings { batch_size: batches_of(2), inline_limit: 3, ..Settings::default() });
+    let plan = freezable(&world, 9);
+    run_jobs(&world);
+    world.assign(plan, &crowd(4)).unwrap();
+    let emails = (0..4).map(|number| email(&format!("learner{number}@example.com"))).collect();
+    world.manager.revoke(&admin(), plan, &LicenseSelection::Emails(emails)).unwrap();
+    let done = world.manager.delete_revoked(&admin(), plan).unwrap();
+    assert_eq!((done.deleted, done.pending, done.counts.revoked), (0, 4, 4));
+    run_jobs(&world);
+    assert_eq!(world.counts(plan), LicenseCounts { unassigned: 9, ..Default::default() });
+    let done = world.manager.freeze(&admin(), plan).unwrap();
+    assert_eq!((done.deleted, done.pending, done.counts.unassigned), (0, 9, 9));
+    assert!(world.details(plan).last_freeze_timestamp.is_some(), "it is frozen at once");
+    run_jobs(&world);
+    assert_eq!(world.counts(plan).total(), 0);
+}
+
 /// Runs every job that is due.
 fn run_jobs(world: &World) {
     while world.manager.run_next_job().unwrap() {}

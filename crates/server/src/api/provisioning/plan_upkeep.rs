@@ -25,7 +25,7 @@ struct Body {
     desired_num_licenses: Option<i32>,
     last_freeze_timestamp: Option<Timestamp>,
     num_licenses_added: i64,
-    /// How many will be added after the response.
+    /// How many will be added or deleted after the response.
     num_licenses_pending: i64,
     num_licenses_deleted: i64,
     licenses: CountsBody,
