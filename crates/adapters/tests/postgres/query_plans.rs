@@ -231,6 +231,10 @@ fn licenses_that_are_deleted_are_found_by_an_index() {
             assert_eq!(deleted, Ok(0));
         });
         assert!(!plan.contains("Seq Scan on license"), "{plan}");
+        let plan = query_plan(analyzed, &["uuid[]", "timestamptz", "text", "text"], |store| {
+            store.write(|unit| unit.licenses().delete_unassigned(&license_ids(5_500..5_502), &change())).unwrap();
+        });
+        assert!(plan.contains("Index Cond: (uuid = ANY ($1))") && !plan.contains("Seq Scan on license"), "{plan}");
     }
 }
 
