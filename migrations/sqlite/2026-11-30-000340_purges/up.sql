@@ -11,7 +11,8 @@ CREATE INDEX outbox_of_results ON outbox (position) WHERE topic = 'enrollment_re
 -- Events in all states. webhook_delivery_of_address has only those that wait.
 CREATE INDEX webhook_delivery_of_person ON webhook_delivery (payload ->> '$.properties.assigned_email');
 
--- Revoked licenses that still name somebody, the longest revoked first. license_idle has those that were never activated.
-CREATE INDEX license_revoked ON license (subscription_plan_uuid, revoked_date) WHERE status = 'revoked' AND user_email IS NOT NULL;
+-- Revoked licenses that still name somebody, the longest revoked first. license_idle has those that were never activated. Lists of
+-- revoked licenses must not be read by this index, so only queries that erase people have the condition in these words.
+CREATE INDEX license_revoked ON license (subscription_plan_uuid, revoked_date) WHERE status = 'revoked' AND (user_email IS NOT NULL) IS TRUE;
 -- Unassigned licenses that somebody had before. A license that is only provided has no entry.
-CREATE INDEX license_unassigned_again ON license (subscription_plan_uuid, status) WHERE status = 'unassigned' AND modified > created;
+CREATE INDEX license_unassigned_again ON license (subscription_plan_uuid, uuid) WHERE status = 'unassigned' AND modified > created;

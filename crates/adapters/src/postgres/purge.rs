@@ -38,6 +38,9 @@ fn due(purge: Purge) -> String {
     )
 }
 
+/// The condition of the index `license_revoked`.
+const REVOKED_WITH_HOLDER: &str = "license.status = 'revoked' AND (license.user_email IS NOT NULL) IS TRUE";
+
 /// Up to `$2` licenses that are due at `$1`, locked. It reads the plans, and of their licenses only those that are due:
 /// each subquery has the order of an index that begins with the plan and the state. Without it, Postgres may read the
 /// table from its beginning for each batch.
@@ -52,7 +55,7 @@ fn locked_when_due(purge: Purge) -> String {
             "license.user_email NULLS FIRST, license.uuid",
         ),
         Purge::Revoked => {
-            let since = format!("license.status = 'revoked' AND license.revoked_date < {end}");
+            let since = format!("{REVOKED_WITH_HOLDER} AND license.revoked_date < {end}");
             ("", not_internal, since, "license.revoked_date")
         }
         Purge::NeverActivated => {

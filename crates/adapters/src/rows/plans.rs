@@ -414,15 +414,16 @@ for_both_databases! {
 
         fn was_handed_out(&mut self, id: PlanId) -> Result<bool, Error> {
             // An unassigned license that never was assigned is as it was created. Each question has the condition of an
-            // index. The first one is usually enough; without its order, Postgres may read the licenses of all plans.
+            // index. The first one is usually enough. Without an order, Postgres may read the licenses of all plans.
             let query = prepared_sql(
                 "SELECT CAST(CASE WHEN (
                      SELECT uuid FROM license WHERE subscription_plan_uuid = $1 AND status <> 'unassigned'
                      ORDER BY uuid LIMIT 1
-                 ) IS NOT NULL OR EXISTS (
-                     SELECT 1 FROM license
+                 ) IS NOT NULL OR (
+                     SELECT uuid FROM license
                      WHERE subscription_plan_uuid = $1 AND status = 'unassigned' AND modified > created
-                 ) OR EXISTS (
+                     ORDER BY uuid LIMIT 1
+                 ) IS NOT NULL OR EXISTS (
                      SELECT 1 FROM license_history
                      WHERE subscription_plan_uuid = $1 AND history_type = '-' AND modified > created
                  ) THEN 1 ELSE 0 END AS bigint) AS number",

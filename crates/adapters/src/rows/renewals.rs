@@ -200,17 +200,19 @@ pub(crate) fn renewal_link(
 /// The states whose licenses may be carried over, each with the condition of what the renewal copies.
 const CARRIED_OVER: [(&str, &str); 2] = [("activated", "<> 'nothing'"), ("assigned", "= 'assigned_and_activated'")];
 
-/// The condition that a license of such a state would be carried over, if its renewed plan had a license for it.
+/// The condition of the index `license_without_copy`.
 ///
-/// It begins with the condition of the index `license_without_copy`. COALESCE instead of IS NULL makes Postgres expect
-/// few licenses without a copy. With IS NULL it expects the share that all plans have, and compiles the statement or
-/// runs it in several processes: that takes longer than the statement. IS TRUE keeps SQLite from swapping the sides of
-/// the comparison. It would not recognize the condition of the index then.
+/// COALESCE instead of IS NULL makes Postgres expect few licenses without a copy. With IS NULL it expects the share that
+/// all plans have, and compiles the statement or runs it in several processes: that takes longer than the statement.
+/// IS TRUE keeps SQLite from swapping the sides of the comparison. It would not recognize the condition of the index
+/// then.
+const WITHOUT_COPY: &str = "(COALESCE(license.renewed_to_uuid, license.uuid) = license.uuid) IS TRUE
+         AND license.status <> 'unassigned' AND license.status <> 'revoked'";
+
+/// The condition that a license without a copy would be carried over, if its renewed plan had a license for it.
 fn waits(renewed_plan: &str) -> String {
     format!(
-        "(COALESCE(license.renewed_to_uuid, license.uuid) = license.uuid) IS TRUE
-         AND license.status <> 'unassigned' AND license.status <> 'revoked'
-         AND NOT EXISTS (
+        "NOT EXISTS (
              SELECT 1 FROM license AS held
              WHERE held.subscription_plan_uuid = {renewed_plan} AND held.user_email = license.user_email
                  AND held.status IN ('assigned', 'activated'))
@@ -347,7 +349,8 @@ for_both_databases! {
                      JOIN subscription_plan AS renewed ON renewed.uuid = renewal.renewed_subscription_plan_uuid
                      JOIN license ON license.subscription_plan_uuid = renewal.prior_subscription_plan_uuid
                      WHERE renewal.id {} AND renewal.processed AND renewed.start_date > $2
-                         AND renewal.license_types_to_copy {license_types} AND license.status = '{status}' AND {}",
+                         AND renewal.license_types_to_copy {license_types} AND license.status = '{status}'
+                         AND {WITHOUT_COPY} AND {}",
                     Self::among("$1"),
                     waits("renewed.uuid")
                 )
@@ -370,7 +373,7 @@ for_both_databases! {
                 format!(
                     "SELECT license.uuid FROM license
                      WHERE license.subscription_plan_uuid = $1 AND $2 {license_types} AND license.status = '{status}'
-                         AND {}",
+                         AND {WITHOUT_COPY} AND {}",
                     waits("$3")
                 )
             });
@@ -391,11 +394,13 @@ for_both_databases! {
             licenses: &[LicenseId],
         ) -> Result<Vec<LicenseId>, Error> {
             // CROSS JOIN makes SQLite look up the licenses by their ids. IS TRUE makes Postgres do so: without statistics, it
-            // expects few licenses in a plan, and would read them all.
+            // expects few licenses in a plan, and would read them all. For the same reason, this does not have the
+            // condition of the index license_without_copy.
             let is_copied = CARRIED_OVER.map(|(status, types)| format!("license.status = '{status}' AND $3 {types}"));
             let query = prepared_sql(format!(
                 "SELECT license.uuid FROM {} CROSS JOIN license
-                 WHERE license.uuid = input.value AND (license.subscription_plan_uuid = $2) IS TRUE AND ({}) AND {}
+                 WHERE license.uuid = input.value AND (license.subscription_plan_uuid = $2) IS TRUE AND ({})
+                     AND license.renewed_to_uuid IS NULL AND {}
                  ORDER BY license.uuid",
                 Self::each("$1"),
                 is_copied.join(" OR "),

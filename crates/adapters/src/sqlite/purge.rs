@@ -19,7 +19,11 @@ use crate::sql_types::{SqlTimestamp, SqlUuid};
 fn due(purge: Purge) -> String {
     let (condition, since) = match purge {
         Purge::PlanExpired => ("license.status IN ('activated', 'assigned', 'revoked')", "plan.expiration_date"),
-        Purge::Revoked => ("license.status = 'revoked' AND NOT plan.for_internal_use_only", "license.revoked_date"),
+        // The first conditions are those of the index license_revoked.
+        Purge::Revoked => (
+            "license.status = 'revoked' AND (license.user_email IS NOT NULL) IS TRUE AND NOT plan.for_internal_use_only",
+            "license.revoked_date",
+        ),
         Purge::NeverActivated => {
             ("license.status = 'assigned' AND NOT plan.for_internal_use_only", "license.assigned_date")
         }
