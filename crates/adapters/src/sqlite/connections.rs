@@ -20,7 +20,7 @@ use super::options::{OnStatement, SqliteOptions, Synchronous};
 /// readers than eight bring the room of their caches: their prepared statements alone would fill a limit that does not
 /// grow, and nothing would be cached.
 fn memory_limit(readers: u32) -> u64 {
-    (8 + 2 * u64::from(readers.max(8))) << 20
+    (6 + 2 * u64::from(readers.max(8))) << 20
 }
 
 /// The file cannot be used as a database.
@@ -245,9 +245,9 @@ mod tests {
             let mut conn = connection(pool).expect("a connection is free");
             let found: Limit =
                 diesel::sql_query("PRAGMA soft_heap_limit").get_result(&mut conn).expect("the setting is read");
-            assert_eq!(found.soft_heap_limit, 24 << 20);
+            assert_eq!(found.soft_heap_limit, 22 << 20);
         }
-        assert_eq!([1, 8, 9, 64].map(|readers| memory_limit(readers) >> 20), [24, 24, 26, 136]);
+        assert_eq!([1, 8, 9, 64].map(|readers| memory_limit(readers) >> 20), [22, 22, 24, 134]);
     }
 
     #[test]

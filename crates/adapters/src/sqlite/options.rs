@@ -34,7 +34,7 @@ pub struct SqliteOptions {
     /// The file. A missing file is created, a missing directory is not. SQLite keeps two more files beside it.
     pub path: PathBuf,
     /// The maximum number of connections for reading, at least 1. There is one more for writing. A reader caches up to
-    /// 2 MiB, the writer up to 8 MiB, but SQLite gives up cached pages when it uses 24 MiB in all, and 2 MiB more for
+    /// 2 MiB, the writer up to 8 MiB, but SQLite gives up cached pages when it uses 22 MiB in all, and 2 MiB more for
     /// each reader beyond eight. That is a setting of the whole process: it counts the connections that the program opens
     /// itself, too, and the store that is opened last decides.
     pub pool_size: u32,
