@@ -116,6 +116,27 @@ fn what_one_assignment_runs_is_not_planned_each_time() {
     });
 }
 
+/// All licenses are of one plan, so statistics alone would make Postgres expect that of every plan.
+#[test]
+fn a_free_license_is_looked_for_in_its_plan_alone() {
+    for analyzed in [false, true] {
+        let for_one = query_plan(analyzed, &["uuid", "text"], |store| {
+            let (held, free) = store.write(|unit| unit.licenses().claim_for(PLAN, &[email(5_500)])).unwrap();
+            assert_eq!((held, free.len()), (vec![], 1));
+        });
+        let any = query_plan(analyzed, &["uuid"], |store| {
+            assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 1)).unwrap().len(), 1);
+        });
+        let some = query_plan(analyzed, &["uuid", "bigint"], |store| {
+            assert_eq!(store.write(|unit| unit.licenses().claim_unassigned(PLAN, 5)).unwrap().len(), 5);
+        });
+        for plan in [&for_one, &any, &some] {
+            assert!(plan.contains("license_unassigned"), "{plan}");
+            assert!(!plan.contains("license_pkey") && !plan.contains("license_of_all"), "{plan}");
+        }
+    }
+}
+
 #[test]
 fn storing_a_message_is_not_planned_each_time() {
     let parameters = [
