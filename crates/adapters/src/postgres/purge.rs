@@ -63,7 +63,7 @@ fn locked_when_due(purge: Purge) -> String {
             ("", not_internal, since, "license.assigned_date")
         }
     };
-    // Without an order of all: a statement that skips locked rows does not wait, so it cannot deadlock.
+    // The result as a whole has no order: a statement that skips locked rows does not wait, so it cannot deadlock.
     format!(
         "SELECT {} FROM subscription_plan AS plan
          JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid

@@ -23,8 +23,8 @@ pub(crate) struct PageQuery<'a> {
     limit: i64,
 }
 
-/// How many licenses a page may skip and show for what ties to be left unsorted. To find where it ends, the index is read
-/// three times up to there: beyond, sorting is cheaper where few tie, and a page is far into a long list.
+/// Up to this end of a page, licenses that tie are read in their order instead of being sorted. For that, the index is
+/// read three times up to the end of the page. If the page ends later and few tie, sorting is cheaper.
 const UNSORTED_TIES_LIMIT: i64 = 10_000;
 
 impl LicenseList<'_> {

@@ -100,8 +100,8 @@ impl DeliveryContext {
         Ok(())
     }
 
-    /// Counts what the plans have auto-applied about which a mail is due. Counting reads all licenses of a plan, and most
-    /// messages lead to no mail.
+    /// Counts what the plans have auto-applied, only of plans about which a mail is due: counting reads all licenses of
+    /// a plan, and most messages lead to no mail.
     fn count_auto_applied(&mut self, unit: &mut dyn UnitOfWork, messages: &[ClaimedMessage]) -> Result<(), Error> {
         let is_due = |claimed: &&ClaimedMessage| {
             let plan_use = claimed.message.plan.and_then(|plan| self.uses.get(&plan));

@@ -48,7 +48,8 @@ impl PlanUse {
         self.counts.allocated() * 100 / self.counts.total().max(1)
     }
 
-    /// The notification that is due for the plan. Those since the message was written may be its own.
+    /// The notification that is due for the plan. Notifications that were sent after the message was written do not
+    /// count: the message may have caused them.
     pub(super) fn due_notification(&self, message: &Message) -> Option<NotificationKind> {
         let was_told = |kind| self.told.iter().any(|sent| sent.kind == kind && sent.last_sent <= message.created);
         let informational = NotificationKind::PeriodicInformational;

@@ -34,13 +34,13 @@ impl LicenseManager {
             // One statement locks all licenses that are written here, in the usual order.
             let mut held = unit.licenses().lock_all_by_person(person)?;
             if held.iter().any(|license| is_named(license) && is_renewed_beyond(license, &held)) {
-                // The lock has waited for a renewal, and did not see the licenses that this added.
+                // The lock may have waited for a renewal. Then it did not see the licenses that this renewal added.
                 held = unit.licenses().lock_all_by_person(person)?;
             }
             let mut named: Vec<&License> = held.iter().filter(|license| is_named(license)).collect();
             named.sort_by_key(|license| precedence(license));
             let any = named.first().ok_or(Error::NotFound(Entity::License))?;
-            // Renewed licenses share their key and stay in their agreement, so its plans are those of all of them.
+            // Renewed licenses share their key and stay in their agreement: its plans are enough for all of them.
             let plans = unit.plans().find_by_agreement_of(any.plan)?;
             let (license, details) = named
                 .into_iter()

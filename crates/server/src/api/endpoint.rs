@@ -119,7 +119,8 @@ impl HttpServiceFactory for Endpoints {
 
 /// Adds endpoints to a scope. The router tries what a scope has one after another, and matches a parameter by a regular
 /// expression, which is slow. So paths without parameters come first, and the others are in a scope for what they have in
-/// common: what stands before the first parameter, or the parameter.
+/// common: what stands before the first parameter, or the parameter. A scope that was entered is not left, so a
+/// parameter needs the same name in all paths that have it in the same place.
 fn nested(scope: Scope, endpoints: BTreeMap<String, Endpoint>) -> Scope {
     let mut scopes: BTreeMap<String, BTreeMap<String, Endpoint>> = BTreeMap::new();
     let mut scope = scope;

@@ -28,7 +28,7 @@ impl BackgroundStore {
     fn wait_for_turn(&self, access: Access) -> Result<Turn, Error> {
         let (giving, given) = mpsc::channel();
         let turns = self.turns.clone();
-        // The runtime's own way to block a thread panics on that of a scheduled run, which polls the run.
+        // `Handle::block_on` would panic on the thread of a scheduled run, which is in `block_on` already.
         self.runtime.spawn(async move { giving.send(turns.take_patiently(access).await) });
         given.recv().ok().flatten().ok_or(Error::Unavailable)
     }

@@ -158,7 +158,7 @@ impl Request {
     }
 }
 
-/// Middleware for `from_fn`: what the request blocks threads with takes turns, by its method.
+/// Middleware for `from_fn`: the request's work on blocking threads takes turns, by the method of the request.
 pub async fn by_method(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -168,7 +168,7 @@ pub async fn by_method(
     REQUEST.scope(Request::new(turns, access), next.call(request)).await
 }
 
-/// The turns of a request, for what of it goes on in a task of its own.
+/// The turns of a request, for the part of its work that runs in a task of its own.
 pub(super) struct OfRequest(Option<Request>);
 
 impl OfRequest {
