@@ -107,7 +107,7 @@ impl Endpoint {
 
 impl HttpServiceFactory for Endpoints {
     /// # Panics
-    /// If a path does not begin with [`ROOT`].
+    /// If a path does not begin with [`ROOT`], or if two paths name the parameter in the same place differently.
     fn register(self, config: &mut AppService) {
         let below_root = |(path, endpoint): (String, Endpoint)| {
             let path = path.strip_prefix(ROOT).unwrap_or_else(|| panic!("{path} does not begin with {ROOT}"));
@@ -136,6 +136,8 @@ fn nested(scope: Scope, endpoints: BTreeMap<String, Endpoint>) -> Scope {
         let (common, rest) = path.split_at(common);
         scopes.entry(common.to_owned()).or_default().insert(rest.to_owned(), endpoint);
     }
+    let parameters: Vec<&String> = scopes.keys().filter(|common| common.starts_with("/{")).collect();
+    assert!(parameters.len() <= 1, "paths name the parameter in the same place differently: {parameters:?}");
     // The longest first: a scope takes every path that begins with its own.
     for (common, endpoints) in scopes.into_iter().rev() {
         scope = scope.service(nested(web::scope(&common), endpoints));
