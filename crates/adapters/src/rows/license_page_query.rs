@@ -255,7 +255,7 @@ impl<'a> PageQuery<'a> {
     fn select_all(&self, statement: &mut Statement, arm: &Arm, columns: &str) {
         let plans = self.list.plans;
         statement.sql("SELECT uuid").sql(columns);
-        self.from_licenses(statement, arm);
+        self.add_table(statement, arm);
         // Without statistics, SQLite would rather find a state by an index and sort than follow the index on addresses, and
         // the other way round. Where the index is named, it has to find it.
         let unindexed = match (statement.dialect, plans) {
@@ -273,7 +273,7 @@ impl<'a> PageQuery<'a> {
     }
 
     /// Adds the table that an arm reads, with the beginning of the condition: the licenses of the plans.
-    fn from_licenses(&self, statement: &mut Statement, arm: &Arm) {
+    fn add_table(&self, statement: &mut Statement, arm: &Arm) {
         match (arm.missing_values(), statement.dialect) {
             (Some(missing), Dialect::Sqlite) => {
                 // Without statistics, SQLite cannot know that few lack the field.
