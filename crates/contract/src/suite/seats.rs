@@ -21,7 +21,6 @@ macro_rules! contract_suite_seats {
             $crate::contract_suite!(@named $make; license_reads {
                 licenses_without_an_order_come_by_id
                 plans_are_counted_exactly
-                an_activation_key_finds_its_customer
                 all_licenses_of_a_person_are_locked_across_agreements
                 licenses_that_name_nobody_are_not_locked_for_anybody
                 only_live_licenses_hold_an_email
