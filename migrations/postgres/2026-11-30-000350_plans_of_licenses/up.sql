@@ -1,7 +1,7 @@
--- If one plan has nearly all licenses, the sample for the statistics has only this plan. Postgres then expects every license to be of
+-- If a few plans have nearly all licenses, the statistics know only these. Postgres then expects a large part of the licenses to be of
 -- the plan that is asked for, whichever that is. It looked for a free license of a small plan among the licenses of all plans: a second
--- beside ten million. A fixed number of plans makes it expect a part of the licenses in each, and take the index that begins with the plan.
-ALTER TABLE license ALTER COLUMN subscription_plan_uuid SET (n_distinct = 20);
+-- beside ten million. With as many plans as it expects where it has no statistics, it takes the index that begins with the plan.
+ALTER TABLE license ALTER COLUMN subscription_plan_uuid SET (n_distinct = 200);
 
 -- The number counts from the next statistics on, which a large table gets rarely. A table without statistics stays without them.
 DO $$
