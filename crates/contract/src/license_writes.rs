@@ -169,6 +169,22 @@ pub fn fewer_are_claimed_only_where_the_plan_has_fewer(db: &dyn Database) {
     assert_eq!(numbers(&claim(100)), [1, 2, 3]);
 }
 
+/// A unit of work that claims licenses in parts gets all that the plan has.
+pub fn what_is_left_is_claimed_after_other_licenses(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..6);
+    let last = store.write(|unit| {
+        let first = unit.licenses().claim_unassigned(plan_id(1), 3)?;
+        assert_eq!(numbers(&first), [1, 2, 3]);
+        let holders = first.into_iter().zip(["amy@example.com", "bob@example.com", "cat@example.com"]);
+        let assign = |(license, address): (License, &str)| license.assign(email(address), key(1), day(2));
+        unit.licenses().save(&holders.map(assign).collect::<Result<Vec<License>, _>>()?, &change(2))?;
+        unit.licenses().claim_unassigned(plan_id(1), 3)
+    });
+    assert_eq!(numbers(&last.unwrap()), [4, 5]);
+}
+
 /// A person who has a license of the plan gets no second one, and each of the others gets one.
 pub fn licenses_are_claimed_for_those_who_have_none(db: &dyn Database) {
     let store = db.store();

@@ -248,6 +248,7 @@ impl LicenseRepository for PostgresUnit<'_> {
         if (rows.len() as i64) < number {
             self.fail_unless_exhausted(plan, number)?;
         }
+        *self.claimed.entry(plan).or_default() += rows.len() as i64;
         licenses(rows)
     }
 
@@ -338,6 +339,7 @@ impl PostgresUnit<'_> {
             self.fail_unless_exhausted(plan, 1)?;
         }
         let (held, free): (Vec<License>, Vec<License>) = found.into_iter().partition(License::is_live);
+        *self.claimed.entry(plan).or_default() += free.len() as i64;
         Ok((held.iter().filter_map(License::holder_email).cloned().collect(), free))
     }
 
@@ -347,6 +349,8 @@ impl PostgresUnit<'_> {
         if self.exhausted.contains(&plan) {
             return Ok(());
         }
+        // What it has claimed before counts too: the next attempt claims it again, out of those that it has locked.
+        let number = self.claimed.get(&plan).copied().unwrap_or_default() + number;
         // If reserving does not help either, the licenses are contended: the caller may try again.
         Err(self.fail(Failure { error: Error::Unavailable, remedy: Remedy::Reserve(plan, number) }))
     }

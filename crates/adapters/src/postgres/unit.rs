@@ -25,6 +25,8 @@ pub(super) enum Mode {
 pub(crate) struct PostgresUnit<'c> {
     pub(super) connection: &'c mut PgConnection,
     pub(super) mode: Mode,
+    /// How many licenses of each plan it has claimed.
+    pub(super) claimed: Reservations,
     /// The plans of which it has locked all unassigned licenses.
     pub(super) exhausted: Vec<PlanId>,
     /// The first failure. The transaction cannot be committed after it.
@@ -35,7 +37,14 @@ pub(crate) struct PostgresUnit<'c> {
 
 impl<'c> PostgresUnit<'c> {
     pub(super) fn new(connection: &'c mut PgConnection, mode: Mode) -> Self {
-        Self { connection, mode, exhausted: Vec::new(), failure: None, prefetched: Prefetched::default() }
+        Self {
+            connection,
+            mode,
+            claimed: Reservations::new(),
+            exhausted: Vec::new(),
+            failure: None,
+            prefetched: Prefetched::default(),
+        }
     }
 
     /// Runs a statement that reads and does not lock.

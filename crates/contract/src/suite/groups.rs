@@ -106,6 +106,7 @@ macro_rules! contract_suite_group {
             a_person_who_lost_a_license_can_get_another
             unassigned_licenses_are_claimed_in_the_order_of_their_ids
             fewer_are_claimed_only_where_the_plan_has_fewer
+            what_is_left_is_claimed_after_other_licenses
             licenses_are_claimed_for_those_who_have_none
             holders_are_found_by_every_stored_form_before_licenses_are_claimed
             sources_are_noted_and_replaced

@@ -209,8 +209,9 @@ pub trait LicenseRepository {
 
     /// Locks up to `number` unassigned licenses of the plan until the end of the transaction.
     ///
-    /// MUST return fewer only if the plan has fewer: licenses locked by other transactions are skipped, and waited for
-    /// only if the others do not suffice. MUST never return a license that another transaction has locked.
+    /// MUST return fewer only if the plan has fewer, also if this unit of work has claimed others before: licenses locked
+    /// by other transactions are skipped, and waited for only if the others do not suffice. MUST never return a license
+    /// that another transaction has locked.
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
         not_provided!("licenses.claim_unassigned", plan, number)
     }
