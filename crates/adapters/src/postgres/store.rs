@@ -18,7 +18,7 @@ use diesel_migrations::{MigrationHarness, embed_migrations};
 use license_manager_domain::Error;
 use license_manager_domain::ports::{Store, Work};
 
-use super::error::{Failure, Remedy};
+use super::error::{DEADLOCK, Failure, Remedy};
 use super::options::PostgresOptions;
 use super::pool::{Connector, Session};
 use super::replica::Replica;
@@ -31,10 +31,15 @@ const MIGRATIONS: Migrations<PgConnection> = Migrations::new(embed_migrations!("
 /// The advisory lock that only one migrating server has at a time. The number is arbitrary.
 const MIGRATION_LOCK: i64 = 7_162_534_019_283_746;
 
+/// Versions of migrations that build indexes on several tables, and these tables, which are locked first. A migration that
+/// locked one after the other would keep writers from the first table while it builds, and could then wait for such a
+/// writer at the next one. The order is that in which units of work mostly write.
+const LOCKED_FIRST: [(&str, &str); 1] = [("20261130000340", "license, outbox, webhook_delivery")];
+
 /// The oldest version of Postgres that this program works with, as Postgres numbers it.
 const LEAST_VERSION: i32 = 150_000;
 
-/// How often a unit of work is tried when it conflicts with other transactions. Few need more than two attempts: of 32
+/// How often a unit of work or a migration is tried when it conflicts with other transactions. Few need more than two attempts: of 32
 /// units that assign licenses to overlapping groups at the same time, one in a hundred needs four.
 const MAX_ATTEMPTS: u32 = 10;
 
@@ -71,11 +76,16 @@ impl PostgresStore {
     /// [`Error::Unavailable`] if the database cannot be reached, [`Error::Internal`] if a migration fails.
     pub fn migrate(&self) -> Result<Vec<String>, Error> {
         let mut connection = self.unlimited_connection()?;
-        let mut run = Vec::new();
-        while let Some(version) = run_next_migration(&mut connection).map_err(migration_error)? {
-            run.push(version);
+        let (mut run, mut attempt) = (Vec::new(), 1);
+        loop {
+            match run_next_migration(&mut connection) {
+                Ok(Some(version)) => run.push(version),
+                Ok(None) => return Ok(run),
+                // Servers that write meanwhile may lock tables in another order. What the migration did was undone.
+                Err(error) if attempt < MAX_ATTEMPTS && error.to_string().contains(DEADLOCK) => attempt += 1,
+                Err(error) => return Err(migration_error(error)),
+            }
         }
-        Ok(run)
     }
 
     /// What the database says about itself, over a connection of its own.
@@ -357,10 +367,14 @@ fn run_next_migration(
         connection.batch_execute(&format!(
             "SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"
         ))?;
-        match connection.pending_migrations(MIGRATIONS)?.first() {
-            Some(migration) => Ok(Some(connection.run_migration(migration)?.to_string())),
-            None => Ok(None),
+        let pending = connection.pending_migrations(MIGRATIONS)?;
+        let Some(migration) = pending.first() else { return Ok(None) };
+        for (version, tables) in LOCKED_FIRST {
+            if migration.name().version() == version.into() {
+                connection.batch_execute(&format!("LOCK TABLE {tables} IN SHARE MODE"))?;
+            }
         }
+        Ok(Some(connection.run_migration(migration)?.to_string()))
     })
 }
 

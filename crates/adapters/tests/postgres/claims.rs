@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, mpsc};
-use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use license_manager_adapters::postgres::PostgresStore;
@@ -14,7 +13,9 @@ use license_manager_domain::*;
 use uuid::Uuid;
 
 use crate::support::{PostgresDatabase, postgres_store};
-use crate::{PLAN, change, email, hand_out, license_ids, manager, now, number, plan, provision};
+use crate::{
+    PLAN, change, email, hand_out, license_ids, manager, now, number, plan, provision, wait_for_a_blocked_session,
+};
 
 #[test]
 fn sixteen_claims_at_once_take_every_license_once() {
@@ -191,18 +192,6 @@ fn a_job_is_not_claimed_while_its_plan_is_locked() {
         Ok(beside)
     });
     assert_eq!((beside, claim()), (Ok(None), Ok(Some(job.plan))));
-}
-
-fn wait_for_a_blocked_session(database: &PostgresDatabase) {
-    let blocked = "SELECT count(*) AS number FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    for _ in 0..1000 {
-        if number(database, blocked) > 0 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    panic!("nobody waited for the holder");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Connections: how they are opened, their settings, and losing them.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use license_manager_adapters::postgres::{PostgresOptions, PostgresStore};
 use license_manager_domain::model::seeded_products;
@@ -10,7 +12,7 @@ use license_manager_domain::ports::{Store, StoreExt};
 use license_manager_domain::*;
 
 use crate::support::{PostgresDatabase, postgres_store};
-use crate::{Number, PLAN, change, hand_out, number, provision};
+use crate::{Number, PLAN, change, hand_out, number, provision, wait_for_a_blocked_session};
 
 #[test]
 fn servers_that_start_together_migrate_once() {
@@ -55,16 +57,56 @@ fn asking_for_pending_migrations_only_reads() {
     assert_eq!(store.pending_migrations(), Ok(vec![last.clone()]));
 }
 
+/// Undoes the migrations from the one whose name begins with this date and number on.
+fn undo_migrations(database: &PostgresDatabase, first: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
+    let mut migrations: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    migrations.sort();
+    for migration in migrations.iter().rev() {
+        if migration.file_name().unwrap().to_str().unwrap() < first {
+            break;
+        }
+        database.execute(&std::fs::read_to_string(migration.join("down.sql")).unwrap());
+    }
+    let version = first.replace('-', "");
+    database.execute(&format!("DELETE FROM __diesel_schema_migrations WHERE version >= '{version}'"));
+}
+
+/// Migrates a database with the migration `2026-11-30-000340_purges` while a writer, who has run `before`, runs `then`.
+fn migrate_beside_a_writer(before: &str, then: impl FnOnce(&mut PgConnection)) {
+    let (store, database) = postgres_store();
+    undo_migrations(&database, "2026-11-30-000340");
+    let mut writer = database.connection();
+    writer.batch_execute(&format!("BEGIN; {before}")).unwrap();
+    std::thread::scope(|scope| {
+        let migrating = scope.spawn(|| store.migrate());
+        wait_for_a_blocked_session(&database);
+        then(&mut writer);
+        assert!(migrating.join().unwrap().is_ok_and(|run| run.contains(&"20261130000340".to_owned())));
+    });
+}
+
+#[test]
+fn a_migration_that_waits_for_a_writer_has_locked_nothing_that_the_writer_needs() {
+    migrate_beside_a_writer("DELETE FROM license", |writer| {
+        let rest = "SET lock_timeout = '500ms'; DELETE FROM outbox; DELETE FROM webhook_delivery; COMMIT";
+        writer.batch_execute(rest).unwrap();
+    });
+}
+
+#[test]
+fn a_migration_is_tried_again_after_a_deadlock() {
+    migrate_beside_a_writer("DELETE FROM outbox", |writer| {
+        // Postgres ends the one who has waited for a second first. That is mostly the migration.
+        drop(writer.batch_execute("DELETE FROM license; COMMIT"));
+    });
+}
+
 #[test]
 fn every_migration_can_be_undone() {
     let database = PostgresDatabase::create_empty();
     drop(database.migrated_store(|_| {}));
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/postgres");
-    let mut migrations: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    migrations.sort();
-    for migration in migrations.iter().rev() {
-        database.execute(&std::fs::read_to_string(migration.join("down.sql")).unwrap());
-    }
+    undo_migrations(&database, "");
     let left = diesel::sql_query("SELECT count(*) AS number FROM pg_tables WHERE schemaname = 'public'");
     let left: Number = left.get_result(&mut database.connection()).unwrap();
     assert_eq!(left.number, 1, "the list of migrations alone");

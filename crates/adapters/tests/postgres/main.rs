@@ -111,3 +111,16 @@ struct Number {
 fn number(database: &PostgresDatabase, sql: &str) -> i64 {
     diesel::sql_query(sql).get_result::<Number>(&mut database.connection()).unwrap().number
 }
+
+/// Waits until a session waits for a lock.
+fn wait_for_a_blocked_session(database: &PostgresDatabase) {
+    let blocked = "SELECT count(*) AS number FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..1000 {
+        if number(database, blocked) > 0 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("nobody waited for the holder");
+}
