@@ -44,9 +44,10 @@ impl LicenseManager {
             }
             let unassigned = count_licenses(unit, plan.id)?.unassigned;
             if unassigned > self.most_at_once() {
-                // At once: a frozen plan gets no licenses in place of those that the job deletes.
-                mark_frozen(unit, &mut plan, &actor.change(self.now()))?;
                 self.add_job(unit, plan.id, JobKind::Freeze, actor)?;
+                // At once: a frozen plan gets no licenses in place of those that the job deletes. It is marked after the
+                // request, so that the job does not mark it again.
+                mark_frozen(unit, &mut plan, &actor.change(self.now()))?;
                 return upkeep(unit, plan, 0, unassigned, 0);
             }
             let deleted = self.freeze_locked(unit, &mut plan, actor)?;

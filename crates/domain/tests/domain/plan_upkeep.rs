@@ -1,10 +1,13 @@
 //! Staff freezes plans, fills them up, and clears revoked licenses away.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use crate::support::*;
 use chrono::Duration;
 use license_manager_domain::model::{JobKind, StaffActionKind};
 use license_manager_domain::outbox::{EventName, Topic};
-use license_manager_domain::ports::{StaffActionFilter, StoreExt};
+use license_manager_domain::ports::{Clock, SequentialIds, StaffActionFilter, StoreExt};
 use license_manager_domain::*;
 
 fn freezable(world: &World, seats: i32) -> PlanId {
@@ -142,6 +145,30 @@ fn very_many_licenses_are_deleted_by_jobs() {
     assert!(world.details(plan).last_freeze_timestamp.is_some(), "it is frozen at once");
     run_jobs(&world);
     assert_eq!(world.counts(plan).total(), 0);
+}
+
+/// A clock that goes on whenever it is read.
+struct MovingClock(AtomicI64);
+
+impl Clock for MovingClock {
+    fn now(&self) -> chrono::DateTime<chrono::Utc> {
+        beginning() + Duration::microseconds(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn a_plan_that_a_job_freezes_is_recorded_when_that_is_asked_and_when_it_is_done() {
+    let world = World::with(Settings { inline_limit: 9, ..Settings::default() });
+    let plan = freezable(&world, 9);
+    let settings = Settings { batch_size: batches_of(2), inline_limit: 3, ..Settings::default() };
+    let clock = Arc::new(MovingClock(AtomicI64::new(1)));
+    let manager = LicenseManager::new(world.store.clone(), clock, Arc::new(SequentialIds::default()), settings);
+    let before = world.store.history().len();
+    assert_eq!(manager.freeze(&admin(), plan).unwrap().pending, 9);
+    while manager.run_next_job().unwrap() {}
+    assert_eq!(world.counts(plan).total(), 0);
+    let history = world.store.history();
+    assert_eq!(history[before..].iter().filter(|entry| entry.table == "subscription_plan").count(), 2);
 }
 
 /// Runs every job that is due.
