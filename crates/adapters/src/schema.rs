@@ -260,6 +260,8 @@ tables! {
         claimed_by -> Nullable<SqlUuid>,
         attempts -> SmallInt,
         reason -> Nullable<Text>,
+        reminders -> Nullable<Text>,
+        read_until -> Nullable<SqlUuid>,
     }
 
     idempotency_key (username, key, operation) {

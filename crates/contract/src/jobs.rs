@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use license_manager_domain::history::Change;
-use license_manager_domain::model::{Job, JobKind};
+use license_manager_domain::model::{Job, JobKind, Reminders};
 use license_manager_domain::ports::{Store, StoreExt, UnitOfWork};
 use license_manager_domain::queue::{Claim, ClaimedJob, Lease, Queue, QueueKind, Settlement};
 use license_manager_domain::{Entity, Error};
@@ -15,7 +15,7 @@ use super::fixtures::*;
 
 fn job(plan: u128, kind: JobKind, on: i64) -> Job {
     let reason = Some(format!("reason of day {on}"));
-    Job { plan: plan_id(plan), kind, requested_by: Some(format!("admin of day {on}")), requested_at: day(on), reason }
+    Job { requested_by: Some(format!("admin of day {on}")), reason, ..Job::new(plan_id(plan), kind, day(on)) }
 }
 
 fn add(store: &dyn Store, job: &Job) {
@@ -163,6 +163,39 @@ pub fn a_job_is_added_to_several_plans_at_once(db: &dyn Database) {
     done[1..].sort_by_key(|job| job.plan);
     let expected = [job(2, JobKind::Freeze, 3), job(1, JobKind::Freeze, 3), job(3, JobKind::Freeze, 3)];
     assert_eq!(done, expected, "the one that waited keeps its place");
+}
+
+/// Each batch of a job that reminds continues where the batch before has ended, with the words of the request.
+pub fn a_job_keeps_what_it_reminds_of_and_how_far_it_has_read(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    let reminders = Reminders {
+        email_words: vec!["am\"y".to_owned(), "@example.com".to_owned()],
+        assigned_until: Some(day(1) + Duration::microseconds(1)),
+        modified_since: None,
+        greeting: "Grüß \"dich\"\n\\ '🎓'".to_owned(),
+        closing: String::new(),
+    };
+    let begun = Job { reminders: Some(reminders), ..job(1, JobKind::Remind, 1) };
+    let continued = Job { read_until: Some(license_id(7)), ..begun.clone() };
+    let find = || store.read(|unit| unit.jobs().find(plan_id(1), JobKind::Remind)).unwrap();
+    for job in [&begun, &continued] {
+        add(&*store, job);
+        assert_eq!(find().as_ref(), Some(job));
+    }
+    add(&*store, &job(1, JobKind::Provision, 2));
+    let claimed = store.write(|unit| {
+        let claimed = claim(unit, 1, day(3))?;
+        unit.jobs().add(&begun)?;
+        Ok(claimed)
+    });
+    let (claimed, found) = claimed.unwrap().unwrap();
+    assert_eq!((found, find()), (continued, Some(begun)));
+    let held = store.write(|unit| unit.queue().held(claimed.lease, &[plan_id(1).0]));
+    assert_eq!(held, Ok(vec![plan_id(1).0]), "who works on it still does");
+    let asked = Change { at: day(3), by: Some("admin of day 3".to_owned()), reason: Some("reason of day 3".into()) };
+    store.write(|unit| unit.jobs().add_to_plans(&[plan_id(1)], JobKind::Remind, &asked)).unwrap();
+    assert_eq!(find(), Some(job(1, JobKind::Remind, 3)));
 }
 
 /// When the cause of a failure is fixed, the job need not wait for its next try.

@@ -133,15 +133,7 @@ pub fn a_unit_that_reads_refuses_every_write(db: &dyn Database) {
                 created: day(9),
             }])
         }),
-        ("jobs.add", |unit| {
-            unit.jobs().add(&Job {
-                plan: plan_id(1),
-                kind: JobKind::Provision,
-                requested_by: None,
-                requested_at: day(9),
-                reason: None,
-            })
-        }),
+        ("jobs.add", |unit| unit.jobs().add(&Job::new(plan_id(1), JobKind::Provision, day(9)))),
         ("jobs.add_to_plans", |unit| unit.jobs().add_to_plans(&[plan_id(1)], JobKind::Freeze, &change(9))),
         ("staff_actions.remove_old", |unit| unit.staff_actions().remove_old(day(9), 1).map(drop)),
         ("jobs.hurry", |unit| unit.jobs().hurry(&[plan_id(1)], JobKind::Freeze, day(9)).map(drop)),

@@ -60,7 +60,7 @@ pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let key = license.activation_key().ok_or("a license in somebody's hands has a key")?;
     manager.activate(&Actor::user("amy"), key, &person)?;
     let everybody = LicenseSelection::Matching(LicenseFilter::default());
-    assert_eq!(manager.remind(plan, &everybody, &ReminderMail::default())?, 2);
+    assert_eq!(manager.remind(&admin, plan, &everybody, &ReminderMail::default())?, 2);
     let revocations = manager.revoke(&admin, plan, &LicenseSelection::Emails(vec![cat]))?;
     assert_eq!(revocations.revoked[0].original_status, LicenseStatus::Assigned);
     let counts = manager.plan(plan)?.counts;

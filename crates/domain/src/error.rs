@@ -247,6 +247,9 @@ pub enum Refusal {
     /// No selected license is assigned and not activated.
     #[error("No matching license is assigned and not yet activated. Nobody was reminded.")]
     NobodyToRemind,
+    /// A job with another filter or other texts is unfinished.
+    #[error("Many learners of this plan are still being reminded. Wait until this is done. Nobody else was reminded.")]
+    AlreadyReminding,
     /// No active and current plan of the agreement auto-applies its licenses.
     #[error("This agreement has no active and current plan that applies its licenses automatically.")]
     NoAutoApplicablePlan,
@@ -390,6 +393,7 @@ impl Refusal {
             Self::CustomerIsFixed => "refused.customer_is_fixed",
             Self::AgreementIsFixed => "refused.agreement_is_fixed",
             Self::NobodyToRemind => "refused.nobody_to_remind",
+            Self::AlreadyReminding => "refused.already_reminding",
             Self::NoAutoApplicablePlan => "refused.no_auto_applicable_plan",
             Self::RevokedBefore => "refused.revoked_before",
             Self::NoAddress => "refused.no_address",

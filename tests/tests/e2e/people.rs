@@ -1,12 +1,13 @@
 //! Reminders, look-ups, and the overview's paths.
 
 use license_manager_tests::{
-    Customer, Database, PROVISIONING, Person, Scene, Server, assert_detail, on_both_databases,
+    Customer, Database, PATIENCE, PROVISIONING, Person, Scene, Server, assert_detail, on_both_databases, poll,
 };
 use serde_json::{Value, json};
 
 on_both_databases!(
     a_reminder_carries_the_words_of_the_admin,
+    very_many_learners_are_reminded_after_the_answer,
     reminders_that_cannot_be_read_are_refused,
     staff_see_every_customer_s_licenses_of_a_person,
     look_ups_are_for_staff_only,
@@ -54,6 +55,39 @@ fn a_reminder_carries_the_words_of_the_admin(database: Database) {
     assert_eq!(server.command(&drop).code, Some(0));
     assert_eq!(words(), ["Hello"], "words go with their messages");
     assert_eq!(plan.licenses("assigned"), before, "reminded is who got the mail");
+}
+
+fn very_many_learners_are_reminded_after_the_answer(database: Database) {
+    let settings =
+        [("LM_WORKER__ENABLED", "false"), ("LM_PROVISIONING__INLINE_LIMIT", "2"), ("LM_PROVISIONING__BATCH_SIZE", "2")];
+    let server = Server::start_with(database.url(), &settings);
+    let customer = Customer::new(&server);
+    let plan = customer.plan(5);
+    poll(PATIENCE, || (plan.counts().total == 5).then_some(())).expect("the plan is filled");
+    plan.assign(&customer.emails("learner", 5)).expect(200);
+    let remind = |body: Value| plan.admin.post(&plan.path("licenses/remind-all/"), &body);
+
+    // A job that rests for decades, without words.
+    let in_decades = if database.url().starts_with("sqlite") { "4102444800000000" } else { "'2100-01-01'" };
+    database.execute(&format!(
+        "INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before, reminders)
+         SELECT uuid, 'remind', created, {in_decades}, '{{}}' FROM subscription_plan WHERE uuid = '{}'",
+        plan.uuid
+    ));
+    remind(json!({})).expect(204);
+    let refused = remind(json!({ "greeting": "Hi" })).expect(422);
+    assert!(refused.as_str().is_some_and(|text| text.contains("still being reminded")), "{refused}");
+    database.execute("DELETE FROM plan_job");
+
+    remind(json!({ "greeting": "Hi" })).expect(204);
+    let jobs = || database.texts("SELECT kind AS text FROM plan_job");
+    poll(PATIENCE, || jobs().is_empty().then_some(())).expect("the job ends");
+    let reminded = "FROM outbox JOIN outbox_words ON outbox_words.uuid = outbox.words_uuid
+                    WHERE topic = 'reminder' AND greeting = 'Hi'";
+    let number = |what: &str| database.texts(&format!("SELECT CAST(count({what}) AS text) AS text {reminded}"));
+    assert_eq!((number("*"), number("DISTINCT license_uuid")), (vec!["5".to_owned()], vec!["5".to_owned()]));
+    assert_eq!(number("DISTINCT outbox_words.uuid"), ["3"], "words are stored once for each batch");
+    database.assert_sound();
 }
 
 fn reminders_that_cannot_be_read_are_refused(database: Database) {

@@ -10,7 +10,7 @@ use diesel::upsert::excluded;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{Job, JobKind};
 use license_manager_domain::ports::JobRepository;
-use license_manager_domain::{Error, PlanId};
+use license_manager_domain::{Error, LicenseId, PlanId};
 
 use super::shared::{for_both_databases, sorted_uuids};
 use crate::backends::{Pg, Sqlite};
@@ -20,24 +20,31 @@ use crate::schema::plan_job;
 use crate::sql_types::{SqlTimestamp, SqlUuid, SqlUuidList};
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = plan_job, check_for_backend(Pg, Sqlite))]
+#[diesel(table_name = plan_job, treat_none_as_default_value = false, check_for_backend(Pg, Sqlite))]
 pub(crate) struct JobRow {
     subscription_plan_uuid: SqlUuid,
     kind: String,
     requested_by: Option<String>,
     requested_at: SqlTimestamp,
     reason: Option<String>,
+    reminders: Option<String>,
+    read_until: Option<SqlUuid>,
 }
 
-impl From<&Job> for JobRow {
-    fn from(job: &Job) -> Self {
-        Self {
+impl TryFrom<&Job> for JobRow {
+    type Error = Error;
+
+    fn try_from(job: &Job) -> Result<Self, Error> {
+        let reminders = job.reminders.as_ref().map(serde_json::to_string).transpose().map_err(Error::internal)?;
+        Ok(Self {
             subscription_plan_uuid: SqlUuid(job.plan.0),
             kind: job.kind.as_str().to_owned(),
             requested_by: job.requested_by.clone(),
             requested_at: SqlTimestamp(job.requested_at),
             reason: job.reason.clone(),
-        }
+            reminders,
+            read_until: job.read_until.map(|license| SqlUuid(license.0)),
+        })
     }
 }
 
@@ -51,12 +58,18 @@ impl TryFrom<JobRow> for Job {
                 row.subscription_plan_uuid.0, row.kind
             ))
         })?;
+        // The cause is left out: it may quote a part of an address.
+        let reminders = row.reminders.as_deref().map(serde_json::from_str).transpose().map_err(|_| {
+            Error::internal(format!("the reminders of plan {} cannot be read", row.subscription_plan_uuid.0))
+        })?;
         Ok(Job {
             plan: PlanId(row.subscription_plan_uuid.0),
             kind,
             requested_by: row.requested_by,
             requested_at: row.requested_at.0,
             reason: row.reason,
+            reminders,
+            read_until: row.read_until.map(|license| LicenseId(license.0)),
         })
     }
 }
@@ -65,13 +78,15 @@ for_both_databases! {
     impl JobRepository for Unit {
         fn add(&mut self, job: &Job) -> Result<(), Error> {
             let statement = diesel::insert_into(plan_job::table)
-                .values((JobRow::from(job), plan_job::not_before.eq(SqlTimestamp(job.requested_at))))
+                .values((JobRow::try_from(job)?, plan_job::not_before.eq(SqlTimestamp(job.requested_at))))
                 .on_conflict((plan_job::subscription_plan_uuid, plan_job::kind))
                 .do_update()
                 .set((
                     plan_job::requested_by.eq(excluded(plan_job::requested_by)),
                     plan_job::requested_at.eq(excluded(plan_job::requested_at)),
                     plan_job::reason.eq(excluded(plan_job::reason)),
+                    plan_job::reminders.eq(excluded(plan_job::reminders)),
+                    plan_job::read_until.eq(excluded(plan_job::read_until)),
                 ));
             self.write(|connection| statement.execute(connection))?;
             Ok(())
@@ -83,7 +98,7 @@ for_both_databases! {
                  SELECT value, $1, $2, $3, $3, $4 FROM {} WHERE true
                  ON CONFLICT (subscription_plan_uuid, kind) DO UPDATE
                  SET requested_by = excluded.requested_by, requested_at = excluded.requested_at,
-                     reason = excluded.reason",
+                     reason = excluded.reason, reminders = NULL, read_until = NULL",
                 Self::each("$5")
             ))
             .bind::<Text, _>(kind.as_str())

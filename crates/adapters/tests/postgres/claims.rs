@@ -179,7 +179,7 @@ fn waiting_for_a_plan_finds_it_with_its_new_product() {
 fn a_job_is_not_claimed_while_its_plan_is_locked() {
     let (store, _database) = postgres_store();
     provision(&store, 1);
-    let job = Job { plan: PLAN, kind: JobKind::Provision, requested_by: None, requested_at: now(), reason: None };
+    let job = Job::new(PLAN, JobKind::Provision, now());
     store.write(|unit| unit.jobs().add(&job)).unwrap();
     let lease = Lease { id: uuid::Uuid::nil(), queue: Queue::PlanJobs(JobKind::Provision) };
     let claim = Claim { lease, now: now(), until: now(), limit: 1 };

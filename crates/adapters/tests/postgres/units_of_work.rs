@@ -75,7 +75,7 @@ fn work_that_only_reads_cannot_write() {
         payload: Payload::read(Topic::LicenseEvent, "{}".to_owned()),
         created: now(),
     };
-    let job = Job { plan: PLAN, kind: JobKind::Provision, requested_by: None, requested_at: now(), reason: None };
+    let job = Job::new(PLAN, JobKind::Provision, now());
     let lease = Lease { id: Uuid::nil(), queue: Queue::PlanJobs(JobKind::Provision) };
     let claim = Claim { lease, now: now(), until: now(), limit: 1 };
     let agreement = CustomerAgreement::new(AGREEMENT, CUSTOMER, now());

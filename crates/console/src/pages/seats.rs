@@ -51,14 +51,16 @@ pub(crate) async fn act(
     }
     let (actor, plan, whose) = (visitor.actor(None), shown.plan.id, selected.whose.clone());
     let done = visitor.write(move |console| match act {
-        Act::Remind => console.manager.remind(plan, &whose, &ReminderMail::default()),
+        Act::Remind => console.manager.remind(&actor, plan, &whose, &ReminderMail::default()),
         Act::Revoke => Ok(console.manager.revoke(&actor, plan, &whose)?.revoked.len()),
     });
     let word = match act {
         Act::Remind => "reminded",
         Act::Revoke => "revoked",
     };
-    match done.await {
+    let done = done.await;
+    visitor.console.host.wake_jobs();
+    match done {
         Ok(number) => Ok(redirect(&format!("{}?done={word}&number={number}", back(&shown, &fields)))),
         Err(PageError::Domain(error @ Error::Refused(_))) => {
             Ok(previewed(&visitor, &shown, &fields, act, &selected, Some(&error.to_string())))

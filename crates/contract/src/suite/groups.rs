@@ -297,6 +297,7 @@ macro_rules! contract_suite_group {
             a_job_that_was_postponed_lets_the_others_pass
             jobs_that_wait_are_counted_by_kind
             a_job_is_added_to_several_plans_at_once
+            a_job_keeps_what_it_reminds_of_and_how_far_it_has_read
             a_job_that_waits_is_hurried
             a_job_is_removed
         });

@@ -270,7 +270,7 @@ impl JobRepository for MemoryUnit<'_> {
         let reason = change.reason.as_deref().map(str::to_owned);
         plans.iter().try_for_each(|&plan| {
             let (requested_by, reason) = (change.by.clone(), reason.clone());
-            JobRepository::add(self, &Job { plan, kind, requested_by, requested_at: change.at, reason })
+            JobRepository::add(self, &Job { requested_by, reason, ..Job::new(plan, kind, change.at) })
         })
     }
 

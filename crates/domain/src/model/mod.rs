@@ -39,7 +39,7 @@ pub use ids::{
     MailWordsId, MessageId, NotificationId, PlanId, PlanTypeId, ProductId, RenewalId, RoleAssignmentId, TransferJobId,
     WebhookId,
 };
-pub use jobs::{Job, JobKind};
+pub use jobs::{Job, JobKind, Reminders};
 pub use license::{FormerSeat, ImpossibleTransition, License, LicenseState, LicenseStatus, Seat};
 pub use license_columns::LicenseColumns;
 pub use plan::{ChangeReason, LicenseCounts, PlanDetails, SubscriptionPlan, is_salesforce_id};

@@ -361,14 +361,14 @@ pub trait UserRepository {
 
 /// Jobs on plans that are too large for a request, or too many. [`super::QueueRepository`] hands them out.
 pub trait JobRepository {
-    /// Adds a job that is due at once. If the plan has a job of its kind, that one gets the new requester and time, and
-    /// keeps its place.
+    /// Adds a job that is due at once. If the plan has a job of its kind, that one is replaced, and keeps its place and its
+    /// lease.
     fn add(&mut self, job: &Job) -> Result<(), Error> {
         not_provided!("jobs.add", job)
     }
 
-    /// Adds a job of this kind to each of these plans, asked for by who makes the change; like [`JobRepository::add`],
-    /// in a number of statements that does not depend on how many there are.
+    /// Adds a job of this kind, without reminders, to each of these plans, asked for by who makes the change; like
+    /// [`JobRepository::add`], in a number of statements that does not depend on how many there are.
     fn add_to_plans(&mut self, plans: &[PlanId], kind: JobKind, change: &Change) -> Result<(), Error> {
         not_provided!("jobs.add_to_plans", plans, kind, change)
     }

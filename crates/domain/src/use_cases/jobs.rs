@@ -51,7 +51,7 @@ impl LicenseManager {
     }
 
     /// Runs one batch of a job and settles the job in the same transaction: it is completed, or due again. Returns how
-    /// many licenses the batch added, revoked or deleted.
+    /// many licenses the batch added, revoked or deleted, or for how many it added reminders.
     ///
     /// # Errors
     /// The batch failed and wrote nothing. Call [`LicenseManager::postpone_job`].
@@ -67,6 +67,7 @@ impl LicenseManager {
                 JobKind::RevokeAll => self.revoke_batch(unit, &job, plan)?,
                 JobKind::Freeze => self.freeze_by_job(unit, &job, plan)?,
                 JobKind::DeleteRevoked => self.delete_revoked_batch(unit, &plan, &actor(&job))?,
+                JobKind::Remind => self.remind_batch(unit, &job, &plan)?,
             };
             if unit.queue().held(lease, &[id])?.is_empty() {
                 return Err(Error::internal("another server took this job over: it took too long here"));
@@ -79,7 +80,8 @@ impl LicenseManager {
     }
 
     /// Adds a job for each of these plans that needs the job and permits it. Returns these plans, sorted by id. Each
-    /// job is for one plan, so a refused one stops no other.
+    /// job is for one plan, so a refused one stops no other. No plan gets a job of [`JobKind::Remind`]:
+    /// [`LicenseManager::remind_all`] adds it, with the texts of the mail.
     ///
     /// The number of statements does not depend on the number of plans.
     pub fn request_jobs(&self, actor: &Actor, kind: JobKind, plans: &[PlanId]) -> Result<Vec<PlanId>, Error> {
@@ -106,13 +108,13 @@ impl LicenseManager {
         kind: JobKind,
         actor: &Actor,
     ) -> Result<(), Error> {
-        unit.jobs().add(&Job {
-            plan,
-            kind,
-            requested_by: actor.username.clone(),
-            requested_at: self.now(),
-            reason: actor.reason.as_deref().map(str::to_owned),
-        })
+        unit.jobs().add(&self.new_job(plan, kind, actor))
+    }
+
+    /// A job that the actor requests now.
+    pub(crate) fn new_job(&self, plan: PlanId, kind: JobKind, actor: &Actor) -> Job {
+        let reason = actor.reason.as_deref().map(str::to_owned);
+        Job { requested_by: actor.username.clone(), reason, ..Job::new(plan, kind, self.now()) }
     }
 
     /// Makes waiting jobs due at once, such as those that failed, and returns their number. Running jobs do not change.
@@ -233,5 +235,7 @@ fn has_work(kind: JobKind, plan: &SubscriptionPlan, counts: &LicenseCounts) -> b
         JobKind::RevokeAll => !plan.is_revocation_cap_enabled && counts.allocated() > 0,
         JobKind::Freeze => plan.can_freeze_unused_licenses && (!is_frozen || counts.unassigned > 0),
         JobKind::DeleteRevoked => counts.revoked > 0,
+        // It would have no texts.
+        JobKind::Remind => false,
     }
 }

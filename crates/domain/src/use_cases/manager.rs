@@ -27,10 +27,11 @@ pub struct Settings {
     /// How long before its renewal takes effect a plan counts as locked for renewal, which is a flag for portals. The
     /// schedule processes renewals as far ahead.
     pub renewal_lock: Duration,
-    /// The most licenses that a request provisions itself; a job provisions more.
+    /// The most licenses that a request provisions itself; a job provisions more. Requests that delete licenses of a
+    /// plan, or remind its learners by a filter, leave more than this to a job, unless they are one batch.
     pub inline_limit: u32,
     /// The most licenses that a job writes per transaction, and that a request revokes itself. It limits the memory
-    /// that they need. A job adds at most 2,000, so that other writers do not wait long.
+    /// that they need. A job adds or reminds of at most 2,000, so that other writers do not wait long.
     pub batch_size: NonZeroU32,
     /// The most enrollments that one request may ask for: learners times course runs.
     pub enrollment_limit: u32,

@@ -55,8 +55,8 @@ impl LicenseManager {
         })
     }
 
-    /// The most licenses that a request deletes.
-    fn most_at_once(&self) -> i64 {
+    /// The most licenses that a request deletes, or adds reminders for.
+    pub(crate) fn most_at_once(&self) -> i64 {
         self.batch_size().max(self.settings.inline_limit.into())
     }
 

@@ -47,7 +47,7 @@ fn a_mail_without_words_of_an_admin_has_empty_ones() {
     let plan = town.world.plan(1);
     town.world.assign(plan, &learners(["amy@example.com"])).unwrap();
     let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
-    town.world.manager.remind(plan, &amy, &ReminderMail::default()).unwrap();
+    town.world.manager.remind(&admin(), plan, &amy, &ReminderMail::default()).unwrap();
     town.deliver();
     let mails = town.upstreams.told(|told| std::mem::take(&mut told.mails));
     assert_eq!(mails.iter().map(|mail| mail.kind).collect::<Vec<_>>(), [MailKind::Assignment, MailKind::Reminder]);
@@ -70,7 +70,7 @@ fn a_profile_learns_which_license_a_renewed_one_continues() {
     let renewed = town.world.renew(town.world.schedule(&town.world.terms(prior, 1))).unwrap();
     town.world.clock.advance(Duration::days(100));
     let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
-    town.world.manager.remind(renewed, &amy, &ReminderMail::default()).unwrap();
+    town.world.manager.remind(&admin(), renewed, &amy, &ReminderMail::default()).unwrap();
     town.upstreams.told(|told| told.mails.clear());
     town.deliver();
     let reminder = town.upstreams.told(|told| told.mails.remove(0));
@@ -153,7 +153,7 @@ fn who_is_reminded_is_noted_when_the_mail_has_gone_out() {
     town.deliver();
     let everybody = LicenseSelection::Emails(vec![email("amy@example.com"), email("bob@example.com")]);
     town.world.clock.advance(Duration::days(1));
-    town.world.manager.remind(plan, &everybody, &ReminderMail::default()).unwrap();
+    town.world.manager.remind(&admin(), plan, &everybody, &ReminderMail::default()).unwrap();
     let reminded = |address| town.world.license_of(plan, address).last_remind_date().unwrap();
     let assigned = beginning();
 
@@ -179,7 +179,7 @@ fn a_license_that_changes_hands_while_its_mail_goes_out_was_not_reminded() {
     town.deliver();
     town.world.clock.advance(Duration::days(1));
     let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
-    town.world.manager.remind(plan, &amy, &ReminderMail::default()).unwrap();
+    town.world.manager.remind(&admin(), plan, &amy, &ReminderMail::default()).unwrap();
     let queue = town.due().unwrap().remove(0);
     let batch = town.deliveries.claim(queue).unwrap();
     let outcome = at_once(town.deliveries.deliver(&batch));

@@ -32,7 +32,7 @@ fn calls(town: &Town) -> Vec<String> {
 
 fn remind(town: &Town, plan: PlanId) {
     let whose = LicenseSelection::Emails(vec![email(AMY), email(BOB)]);
-    town.world.manager.remind(plan, &whose, &ReminderMail::default()).unwrap();
+    town.world.manager.remind(&admin(), plan, &whose, &ReminderMail::default()).unwrap();
 }
 
 fn accept(town: &Town, plan: PlanId, address: &str, user: i64) {

@@ -126,7 +126,7 @@ const USE_CASES: &[(&str, UseCase)] = &[
     }),
     ("`remind`", |manager, _, plan| {
         let everybody = LicenseSelection::Matching(LicenseFilter::default());
-        manager.remind(plan, &everybody, &ReminderMail::default()).unwrap();
+        manager.remind(&admin(), plan, &everybody, &ReminderMail::default()).unwrap();
     }),
     ("`activate`", |manager, world, plan| {
         let key = world.license_of(plan, "bob@example.com").activation_key().unwrap();

@@ -200,7 +200,7 @@ fn every_event_of_a_copy_names_the_license_before() {
     let key = copy.activation_key().unwrap();
     let owed = world.newly_owed(|| {
         let amy = LicenseSelection::Emails(vec![email("amy@example.com")]);
-        world.manager.remind(renewed, &amy, &ReminderMail::default()).unwrap();
+        world.manager.remind(&admin(), renewed, &amy, &ReminderMail::default()).unwrap();
         world.manager.activate(&Actor::user("amy"), key, &person("amy@example.com", 7)).unwrap();
         world.revoke(renewed, &["amy@example.com"]).unwrap();
         world.manager.delete_revoked(&admin(), renewed).unwrap();

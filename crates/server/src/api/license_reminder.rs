@@ -8,7 +8,7 @@ use crate::api::license_selection::SelectionRequest;
 use crate::auth::permissions::{Admin, OfPlan};
 use crate::http::body::MailText;
 use crate::http::fields::{FieldErrors, Nullable};
-use crate::http::{ApiResult, WithBody, without_content};
+use crate::http::{ApiResult, Response, WithBody, blocking};
 use crate::openapi::errors::Message;
 use crate::state::State;
 
@@ -49,8 +49,9 @@ impl ReminderWords {
     }
 }
 
-/// Sends a mail to learners who have not activated their license: 204. The request names the learners, or has filters. 404 if none of
-/// the named learners has such a license; filters may match nobody.
+/// Sends a mail to learners who have not activated their license: 204. The request names the learners, or has filters. Very many
+/// mails are added after the response. 404 if none of the named learners has such a license; filters may match nobody. 422 if very
+/// many learners of the plan are still being reminded by another request.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/remind/",
@@ -59,15 +60,22 @@ impl ReminderWords {
     responses(
         (status = 204, description = "The mails will be sent"),
         (status = 404, description = "None of the named learners has such a license, or there is no such plan", body = Message),
+        (status = 422, description = "Learners are still being reminded", body = String, content_type = "application/json"),
     ),
 )]
 pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderRequest>, state: State) -> ApiResult {
     let ReminderRequest { whose, greeting, closing } = body.read().await??;
     let (whose, mail) = (whose.selection(), ReminderWords { greeting, closing }.mail());
-    without_content(move || state.manager.remind(access.plan, &whose, &mail)).await
+    blocking(move || {
+        state.manager.remind(&access.caller.actor(), access.plan, &whose, &mail)?;
+        state.wake_jobs.notify_one();
+        Ok(Response::no_content())
+    })
+    .await
 }
 
-/// Sends a mail to every learner who has not activated a license of the plan: 204. 404 if there is no such license.
+/// Sends a mail to every learner who has not activated a license of the plan: 204. Very many mails are added after the response. 404
+/// if there is no such license. 422 if very many learners of the plan are still being reminded by another request.
 #[utoipa::path(
     post,
     path = "/api/v1/subscriptions/{subscription_uuid}/licenses/remind-all/",
@@ -76,9 +84,15 @@ pub async fn remind(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderR
     responses(
         (status = 204, description = "The mails will be sent"),
         (status = 404, description = "There is no such license, or no such plan", body = Message),
+        (status = 422, description = "Learners are still being reminded", body = String, content_type = "application/json"),
     ),
 )]
 pub async fn remind_all(WithBody { access, body }: WithBody<OfPlan<Admin>, ReminderWords>, state: State) -> ApiResult {
     let mail = body.read().await??.mail();
-    without_content(move || state.manager.remind_all(access.plan, &mail)).await
+    blocking(move || {
+        state.manager.remind_all(&access.caller.actor(), access.plan, &mail)?;
+        state.wake_jobs.notify_one();
+        Ok(Response::no_content())
+    })
+    .await
 }

@@ -133,7 +133,7 @@ fn delivering_one_message_and_fifty(database: Database) {
         let emails = service.assign(&format!("reminded{number}"), number);
         everything(&deliveries);
         let whom = LicenseSelection::Emails(emails);
-        service.manager.remind(service.plan, &whom, &ReminderMail::default()).unwrap();
+        service.manager.remind(&Actor::service(), service.plan, &whom, &ReminderMail::default()).unwrap();
     });
 }
 
@@ -220,7 +220,7 @@ fn reminding_reads_no_webhooks(database: Database) {
     let service = Service::new(database);
     register(&service, 5);
     let whom = LicenseSelection::Emails(service.assign("amy", 10));
-    let remind = || service.manager.remind(service.plan, &whom, &ReminderMail::default()).unwrap();
+    let remind = || service.manager.remind(&Actor::service(), service.plan, &whom, &ReminderMail::default()).unwrap();
     let (statements, reminded) = service.statements(remind);
     assert_eq!(reminded, 10);
     // Postgres adds messages and tells webhooks with one statement, which reads these for events only.

@@ -159,8 +159,8 @@ impl Scene {
              INSERT INTO imported_row (table_name, key, checksum) VALUES ('license', '{license}', -9223372036854775807);
              INSERT INTO imported_range (source_table, number, checksum) VALUES ('core_user', 0, '1 2 3');
              INSERT INTO imported_value (source_table, source_key, kept) VALUES ('core_user', 'amy', '{{\"id\":\"7\"}}');
-             INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before)
-             VALUES ('{plan}', 'provision', {MOMENT}, {later});
+             INSERT INTO plan_job (subscription_plan_uuid, kind, requested_at, not_before, reminders, read_until)
+             VALUES ('{plan}', 'provision', {MOMENT}, {later}, '{{}}', '{license}');
              UPDATE webhook_delivery SET state = 'delivered', attempts = 2, last_status = 204, delivered_at = created
              WHERE position = (SELECT max(position) FROM webhook_delivery);
              UPDATE bulk_enrollment_job SET results = 'email,result' || char(13, 10), stage = 'done', successes = 3000000000"

@@ -56,7 +56,7 @@ pub(crate) async fn list(visitor: Visitor, request: HttpRequest) -> Result<HttpR
             @if jobs.rows.is_empty() {
                 p.note.good {
                     @if FILTERS.iter().any(|name| query.has(name)) { "No such job goes on. " a href=(path) { "Show all" } }
-                    @else { "No job runs or waits. Large additions of licenses, revoking all of a large plan, and actions on several plans show here while they go on." }
+                    @else { "No job runs or waits. Large additions of licenses, revoking or reminding all of a large plan, and actions on several plans show here while they go on." }
                 }
             } @else {
                 form method="post" action=(job_actions::PATH) {
@@ -124,6 +124,7 @@ pub(crate) fn kind(kind: Option<JobKind>) -> &'static str {
         Some(JobKind::RevokeAll) => "Revoke all licenses",
         Some(JobKind::Freeze) => "Freeze",
         Some(JobKind::DeleteRevoked) => "Delete revoked licenses",
+        Some(JobKind::Remind) => "Remind learners",
         None => "Of another version",
     }
 }
@@ -142,6 +143,7 @@ pub(crate) fn progress(job: &JobRow) -> Markup {
         (Some(JobKind::RevokeAll), _) => left(job.counts.allocated(), "left to revoke"),
         (Some(JobKind::Freeze), _) => left(job.counts.unassigned, "left to delete"),
         (Some(JobKind::DeleteRevoked), _) => left(job.counts.revoked, "left to delete"),
+        (Some(JobKind::Remind), _) => html! { "mails are being added" },
         _ => html! { span.quiet { "–" } },
     }
 }
