@@ -303,6 +303,15 @@ pub(crate) async fn end(console: &web::Data<Console>, id: &SessionId) -> Result<
     at_database(console, Access::Write, move |console| console.store.end_session(&hash)).await
 }
 
+/// Ends the session of the request's cookie. A cookie of no session counts for the rate limits, and waits for no turn to
+/// write.
+pub(crate) async fn end_sent(console: &web::Data<Console>, request: &HttpRequest) -> Result<(), PageError> {
+    let Some(id) = sent_id(request) else { return Ok(()) };
+    let hash = id.hash();
+    let found = at_database(console, Access::Read, move |console| console.store.session(&hash)).await?;
+    if found.is_some() { end(console, &id).await } else { admit(console, request, None) }
+}
+
 /// Starts a session with a new id, and removes some that ended. Returns its cookie.
 pub(crate) async fn start(
     console: &web::Data<Console>,

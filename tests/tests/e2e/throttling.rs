@@ -49,6 +49,25 @@ fn callers_without_a_valid_credential_are_counted_by_address() {
 }
 
 #[test]
+fn cookies_of_no_session_are_counted_by_address() {
+    let database = Database::sqlite();
+    let server = server(&database, &[]);
+    let ask = |path: &str| {
+        let request = Request::new("GET", path).header("Cookie", "license_manager_console=made-up");
+        server.anonymous().send(request.header("Accept", "text/html"))
+    };
+    for path in ["/logout/", "/logout/", "/console/", "/logout/", "/console/"] {
+        assert_ne!(ask(path).status, 429, "{path}");
+    }
+    for path in ["/logout/", "/console/"] {
+        let answer = ask(path);
+        assert_eq!(answer.status, 429, "{path}");
+        assert_ne!(answer.header("Retry-After"), "", "{path}");
+    }
+    assert_eq!(server.anonymous().get("/logout/").status, 200, "there is nothing to look up without a cookie");
+}
+
+#[test]
 fn users_are_counted_by_themselves() {
     let database = Database::sqlite();
     let server = server(&database, &[]);

@@ -175,9 +175,7 @@ pub(crate) async fn sign_out(SubmittedByMember { member }: SubmittedByMember) ->
 
 /// `GET /logout/`: ends the session, if there is one.
 pub(crate) async fn log_out(request: HttpRequest, console: web::Data<Console>) -> Result<HttpResponse, PageError> {
-    if let Some(id) = session::sent_id(&request) {
-        session::end(&console, &id).await?;
-    }
+    session::end_sent(&console, &request).await?;
     let content: Markup = html! {
         h1 { "Signed out" }
         p { a href="/console/sign-in" { "Sign in again" } }
