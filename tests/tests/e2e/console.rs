@@ -175,7 +175,7 @@ fn a_sign_in_that_began_elsewhere_is_refused(database: Database) {
     provider.set_person(Some(staff().signed_with("another-secret-0123456789-0123456789")));
     let back = visit.go_to_provider();
     refused(&mut visit, &back);
-    for next in ["https://evil.example.com", "//evil.example.com", "/console/\\evil", "/api/"] {
+    for next in ["https://evil.example.com", "//evil.example.com", "/console/\\evil", "/api/", "/console/%01"] {
         let page = visit.page(&format!("/console/sign-in?next={next}"));
         assert!(page.contains("name=\"next\" value=\"/console/\""), "{next}: {page}");
     }

@@ -17,6 +17,9 @@ use crate::{Console, PATH, layout, secrets, session};
 const ATTEMPT_COOKIE: &str = "license_manager_console_sign_in";
 /// Where browsers send it.
 const ATTEMPT_PATH: &str = "/console/sign-in";
+/// The longest address to come back to, in bytes. The attempt's cookie holds it, encoded, and browsers drop cookies of more
+/// than 4 KiB.
+const MAX_NEXT: usize = 1_000;
 /// How long an attempt may take.
 const ATTEMPT: CookieDuration = CookieDuration::minutes(10);
 
@@ -62,8 +65,10 @@ fn shown(console: &Console, request: &HttpRequest, problem: Option<&str>) -> Htt
 /// Where the browser goes afterwards: a page of the console.
 fn next(fields: &Fields) -> String {
     let asked = fields.text("next").unwrap_or_default();
-    let is_own = asked.starts_with(PATH) && !asked.contains(['\\', '\r', '\n']) && !asked.starts_with(ATTEMPT_PATH);
-    if is_own { asked } else { PATH.to_owned() }
+    let is_own = asked.starts_with(PATH) && !asked.starts_with(ATTEMPT_PATH);
+    // A header cannot carry control characters.
+    let is_sound = asked.len() <= MAX_NEXT && !asked.contains(|c: char| c == '\\' || c.is_control());
+    if is_own && is_sound { asked } else { PATH.to_owned() }
 }
 
 /// `POST /console/sign-in/`: leads to the provider.
@@ -192,4 +197,33 @@ fn add(response: &mut HttpResponse, cookie: &actix_web::cookie::Cookie<'_>) -> R
 /// Leads to another page of the console, also after a form.
 pub(crate) fn redirect(address: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, address.to_owned())).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_in_leads_to_a_page_of_the_console() {
+        let led_to = |asked: &str| next(&Fields::of([("next", asked.to_owned())]));
+        for own in ["/console/", "/console/plans/?title=a%20b&page=2", "/console/search/?q=zoë"] {
+            assert_eq!(led_to(own), own);
+        }
+        let long = format!("/console/search/?q={}", "a".repeat(MAX_NEXT));
+        for other in [
+            "",
+            "/",
+            "/api/",
+            "//evil.example.com",
+            "https://evil.example.com/console/",
+            "/console/\\evil",
+            "/console/sign-in/callback",
+            "/console/a\r\nb",
+            "/console/\u{1}",
+            "/console/a\u{7f}b",
+            long.as_str(),
+        ] {
+            assert_eq!(led_to(other), PATH, "{other:?}");
+        }
+    }
 }
