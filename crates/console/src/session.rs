@@ -286,7 +286,8 @@ async fn with_current_roles(
             Ok(ConsoleSession { roles, is_staff, roles_until, refresh_token, ..session })
         }
         Ok(_) | Err(ProviderError::Refused(_)) => {
-            tracing::info!(user = session.username, "a session ended: its roles were not renewed");
+            // Not the user name, which may be an address.
+            tracing::info!(session = %session.uuid, "a session ended: its roles were not renewed");
             end(console, id).await?;
             Err(sign_in(request))
         }
