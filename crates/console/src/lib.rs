@@ -81,7 +81,7 @@ pub fn configure(service: &mut web::ServiceConfig, console: web::Data<Console>) 
         .default_service(web::to(pages::nothing));
     service
         .app_data(console)
-        .service(web::resource(ROOT_PATH).route(web::get().to(pages::start)).route(web::head().to(pages::start)))
+        .route(ROOT_PATH, web::get().to(pages::start))
         .route(LOGOUT_PATH, web::get().to(pages::sign_in::log_out))
         .route(LINKED_PATH, web::get().to(pages::plan::linked))
         .service(pages);

@@ -2,8 +2,8 @@
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::ACCEPT;
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::{Next, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, ResponseError, web};
 use license_manager_console::Console;
@@ -49,6 +49,7 @@ pub fn app(
             }
         })
         .default_service(web::to(|| async { Err::<Response, _>(ApiError::no_such_page()) }))
+        .wrap(from_fn(head_as_get))
         .wrap(from_fn(deferred_updates::store_callers))
         .wrap(from_fn(idempotency::once))
         .wrap(from_fn(lists::note_writes))
@@ -79,6 +80,17 @@ async fn only_when_started(
         return Ok(request.into_response(error.error_response()).map_into_right_body());
     }
     Ok(next.call(request).await?.map_into_left_body())
+}
+
+/// Has HEAD answered as GET is. The body is left out when the answer is sent.
+async fn head_as_get(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    if request.method() == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
+    next.call(request).await
 }
 
 /// Answers 406 to clients that accept no media type of this service.

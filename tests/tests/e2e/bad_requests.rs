@@ -12,6 +12,8 @@ on_both_databases!(
     restricted_tokens_are_forbidden,
     an_unknown_plan_is_forbidden,
     other_methods_are_refused,
+    what_is_beside_an_endpoint_is_not_found,
+    head_is_answered_as_get_without_the_body,
     other_media_types_are_refused,
     other_formats_are_not_acceptable,
     paths_work_with_and_without_their_slash,
@@ -152,6 +154,55 @@ fn other_methods_are_refused(database: Database) {
             assert_detail(scene.server.anonymous().send(request), 401, &about);
         }
     });
+}
+
+fn what_is_beside_an_endpoint_is_not_found(database: Database) {
+    Scene::new(database).changes_nothing(|scene| {
+        let (plan, nothing) = (scene.plan.path(""), json!({}));
+        for path in [
+            "/api/v1/".to_owned(),
+            "/api/v1/Subscriptions/".to_owned(),
+            "/api/v1/subscriptionsx/".to_owned(),
+            "/api/v1/provisioning-admins/".to_owned(),
+            format!("{plan}nothing/"),
+            format!("{plan}licenses%2F"),
+            format!("{plan}licenses/assign/nothing/"),
+            format!("{plan}licenses/{}/nothing/", scene.plan.uuid),
+            format!("/api/v1/customer-agreements/{}/nothing/", scene.customer.agreement),
+        ] {
+            for method in ["GET", "POST", "DELETE", "OPTIONS"] {
+                let about = format!("{method} {path}");
+                let request = Request::new(method, &path).json(&nothing);
+                assert_detail(scene.plan.admin.send(request), 404, &about);
+            }
+        }
+        let encoded = plan.replace('-', "%2D");
+        assert_eq!(scene.plan.admin.get(&encoded).expect(200), scene.plan.admin.get(&plan).expect(200));
+    });
+}
+
+fn head_is_answered_as_get_without_the_body(database: Database) {
+    let scene = Scene::new(database);
+    for path in [
+        scene.plan.path(""),
+        scene.plan.path("licenses/csv/"),
+        scene.plan.path("nothing/"),
+        "/api/v1/subscriptions/".to_owned(),
+        "/api/schema/".to_owned(),
+        "/api-docs/".to_owned(),
+        "/csrf/api/v1/token/".to_owned(),
+        "/health/".to_owned(),
+        "/".to_owned(),
+        "/console/".to_owned(),
+        "/console/sign-in/".to_owned(),
+        "/console/nothing/".to_owned(),
+    ] {
+        let send = |method: &str| scene.plan.admin.send(Request::new(method, &path).header("Accept", "*/*"));
+        let (head, get) = (send("HEAD"), send("GET"));
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.header("Content-Type"), get.header("Content-Type"), "{path}");
+        assert!(head.body.is_null(), "{path}: {}", head.body);
+    }
 }
 
 fn other_media_types_are_refused(database: Database) {
