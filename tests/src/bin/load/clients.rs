@@ -138,8 +138,9 @@ impl World {
         self.activations[number % self.activations.len()].clone()
     }
 
+    /// The assignment of a license to the next new learner; again to the first ones when no license is free.
     fn assignment(&self) -> Vec<u8> {
-        let number = self.next_learner.fetch_add(1, Ordering::Relaxed);
+        let number = self.next_learner.fetch_add(1, Ordering::Relaxed) % FREE;
         let email = format!("new-{number}-{}", self.customer_run);
         request("POST", &self.plan.path("licenses/assign/"), &self.admin, Some(&json!({ "user_emails": [email] })))
     }
