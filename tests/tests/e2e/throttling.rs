@@ -65,6 +65,9 @@ fn cookies_of_no_session_are_counted_by_address() {
         assert_ne!(answer.header("Retry-After"), "", "{path}");
     }
     assert_eq!(server.anonymous().get("/logout/").status, 200, "there is nothing to look up without a cookie");
+    for path in ["/console/sign-in/", "/console/sign-in/demo/", "/console/back-channel-logout/"] {
+        assert_eq!(server.anonymous().send(Request::new("POST", path)).status, 429, "{path}: no form is read");
+    }
 }
 
 #[test]

@@ -159,6 +159,7 @@ pub(crate) async fn demo(
     console: web::Data<Console>,
     payload: web::Payload,
 ) -> Result<HttpResponse, PageError> {
+    session::admit(&console, &request, None)?;
     let fields = form::read(&request, &mut payload.into_inner()).await?;
     let index: Option<usize> = fields.text("person").and_then(|text| text.parse().ok());
     let chosen = index.and_then(|index| console.demo.get(index)).ok_or(PageError::NotFound)?;
