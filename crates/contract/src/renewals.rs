@@ -118,6 +118,15 @@ pub fn renewals_are_found_by_agreement_after_its_plans(db: &dyn Database) {
         .unwrap();
     after.sort_by_key(|link| link.prior_plan);
     assert_eq!(after, first.1);
+    for limit in [9, 1] {
+        let of_customer = store.read(|unit| {
+            unit.plans().find_by_customer(customer(1), limit)?;
+            unit.renewals().find_by_agreements(&[agreement_id(1)])
+        });
+        let mut of_customer = of_customer.unwrap();
+        of_customer.sort_by_key(|link| link.prior_plan);
+        assert_eq!(of_customer, first.1, "of all plans, even if not all were read: {limit}");
+    }
     assert_eq!(agreement, store.read(|unit| unit.agreements().find(agreement_id(1))).unwrap());
     let (of_others, since) = store
         .write(|unit| {

@@ -1,5 +1,7 @@
 //! Subscription plans.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
@@ -389,6 +391,21 @@ for_both_databases! {
             if let Some(of_plan) = of_plan.map(agreement).transpose()? {
                 self.prefetched.keep_renewals(&[of_plan.id], links);
                 self.prefetched.keep_agreement(Some(of_plan));
+            }
+            Ok(found)
+        }
+
+        fn find_by_customer(&mut self, customer: CustomerId, limit: i64) -> Result<Vec<PlanDetails>, Error> {
+            let query = plans_with_renewals()
+                .filter(customer_agreement::enterprise_customer_uuid.eq(SqlUuid(customer.0)))
+                .order((subscription_plan::start_date.desc(), subscription_plan::uuid))
+                .limit(limit.max(0));
+            let rows = self.read(|connection| query.load::<PlanWithRenewalRow>(connection))?;
+            let are_all = (rows.len() as i64) < limit;
+            let (found, links) = plans_and_renewals(rows)?;
+            if are_all {
+                let agreements: BTreeSet<AgreementId> = found.iter().map(|details| details.plan.agreement).collect();
+                self.prefetched.keep_renewals(&agreements.into_iter().collect::<Vec<_>>(), links);
             }
             Ok(found)
         }

@@ -115,13 +115,8 @@ fn sorted(mut plans: Vec<PlanDetails>) -> Vec<PlanDetails> {
 }
 
 fn matching_plans(tables: &Tables, filter: &PlanFilter) -> Vec<PlanDetails> {
-    let matches = |details: &PlanDetails| {
-        filter.scope.covers(details.customer)
-            && filter.customer.is_none_or(|customer| customer == details.customer)
-            && (!filter.active_only || details.plan.is_active)
-            && filter.current_at.is_none_or(|moment| details.plan.is_current(moment))
-    };
-    sorted(tables.plans.values().filter_map(|plan| tables.details(plan)).filter(matches).collect())
+    let plans = tables.plans.values().filter_map(|plan| tables.details(plan));
+    sorted(plans.filter(|details| filter.matches(details)).collect())
 }
 
 fn check_plan(tables: &Tables, plan: &SubscriptionPlan) -> Result<(), Error> {

@@ -160,6 +160,14 @@ impl PlanFilter {
     pub const fn new(scope: CustomerScope) -> Self {
         Self { scope, customer: None, active_only: false, current_at: None }
     }
+
+    /// Whether the plan matches.
+    pub fn matches(&self, details: &PlanDetails) -> bool {
+        self.scope.covers(details.customer)
+            && self.customer.is_none_or(|customer| customer == details.customer)
+            && (!self.active_only || details.plan.is_active)
+            && self.current_at.is_none_or(|moment| details.plan.is_current(moment))
+    }
 }
 
 /// Subscription plans.
@@ -213,6 +221,13 @@ pub trait PlanRepository {
             Some(details) => self.find_by_agreements(&[details.plan.agreement]),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The plans of this customer, sorted like [`PlanRepository::list`], at most `limit`. A store may read their renewals
+    /// with the same statement.
+    fn find_by_customer(&mut self, customer: CustomerId, limit: i64) -> Result<Vec<PlanDetails>, Error> {
+        let filter = PlanFilter { customer: Some(customer), ..PlanFilter::new(CustomerScope::All) };
+        self.list(&filter, LimitOffset { offset: 0, limit })
     }
 
     /// Adds a plan and its history. MUST return [`crate::Conflict::PlanTitle`] if the agreement has a plan with this

@@ -193,7 +193,10 @@ impl LicenseManager {
     pub fn current_plan(&self, filter: &PlanFilter) -> Result<Option<PlanOverview>, Error> {
         let filter = PlanFilter { current_at: Some(self.now()), ..filter.clone() };
         self.store.read(|unit| {
-            let matching = unit.plans().list(&filter, LimitOffset { offset: 0, limit: i64::MAX })?;
+            let matching = match few_plans(unit, &filter)? {
+                Some(plans) => plans,
+                None => unit.plans().list(&filter, LimitOffset { offset: 0, limit: i64::MAX })?,
+            };
             let last = matching.into_iter().max_by_key(|details| (details.plan.created, details.plan.id));
             last.map(|details| self.plan_overview(unit, details)).transpose()
         })
@@ -276,8 +279,9 @@ impl LicenseManager {
         let mut agreements: Vec<_> = details.iter().map(|details| details.plan.agreement).collect();
         agreements.sort_unstable();
         agreements.dedup();
-        let counts = unit.licenses().counts(&ids)?;
+        // Right after the plans, because a store may have read the renewals with them.
         let chains = Arc::new(RenewalChains::new(unit.renewals().find_by_agreements(&agreements)?));
+        let counts = unit.licenses().counts(&ids)?;
         let now = self.now();
         let overview = |details: PlanDetails| {
             let counts = counts.get(&details.plan.id).copied().unwrap_or_default();
@@ -287,14 +291,19 @@ impl LicenseManager {
     }
 }
 
-/// The plans that match, if they are one customer's and few. Reading them all takes one statement less than counting them
-/// and reading a page.
+/// The plans that match, if one customer is named that has few. All plans of a customer are read with one statement, and a
+/// store can read their renewals with it. A page would take three: the number of plans, the plans and their renewals.
 fn few_plans(unit: &mut dyn UnitOfWork, filter: &PlanFilter) -> Result<Option<Vec<PlanDetails>>, Error> {
-    if filter.customer.is_none() {
+    let Some(customer) = filter.customer else { return Ok(None) };
+    if !filter.scope.covers(customer) {
+        return Ok(Some(Vec::new()));
+    }
+    let mut plans = unit.plans().find_by_customer(customer, FEW_PLANS + 1)?;
+    if plans.len() as i64 > FEW_PLANS {
         return Ok(None);
     }
-    let plans = unit.plans().list(filter, LimitOffset { offset: 0, limit: FEW_PLANS + 1 })?;
-    Ok(Some(plans).filter(|plans| plans.len() as i64 <= FEW_PLANS))
+    plans.retain(|details| filter.matches(details));
+    Ok(Some(plans))
 }
 
 fn find_product(unit: &mut dyn UnitOfWork, id: ProductId) -> Result<Product, Error> {
