@@ -1,6 +1,6 @@
 //! Puts the application together: middleware and routes.
 
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BodySize, EitherBody, MessageBody, None as NoBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::ACCEPT;
 use actix_web::http::{Method, StatusCode};
@@ -82,15 +82,21 @@ async fn only_when_started(
     Ok(next.call(request).await?.map_into_left_body())
 }
 
-/// Has HEAD answered as GET is. The body is left out when the answer is sent.
+/// Has HEAD answered as GET is. The body is left out when the answer is sent. One that is read while it is sent is not
+/// read at all.
 async fn head_as_get(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    if request.method() == Method::HEAD {
+) -> Result<ServiceResponse<EitherBody<impl MessageBody, NoBody>>, actix_web::Error> {
+    let is_head = request.method() == Method::HEAD;
+    if is_head {
         request.head_mut().method = Method::GET;
     }
-    next.call(request).await
+    let response = next.call(request).await?;
+    Ok(response.map_body(|_, body| match is_head && body.size() == BodySize::Stream {
+        true => EitherBody::right(NoBody::new()),
+        false => EitherBody::left(body),
+    }))
 }
 
 /// Answers 406 to clients that accept no media type of this service.
