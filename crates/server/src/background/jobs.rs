@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use super::queue::{self, Concurrency, LeasedWork, RETRY_PAUSE, blocking};
+use crate::config::DatabaseUrl;
 use crate::telemetry::work_traces::Work;
 
 /// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake`
@@ -97,8 +98,12 @@ pub fn start_sweeping(manager: LicenseManager, stop: watch::Receiver<bool>) -> J
     tokio::spawn(repeat("clean-up", SWEEP, stop, move || sweep(&manager)))
 }
 
-/// Starts to add up the counts of seats, until `stop` becomes true.
-pub fn start_folding(manager: LicenseManager, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+/// Starts to add up the counts of seats, until `stop` becomes true. SQLite's are always sums, so nothing is done there:
+/// it would only take turns to write.
+pub fn start_folding(manager: LicenseManager, database: &DatabaseUrl, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    if matches!(database, DatabaseUrl::Sqlite(_)) {
+        return tokio::spawn(async {});
+    }
     let (of_recent, of_all) = (manager.clone(), manager);
     let recent = move || of_recent.fold_recent_seat_counts().map(drop);
     let all = move || of_all.fold_seat_counts().map(drop);
@@ -136,4 +141,61 @@ fn sweep(manager: &LicenseManager) -> Result<(), Error> {
     manager.drop_kept_webhook_deliveries()?;
     manager.remove_old_staff_actions()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use license_manager_domain::Settings;
+    use license_manager_domain::memory::MemoryStore;
+    use license_manager_domain::ports::{RandomIds, Store, SystemClock, Work};
+
+    use super::*;
+
+    /// A store that counts transactions that write.
+    #[derive(Default)]
+    struct Counting {
+        store: MemoryStore,
+        written: AtomicUsize,
+    }
+
+    impl Store for Counting {
+        fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
+            self.written.fetch_add(1, Ordering::SeqCst);
+            self.store.run_write(work)
+        }
+
+        fn run_read(&self, work: &mut Work<'_>) -> Result<(), Error> {
+            self.store.run_read(work)
+        }
+
+        fn ping(&self) -> Result<(), Error> {
+            self.store.ping()
+        }
+    }
+
+    /// Whether adding up the counts of this database takes turns to write.
+    async fn writes(url: &str) -> bool {
+        let store = Arc::new(Counting::default());
+        let manager =
+            LicenseManager::new(store.clone(), Arc::new(SystemClock), Arc::new(RandomIds), Settings::default());
+        let (stop, stopped) = watch::channel(false);
+        let folding = start_folding(manager, &DatabaseUrl::try_from(url.to_owned()).unwrap(), stopped);
+        for _ in 0..500 {
+            if folding.is_finished() || store.written.load(Ordering::SeqCst) > 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.send_replace(true);
+        folding.await.unwrap();
+        store.written.load(Ordering::SeqCst) > 0
+    }
+
+    #[tokio::test]
+    async fn only_the_counts_of_postgres_are_added_up() {
+        assert!(writes("postgres://localhost/a").await);
+        assert!(!writes("sqlite:a.db").await);
+    }
 }
