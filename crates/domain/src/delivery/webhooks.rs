@@ -66,17 +66,31 @@ impl LicenseManager {
     /// [`Entity::Webhook`] not found.
     pub async fn ping_webhook(&self, actor: &Actor, id: WebhookId) -> Result<Result<u16, WebhookFailure>, Error> {
         let actor = actor.clone();
-        let recorded = move |manager: &Self| {
-            manager.store.write(|unit| {
-                let webhook = unit.webhooks().find(id)?.ok_or(Error::NotFound(Entity::Webhook))?;
-                manager.record(unit, &actor, StaffActionKind::WebhookPinged, Done::to(id))?;
-                Ok(webhook)
-            })
-        };
-        let webhook = self.blocking(recorded).await?;
+        let webhook = self.blocking(move |manager| manager.record_webhook_ping(&actor, id)).await?;
+        Ok(self.post_webhook_ping(&webhook).await)
+    }
+
+    /// The first part of [`LicenseManager::ping_webhook`], which calls the store: records who asked for the ping, and
+    /// returns the webhook.
+    ///
+    /// # Errors
+    /// [`Entity::Webhook`] not found.
+    pub fn record_webhook_ping(&self, actor: &Actor, id: WebhookId) -> Result<Webhook, Error> {
+        self.store.write(|unit| {
+            let webhook = unit.webhooks().find(id)?.ok_or(Error::NotFound(Entity::Webhook))?;
+            self.record(unit, actor, StaffActionKind::WebhookPinged, Done::to(id))?;
+            Ok(webhook)
+        })
+    }
+
+    /// The second part of [`LicenseManager::ping_webhook`], which does not call the store: posts the event.
+    ///
+    /// # Errors
+    /// How the endpoint did not accept the ping.
+    pub async fn post_webhook_ping(&self, webhook: &Webhook) -> Result<u16, WebhookFailure> {
         let data = Map::from_iter([("webhook_uuid".to_owned(), webhook.id.to_string().into())]);
         let body = body(PING, self.now(), data).unwrap_or_default();
-        Ok(self.post_to_webhook(&webhook, MessageId(self.ids.next()), &body).await)
+        self.post_to_webhook(webhook, MessageId(self.ids.next()), &body).await
     }
 
     async fn post_to_webhook(&self, webhook: &Webhook, id: MessageId, body: &str) -> Result<u16, WebhookFailure> {

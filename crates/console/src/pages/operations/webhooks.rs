@@ -141,7 +141,9 @@ pub(crate) async fn ping(
     path: web::Path<String>,
 ) -> Result<HttpResponse, PageError> {
     let found = find(&visitor, &path).await?;
-    let answer = match visitor.console.manager.ping_webhook(&visitor.actor(None), found.webhook.id).await? {
+    let (actor, id) = (visitor.actor(None), found.webhook.id);
+    let webhook = visitor.write(move |console| console.manager.record_webhook_ping(&actor, id)).await?;
+    let answer = match visitor.console.manager.post_webhook_ping(&webhook).await {
         Ok(status) => {
             html! { p.note.good role="status" { "The endpoint accepted the ping: it answered " (status) "." } }
         }

@@ -276,7 +276,9 @@ pub async fn update(
 )]
 pub async fn ping(access: ProvisionerOrStaff, request: HttpRequest, state: State) -> ApiResult {
     let id = WebhookId(path_uuid(&request, "webhook_uuid")?);
-    Response::ok(&match state.manager.ping_webhook(&access.caller.actor(), id).await? {
+    let recording = state.clone();
+    let webhook = blocking(move || Ok(recording.manager.record_webhook_ping(&access.caller.actor(), id)?)).await?;
+    Response::ok(&match state.manager.post_webhook_ping(&webhook).await {
         Ok(status) => PingBody { accepted: true, status: Some(status), error: None },
         Err(failure) => PingBody { accepted: false, status: failure.status, error: Some(failure.problem) },
     })
