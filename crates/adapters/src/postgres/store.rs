@@ -11,7 +11,7 @@ use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
 use diesel::query_dsl::LoadQuery;
 use diesel::query_dsl::methods::ExecuteDsl;
-use diesel::r2d2::{Pool, PooledConnection};
+use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
 use diesel::sql_types::{Bool, Integer, Text, Timestamptz};
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
 use diesel_migrations::{MigrationHarness, embed_migrations};
@@ -38,6 +38,9 @@ const LOCKED_FIRST: [(&str, &str); 1] = [("20261130000340", "license, outbox, we
 
 /// The oldest version of Postgres that this program works with, as Postgres numbers it.
 const LEAST_VERSION: i32 = 150_000;
+
+/// How long a health check waits for a connection of the pool. Then it opens one of its own.
+const SOON: Duration = Duration::from_millis(100);
 
 /// How often a unit of work or a migration is tried when it conflicts with other transactions. Few need more than two attempts: of 32
 /// units that assign licenses to overlapping groups at the same time, one in a hundred needs four.
@@ -169,8 +172,7 @@ impl PostgresStore {
     }
 
     fn applied_migrations(&self) -> Result<BTreeSet<String>, Error> {
-        let mut session = self.session()?;
-        applied_migrations(&mut session.connection).map_err(|error| Failure::from(error).error)
+        self.check(applied_migrations)
     }
 
     /// The usage of its connections.
@@ -218,6 +220,25 @@ impl PostgresStore {
                 session.give_up();
             }
         })
+    }
+
+    /// Runs a statement of a health check, which does not wait for those who have all connections.
+    fn check<T>(&self, run: impl FnOnce(&mut PgConnection) -> QueryResult<T>) -> Result<T, Error> {
+        let outcome = match self.pool.get_timeout(SOON) {
+            Ok(mut session) => run(&mut session.connection).map_err(Failure::from).inspect_err(|failure| {
+                if failure.remedy == Remedy::Reconnect {
+                    session.give_up();
+                }
+            }),
+            Err(_) => {
+                let mut session = self.connector.connect().map_err(|error| {
+                    tracing::warn!("{error}");
+                    Error::Unavailable
+                })?;
+                run(&mut session.connection).map_err(Failure::from)
+            }
+        };
+        outcome.map_err(|failure| failure.error)
     }
 
     /// Runs work that only reads, here.
@@ -274,11 +295,7 @@ impl Store for PostgresStore {
     }
 
     fn ping(&self) -> Result<(), Error> {
-        let mut session = self.session()?;
-        session.connection.batch_execute("SELECT 1").map_err(|error| {
-            session.give_up();
-            Failure::from(error).error
-        })
+        self.check(|connection| connection.batch_execute("SELECT 1"))
     }
 }
 

@@ -86,6 +86,14 @@ impl Connections {
         let readers = pool(Role::Reader, options.pool_size.max(1), options.connect_timeout)?;
         Ok(Self { path, readers, writer })
     }
+
+    /// A connection for reading that is none of the pool.
+    pub(super) fn another_reader(&self) -> Result<SqliteConnection, Error> {
+        let url = self.path.to_str().ok_or_else(|| unavailable("the path is not UTF-8"))?;
+        let mut reader = SqliteConnection::establish(url).map_err(unavailable)?;
+        reader.batch_execute("PRAGMA query_only = ON").map_err(unavailable)?;
+        Ok(reader)
+    }
 }
 
 /// Creates the file, if there is none, so that only its owner reads it. SQLite gives its other files the same

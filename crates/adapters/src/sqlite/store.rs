@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::MigrationSource;
@@ -23,6 +24,9 @@ use crate::addresses::Migrations;
 use crate::pool::PoolUse;
 
 const MIGRATIONS: Migrations<SqliteConnection> = Migrations::new(embed_migrations!("../../migrations/sqlite"));
+
+/// How long a health check waits for a connection for reading. Then it opens one of its own.
+const SOON: Duration = Duration::from_millis(100);
 
 /// A store in a SQLite file. Clones share the connections.
 #[derive(Clone)]
@@ -102,15 +106,25 @@ impl SqliteStore {
     /// The versions of the migrations that have run. Asked without diesel, which would create its table where it is
     /// missing.
     fn applied_migrations(&self) -> Result<BTreeSet<String>, Error> {
-        let mut conn = connection(&self.connections.readers)?;
-        let mut list = |query: &str| -> Result<BTreeSet<String>, Error> {
-            let rows: Vec<Row> = diesel::sql_query(query).load(&mut conn).map_err(storage_error)?;
-            Ok(rows.into_iter().map(|row| row.text).collect())
+        self.check(|connection| {
+            let mut list = |query: &str| -> QueryResult<BTreeSet<String>> {
+                let rows: Vec<Row> = diesel::sql_query(query).load(&mut *connection)?;
+                Ok(rows.into_iter().map(|row| row.text).collect())
+            };
+            match list("SELECT name AS text FROM sqlite_schema WHERE name = '__diesel_schema_migrations'")?.is_empty() {
+                true => Ok(BTreeSet::new()),
+                false => list("SELECT version AS text FROM __diesel_schema_migrations"),
+            }
+        })
+    }
+
+    /// Reads for a health check, which does not wait for those who have all connections.
+    fn check<T>(&self, read: impl FnOnce(&mut SqliteConnection) -> QueryResult<T>) -> Result<T, Error> {
+        let read = match self.connections.readers.get_timeout(SOON) {
+            Ok(mut connection) => read(&mut connection),
+            Err(_) => read(&mut self.connections.another_reader()?),
         };
-        match list("SELECT name AS text FROM sqlite_schema WHERE name = '__diesel_schema_migrations'")?.is_empty() {
-            true => Ok(BTreeSet::new()),
-            false => list("SELECT version AS text FROM __diesel_schema_migrations"),
-        }
+        read.map_err(storage_error)
     }
 }
 
@@ -142,7 +156,6 @@ impl Store for SqliteStore {
     fn ping(&self) -> Result<(), Error> {
         // An open connection can still read a file that was deleted.
         std::fs::metadata(&self.connections.path).map_err(unavailable)?;
-        let mut conn = connection(&self.connections.readers)?;
-        conn.batch_execute("SELECT count(*) FROM sqlite_schema").map_err(storage_error)
+        self.check(|connection| connection.batch_execute("SELECT count(*) FROM sqlite_schema"))
     }
 }

@@ -161,6 +161,14 @@ fn readers_writers_and_pings_notice_a_dead_connection() {
 }
 
 #[test]
+fn a_health_check_does_not_wait_for_a_connection() {
+    let database = PostgresDatabase::create();
+    let store = database.migrated_store(|options| options.pool_size = 1);
+    let checked = store.read(|_| Ok((store.ping(), store.pending_migrations(), store.unknown_migrations())));
+    assert_eq!(checked, Ok((Ok(()), Ok(vec![]), Ok(vec![]))));
+}
+
+#[test]
 fn a_connection_that_dies_within_a_unit_of_work_leaves_nothing_behind() {
     let (store, database) = postgres_store();
     provision(&store, 3);

@@ -84,8 +84,8 @@ pub struct Monitor {
     pub metrics: Arc<Metrics>,
     /// Whose turn it is at the database. Reading the metrics takes one.
     pub turns: Arc<Turns>,
-    /// How long a turn is waited for: as long as for a connection.
-    turn_timeout: Duration,
+    /// How long a connection may take, and so how long the metrics wait for a turn, and a health check for its answer.
+    connect_timeout: Duration,
     enabled: bool,
     /// Whether metrics are served by a listener of their own, and by no other.
     has_listener: bool,
@@ -105,7 +105,7 @@ impl Monitor {
         let (enabled, token) = (config.metrics.enabled, config.metrics.token.clone());
         Self {
             turns: Arc::new(Turns::new(&config.database, metrics.requests_waiting())),
-            turn_timeout: config.database.connect_timeout(),
+            connect_timeout: config.database.connect_timeout(),
             metrics,
             enabled,
             has_listener: config.metrics.listen.is_some(),
@@ -163,7 +163,8 @@ impl Monitor {
     /// Reads the readiness. Who asks while another reading is made shares the next one.
     ///
     /// It takes no turn at the database, because it must not wait behind requests. One reading at a time takes a connection
-    /// for some milliseconds, and finds one: who writes leaves some to those who read.
+    /// for some milliseconds. If all are in use, the store opens one more. A database that does not answer within the
+    /// timeout of connections counts as unavailable.
     ///
     /// # Errors
     /// When the reading panics.
@@ -177,7 +178,9 @@ impl Monitor {
             });
             reading.await.map_err(Error::internal)
         };
-        let readiness = self.states.get(read).await?;
+        let unavailable = Readiness { phase: self.phase(), database: false, schema: Schema::Unknown };
+        let in_time = tokio::time::timeout(self.connect_timeout, self.states.get(read)).await;
+        let readiness = in_time.unwrap_or(Ok(unavailable))?;
         Ok(Readiness { phase: self.phase(), ..readiness })
     }
 
@@ -216,7 +219,7 @@ impl Monitor {
     }
 
     async fn stored_in_turn(self: Arc<Self>) -> Result<Stored, Error> {
-        let turn = tokio::time::timeout(self.turn_timeout, self.turns.take_patiently(Access::Read)).await;
+        let turn = tokio::time::timeout(self.connect_timeout, self.turns.take_patiently(Access::Read)).await;
         let turn = turn.map_err(|_| Error::Unavailable)?;
         let reading = move || {
             let _turn = turn;
