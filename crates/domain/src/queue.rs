@@ -130,7 +130,8 @@ pub struct Lease {
 pub struct Claim {
     /// The new lease.
     pub lease: Lease,
-    /// The current time; the work must be due by then.
+    /// When the claim was asked for; the work must be due by then. A claim that waited for the database leaves work whose
+    /// lease ended meanwhile to its holder, who may wait for the database too.
     pub now: DateTime<Utc>,
     /// When the lease ends.
     pub until: DateTime<Utc>,

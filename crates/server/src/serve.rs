@@ -54,6 +54,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let state = AppState::new(&config, manager.clone(), monitor.clone(), wake_jobs.clone()).await?;
     let state = state.with_replica(replicated.clone());
     let background = BackgroundStore::manager(&manager, state.turns.clone());
+    let prolonging = BackgroundStore::prolonging(&manager, state.turns.clone());
     let state = web::Data::new(state);
     let workers = match config.server.workers {
         0 => std::thread::available_parallelism()?.get(),
@@ -96,7 +97,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     let sweeper = jobs::start_sweeping(background.clone(), stopped.clone());
     let folder = jobs::start_folding(background.clone(), &config.database.url_or_default(), stopped.clone());
     let scheduler = schedule::start(&background, &config, scheduler_stopped);
-    let worker = config.worker.enabled.then(|| deliveries::start(&background, &config, metrics, stopped));
+    let worker = config.worker.enabled.then(|| deliveries::start(&background, &prolonging, &config, metrics, stopped));
     monitor.started();
     tracing::info!(address, "ready");
     if with_demo {
@@ -151,8 +152,9 @@ pub async fn run_worker(config: Config) -> Result<(), Box<dyn Error>> {
     }
     let (stop, stopped) = watch::channel(false);
     let background = BackgroundStore::manager(&manager, monitor.turns.clone());
+    let prolonging = BackgroundStore::prolonging(&manager, monitor.turns.clone());
     let scheduler = schedule::start(&background, &config, stopped.clone());
-    let worker = deliveries::start(&background, &config, metrics, stopped);
+    let worker = deliveries::start(&background, &prolonging, &config, metrics, stopped);
     monitor.started();
     tracing::info!("ready: delivering");
     stop_signal().await?;

@@ -255,11 +255,13 @@ impl Deliveries {
     /// Claims the next messages of a queue, as many as one call takes.
     pub fn claim(&self, queue: Queue) -> Result<Batch, Error> {
         let lease = Lease { id: self.manager.ids.next(), queue };
+        // If this waits for its turn to write, others wait before it, who settle messages that they have sent.
+        let asked = self.manager.now();
         self.manager.store.write(|unit| {
             let now = self.manager.now();
             let claim = Claim {
                 lease,
-                now,
+                now: asked,
                 until: saturating_time::after(now, self.settings.lease),
                 limit: queue.batch_size(),
             };
@@ -281,8 +283,12 @@ impl Deliveries {
 
     /// Prolongs the lease of a batch.
     pub fn prolong(&self, batch: &Batch) -> Result<(), Error> {
-        let until = saturating_time::after(self.manager.now(), self.settings.lease);
-        self.manager.store.write(|unit| unit.queue().prolong(batch.lease, &batch.ids(), until))?;
+        self.manager.store.write(|unit| {
+            // A settlement at the same time locks them in the same order.
+            let held = unit.queue().held(batch.lease, &batch.ids())?;
+            let until = saturating_time::after(self.manager.now(), self.settings.lease);
+            unit.queue().prolong(batch.lease, &held, until)
+        })?;
         Ok(())
     }
 

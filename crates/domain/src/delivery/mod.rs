@@ -9,8 +9,9 @@
 //! 2. [`Deliveries::deliver`] calls the upstreams, without the store. It is asynchronous. If it takes long, prolong the
 //!    lease meanwhile with [`Deliveries::prolong`].
 //! 3. [`Deliveries::settle`] writes the results in another transaction: it removes what was delivered, and sets the time
-//!    of the next try for the rest. A message that fails too often is dead-lettered, and waits for an operator
-//!    ([`LicenseManager::retry_messages`](crate::LicenseManager::retry_messages)).
+//!    of the next try for the rest. If it may wait for long, prolong the lease until it is done: otherwise another worker
+//!    claims what was sent, and sends it again. A message that fails too often is dead-lettered, and waits for an
+//!    operator ([`LicenseManager::retry_messages`](crate::LicenseManager::retry_messages)).
 //!
 //! If the process dies in between, the messages are claimed again when their lease ends: each is delivered at least
 //! once, with the same id. The messages of one license are delivered in their order. Any number of workers may run.

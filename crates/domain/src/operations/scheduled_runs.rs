@@ -161,8 +161,10 @@ impl LicenseManager {
     /// Prolongs a run; call it several times within [`crate::operations::OperationSettings::lease`]. Returns `false` if
     /// another server has the run: then stop.
     pub fn prolong_run(&self, run: &ScheduledRun) -> Result<bool, Error> {
-        let until = saturating_time::after(self.now(), self.settings.operations.lease);
-        let kept = self.store.write(|unit| unit.queue().prolong(run.lease(), &[Uuid::nil()], until))?;
+        let kept = self.store.write(|unit| {
+            let until = saturating_time::after(self.now(), self.settings.operations.lease);
+            unit.queue().prolong(run.lease(), &[Uuid::nil()], until)
+        })?;
         Ok(kept > 0)
     }
 

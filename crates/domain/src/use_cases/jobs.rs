@@ -45,8 +45,10 @@ impl LicenseManager {
 
     /// Prolongs the lease of a job.
     pub fn prolong_job(&self, claimed: &ClaimedJob) -> Result<(), Error> {
-        let until = saturating_time::after(self.now(), JOB_LEASE);
-        self.store.write(|unit| unit.queue().prolong(claimed.lease, &[claimed.plan.0], until))?;
+        self.store.write(|unit| {
+            let until = saturating_time::after(self.now(), JOB_LEASE);
+            unit.queue().prolong(claimed.lease, &[claimed.plan.0], until)
+        })?;
         Ok(())
     }
 

@@ -180,6 +180,26 @@ fn a_claim_that_ended_settles_nothing() {
 }
 
 #[test]
+fn a_claim_that_waited_leaves_what_was_held_when_it_was_asked_for() {
+    let town = Town::new();
+    town.world.assign(town.world.plan(1), &crowd(1)).unwrap();
+    let sent = town.deliveries.claim(Queue::Addresses).unwrap();
+    assert_eq!(sent.len(), 1);
+    let clock = town.world.clock.clone();
+    let busy = wrapping(town.world.store.clone(), move |unit, work| {
+        clock.advance(Duration::seconds(60));
+        work(unit)
+    });
+    let waiting = Town::deliveries_of(&town.world.manager.over(busy));
+    town.world.clock.advance(Duration::seconds(100));
+    assert!(waiting.claim(Queue::Addresses).unwrap().is_empty(), "its holder waits for the database too");
+    let claimed = waiting.claim(Queue::Addresses).unwrap();
+    assert_eq!(claimed.len(), 1, "its holder did not prolong the lease");
+    town.world.clock.advance(Duration::seconds(119));
+    assert!(!town.deliver_one(Queue::Addresses), "the new lease began with the claim");
+}
+
+#[test]
 fn a_message_of_another_version_is_parked_in_time() {
     let town = Town::new();
     let mut message = {

@@ -17,15 +17,17 @@ use crate::telemetry::traces;
 /// Webhooks served at once, per unit of `concurrency`. Most of the time they wait for an answer.
 const WEBHOOKS: usize = 8;
 
-/// Starts to deliver until `stop` becomes true.
+/// Starts to deliver until `stop` becomes true. Leases are prolonged by the use cases of `prolonging`.
 pub fn start(
     manager: &LicenseManager,
+    prolonging: &LicenseManager,
     config: &Config,
     metrics: Arc<Metrics>,
     stop: watch::Receiver<bool>,
 ) -> Background {
     let of_kind = |kind| DeliveryWork {
         deliveries: manager.deliveries(settings(config)),
+        prolonging: prolonging.deliveries(settings(config)),
         kind,
         concurrency: config.worker.concurrency,
         metrics: metrics.clone(),
@@ -53,6 +55,8 @@ pub fn settings(config: &Config) -> DeliverySettings {
 #[derive(Clone)]
 struct DeliveryWork {
     deliveries: Deliveries,
+    /// What prolongs their leases.
+    prolonging: Deliveries,
     kind: QueueKind,
     concurrency: usize,
     metrics: Arc<Metrics>,
@@ -101,7 +105,7 @@ impl LeasedWork for DeliveryWork {
     }
 
     fn prolong(&self, batch: &TracedBatch) -> Result<(), Error> {
-        self.deliveries.prolong(&batch.batch)
+        self.prolonging.prolong(&batch.batch)
     }
 
     async fn run(&self, batch: Arc<TracedBatch>) -> Outcome {
@@ -132,5 +136,22 @@ impl DeliveryWork {
         let TracedBatch { batch, trace } = batch;
         self.metrics.delivered(batch.queue(), outcome.results(batch));
         trace.failed(outcome.results(batch).filter(|(_, result)| *result != DeliveryResult::Delivered).count());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::turns::PATIENCE;
+
+    /// What was sent is not sent again because its settlement waits: its lease is prolonged in time. On Postgres those who
+    /// asked before for a connection have it, or gave up, after the patience of requests. Then the statements end that run.
+    #[test]
+    fn a_lease_lasts_longer_than_it_takes_to_prolong_it() {
+        let config = Config::default();
+        let lease = settings(&config).lease.to_std().unwrap();
+        let statement = config.database.statement_timeout().unwrap();
+        let prolonged = queue::prolonged_after(lease) + PATIENCE + statement + config.database.connect_timeout();
+        assert!(prolonged < lease, "{prolonged:?} of {lease:?}");
     }
 }

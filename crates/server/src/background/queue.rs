@@ -1,5 +1,5 @@
-//! The loop that works on leased work of every kind: it asks what is due, claims it, prolongs the lease while it works,
-//! and settles it. Any number of processes share the work.
+//! The loop that works on leased work of every kind: it asks what is due, claims it, does it, settles it, and prolongs
+//! the lease until then. Any number of processes share the work.
 //!
 //! One cheap read asks which queues have due work. Each piece of work is a task of its own, so a slow queue delays no
 //! other. The amount of work that is claimed at once limits the memory.
@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::hash::Hash;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,12 @@ pub(super) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often it is tried to settle work. What is not settled is done again when its lease ends.
 const SETTLE_TRIES: u32 = 10;
+
+/// When a lease of this length is prolonged. The rest of it is for whoever prolongs it: they wait for their turn at the
+/// database.
+pub(super) fn prolonged_after(lease: Duration) -> Duration {
+    lease / 6
+}
 
 /// The most batches that are worked on at once.
 pub(super) struct Concurrency {
@@ -185,8 +192,35 @@ async fn work_on_one<W: LeasedWork>(
     if work.may_have_more(&batch) {
         wake.notify_one();
     }
-    let outcome = Arc::new(run_leased(&work, &batch).await);
-    let pause = work.pause(&outcome);
+    let done = async {
+        let outcome = Arc::new(run(&work, &batch).await);
+        settle(&work, queue, &batch, &outcome, &stop).await;
+        work.pause(&outcome)
+    };
+    keep_lease(&work, &batch, done).await
+}
+
+/// Works on a batch in a task of its own, so that a panic ends only this task.
+async fn run<W: LeasedWork>(work: &W, batch: &Arc<W::Batch>) -> W::Outcome {
+    let mut running = JoinSet::new();
+    let (worker, own) = (work.clone(), batch.clone());
+    running.spawn(async move { worker.run(own).await });
+    match running.join_next().await {
+        Some(Ok(outcome)) => return outcome,
+        Some(Err(error)) => tracing::error!(name = W::NAME, %error, "a batch ended unexpectedly"),
+        None => {}
+    }
+    work.failed(batch)
+}
+
+/// Settles a batch, and tries again if that fails.
+async fn settle<W: LeasedWork>(
+    work: &W,
+    queue: W::Queue,
+    batch: &Arc<W::Batch>,
+    outcome: &Arc<W::Outcome>,
+    stop: &watch::Receiver<bool>,
+) {
     for attempt in 1.. {
         let (settler, batch, outcome) = (work.clone(), batch.clone(), outcome.clone());
         match blocking(move || settler.settle(&batch, &outcome)).await {
@@ -201,30 +235,32 @@ async fn work_on_one<W: LeasedWork>(
             }
         }
     }
-    pause
 }
 
-/// Works on a batch, and prolongs its lease as long as that takes.
-async fn run_leased<W: LeasedWork>(work: &W, batch: &Arc<W::Batch>) -> W::Outcome {
-    let mut running = JoinSet::new();
-    let (worker, own) = (work.clone(), batch.clone());
-    running.spawn(async move { worker.run(own).await });
+/// Prolongs the lease of a batch until it is done: worked on and settled. Work that is done and waits to be settled must
+/// not be claimed again, because it would be done twice.
+async fn keep_lease<W: LeasedWork, T>(work: &W, batch: &Arc<W::Batch>, done: impl Future<Output = T>) -> T {
+    let mut done = pin!(done);
+    let usual = prolonged_after(work.lease());
+    let mut pause = usual;
     loop {
-        match timeout(work.lease() / 3, running.join_next()).await {
-            Ok(Some(Ok(outcome))) => return outcome,
-            Ok(Some(Err(error))) => {
-                tracing::error!(name = W::NAME, %error, "a batch ended unexpectedly");
-                return work.failed(batch);
+        let (holder, held) = (work.clone(), batch.clone());
+        let prolonging = async move {
+            sleep(pause).await;
+            blocking(move || holder.prolong(&held)).await
+        };
+        // The work goes on while the lease waits to be prolonged.
+        let prolonged = tokio::select! {
+            outcome = &mut done => return outcome,
+            prolonged = prolonging => prolonged,
+        };
+        pause = match prolonged {
+            Ok(()) => usual,
+            Err(error) => {
+                tracing::warn!(name = W::NAME, %error, "a lease could not be prolonged; retrying");
+                usual.min(RETRY_PAUSE)
             }
-            Ok(None) => return work.failed(batch),
-            // Still running: prolong the lease.
-            Err(_) => {
-                let (holder, held) = (work.clone(), batch.clone());
-                if let Err(error) = blocking(move || holder.prolong(&held)).await {
-                    tracing::warn!(name = W::NAME, %error, "a lease could not be prolonged");
-                }
-            }
-        }
+        };
     }
 }
 
@@ -235,5 +271,79 @@ pub(super) async fn blocking<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(Error::internal(format!("work on storage ended unexpectedly: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Work that is settled only after its lease was prolonged, for which the first attempt fails.
+    #[derive(Clone, Default)]
+    struct LateToSettle {
+        prolonged: Arc<AtomicUsize>,
+        settled: Arc<AtomicUsize>,
+    }
+
+    impl LeasedWork for LateToSettle {
+        type Queue = u8;
+        type Batch = u8;
+        type Outcome = u8;
+
+        const NAME: &'static str = "late to settle";
+        const POLL: Duration = Duration::from_secs(1);
+
+        fn concurrency(&self) -> Concurrency {
+            Concurrency { per_queue: 1, total: 1 }
+        }
+
+        fn lease(&self) -> Duration {
+            Duration::from_millis(120)
+        }
+
+        fn due(&self) -> Result<Vec<u8>, Error> {
+            Ok(vec![1])
+        }
+
+        fn claim(&self, queue: u8) -> Result<Option<u8>, Error> {
+            Ok(Some(queue))
+        }
+
+        fn prolong(&self, _: &u8) -> Result<(), Error> {
+            match self.prolonged.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(Error::Unavailable),
+                _ => Ok(()),
+            }
+        }
+
+        async fn run(&self, batch: Arc<u8>) -> u8 {
+            *batch
+        }
+
+        fn failed(&self, _: &u8) -> u8 {
+            0
+        }
+
+        /// Blocks its thread, as who waits for a turn does.
+        fn settle(&self, _: &u8, _: &u8) -> Result<(), Error> {
+            for _ in 0..1_000 {
+                if self.prolonged.load(Ordering::SeqCst) >= 3 {
+                    self.settled.fetch_add(1, Ordering::SeqCst);
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_prolonged_until_the_work_is_settled() {
+        let work = LateToSettle::default();
+        let (_stop, stopped) = watch::channel(false);
+        assert_eq!(work_on_one(work.clone(), 1, Arc::default(), stopped).await, None);
+        assert_eq!(work.settled.load(Ordering::SeqCst), 1);
     }
 }

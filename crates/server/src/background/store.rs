@@ -15,6 +15,8 @@ use crate::http::turns::{Access, Turn, Turns};
 pub struct BackgroundStore {
     manager: LicenseManager,
     turns: Arc<Turns>,
+    /// The turn of a transaction that writes.
+    to_write: Access,
     /// Where the turns are waited for. None of its threads for asynchronous tasks may run transactions.
     runtime: Handle,
 }
@@ -22,7 +24,16 @@ pub struct BackgroundStore {
 impl BackgroundStore {
     /// The use cases of the background, over the store of `manager`. Call this within a runtime.
     pub fn manager(manager: &LicenseManager, turns: Arc<Turns>) -> LicenseManager {
-        manager.over(Arc::new(Self { manager: manager.clone(), turns, runtime: Handle::current() }))
+        Self::over(manager, turns, Access::Write)
+    }
+
+    /// The same, for what writes only to prolong leases ([`Access::Prolong`]).
+    pub fn prolonging(manager: &LicenseManager, turns: Arc<Turns>) -> LicenseManager {
+        Self::over(manager, turns, Access::Prolong)
+    }
+
+    fn over(manager: &LicenseManager, turns: Arc<Turns>, to_write: Access) -> LicenseManager {
+        manager.over(Arc::new(Self { manager: manager.clone(), turns, to_write, runtime: Handle::current() }))
     }
 
     fn wait_for_turn(&self, access: Access) -> Result<Turn, Error> {
@@ -36,7 +47,7 @@ impl BackgroundStore {
 
 impl Store for BackgroundStore {
     fn run_write(&self, work: &mut Work<'_>) -> Result<(), Error> {
-        let _turn = self.wait_for_turn(Access::Write)?;
+        let _turn = self.wait_for_turn(self.to_write)?;
         self.manager.store().run_write(work)
     }
 

@@ -1,5 +1,5 @@
-//! Turns at the database. Requests wait for their turn without a thread. There are fewer turns to write than to read,
-//! so requests that wait for a lock do not keep readers waiting (ADR 17).
+//! Turns at the database. Requests wait for their turn without a thread. Neither writers nor readers get all turns, so
+//! requests that wait for a lock do not keep readers waiting, and slow reads do not keep writers waiting (ADR 17).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ use crate::state::AppState;
 const MAX_WAITING: i64 = 1_024;
 
 /// How long a request waits.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a request does at the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,9 @@ pub enum Access {
     Read,
     /// It may write.
     Write,
+    /// It prolongs a lease: a short transaction on rows for which hardly anybody else waits. On Postgres it waits neither
+    /// behind those who write nor behind those who read, unless both have all connections.
+    Prolong,
 }
 
 impl Access {
@@ -42,40 +45,61 @@ impl Access {
 
 /// The turns of one process.
 pub struct Turns {
-    /// As many as there are connections.
+    /// As many as there are connections. Everybody takes one.
     all: Arc<Semaphore>,
-    /// Fewer, so that a reader always finds a connection. A writer takes one of each.
+    /// Fewer, so that a writer finds a connection. A reader takes one of these first.
+    reads: Arc<Semaphore>,
+    /// Fewer, so that a reader finds a connection. A writer takes one of these first.
     writes: Arc<Semaphore>,
+    /// Who prolongs a lease takes one of these first: one of `writes` where only one may write.
+    prolongs: Arc<Semaphore>,
     waiting: IntGauge,
 }
 
 /// A turn, which ends when it is dropped.
 pub struct Turn {
     _all: OwnedSemaphorePermit,
-    _write: Option<OwnedSemaphorePermit>,
+    _kind: OwnedSemaphorePermit,
 }
 
-/// The numbers of turns for these connections: in all, and to write.
+/// How many turns there are.
+struct Numbers {
+    all: usize,
+    reads: usize,
+    writes: usize,
+    /// Those only to prolong leases; 0 where they are prolonged in turns to write.
+    prolongs: usize,
+}
+
+/// The numbers of turns for these connections.
 ///
-/// SQLite has one writer, beside the connections for reads. A quarter of Postgres' connections is kept for reads.
-fn numbers(database: &DatabaseConfig) -> (usize, usize) {
+/// A connection is kept for who writes: on SQLite, which has one writer beside the connections for reads, for what they
+/// read. A quarter of Postgres' connections is kept for reads, and one for who prolongs leases. One connection is shared
+/// by all, and two by readers and writers.
+fn numbers(database: &DatabaseConfig) -> Numbers {
     let connections = (database.pool_size as usize).max(1);
+    let reads = (connections - 1).max(1);
     match database.url_or_default() {
-        DatabaseUrl::Sqlite(_) => (connections + 1, 1),
-        DatabaseUrl::Postgres(_) => (connections, (connections - connections.div_ceil(4)).max(1)),
+        DatabaseUrl::Sqlite(_) => Numbers { all: reads + 1, reads, writes: 1, prolongs: 0 },
+        DatabaseUrl::Postgres(_) => match connections - connections.div_ceil(4) {
+            0 | 1 => Numbers { all: connections, reads, writes: 1, prolongs: 0 },
+            writing => Numbers { all: connections, reads, writes: writing - 1, prolongs: 1 },
+        },
     }
 }
 
 impl Turns {
     /// The turns of a database. `waiting` shows how many requests wait.
     pub fn new(database: &DatabaseConfig, waiting: IntGauge) -> Self {
-        let (all, writes) = numbers(database);
-        Self { all: Arc::new(Semaphore::new(all)), writes: Arc::new(Semaphore::new(writes)), waiting }
+        let Numbers { all, reads, writes, prolongs } = numbers(database);
+        let [all, reads, writes] = [all, reads, writes].map(|number| Arc::new(Semaphore::new(number)));
+        let prolongs = if prolongs == 0 { writes.clone() } else { Arc::new(Semaphore::new(prolongs)) };
+        Self { all, reads, writes, prolongs, waiting }
     }
 
     /// The number of threads that the turns can block at once.
     pub fn number(database: &DatabaseConfig) -> usize {
-        numbers(database).0
+        numbers(database).all
     }
 
     /// Waits for a turn.
@@ -91,20 +115,25 @@ impl Turns {
     }
 
     /// Waits for a turn as long as it takes: for work that nobody waits for. `None` if nobody gives turns any more.
+    ///
+    /// Who has a turn of their kind waits for one of all behind few others, because the crowd waits for turns of its kind.
     pub async fn take_patiently(&self, access: Access) -> Option<Turn> {
-        let write = match access {
-            Access::Read => None,
-            Access::Write => Some(self.writes.clone().acquire_owned().await.ok()?),
-        };
-        Some(Turn { _all: self.all.clone().acquire_owned().await.ok()?, _write: write })
+        let kind = self.kind(access).clone().acquire_owned().await.ok()?;
+        Some(Turn { _all: self.all.clone().acquire_owned().await.ok()?, _kind: kind })
     }
 
     fn try_take(&self, access: Access) -> Option<Turn> {
-        let write = match access {
-            Access::Read => None,
-            Access::Write => Some(self.writes.clone().try_acquire_owned().ok()?),
-        };
-        Some(Turn { _all: self.all.clone().try_acquire_owned().ok()?, _write: write })
+        let kind = self.kind(access).clone().try_acquire_owned().ok()?;
+        Some(Turn { _all: self.all.clone().try_acquire_owned().ok()?, _kind: kind })
+    }
+
+    /// The turns of a kind, of which one is taken before one of all.
+    fn kind(&self, access: Access) -> &Arc<Semaphore> {
+        match access {
+            Access::Read => &self.reads,
+            Access::Write => &self.writes,
+            Access::Prolong => &self.prolongs,
+        }
     }
 }
 
@@ -219,22 +248,79 @@ mod tests {
         Turns::new(&database, IntGauge::new("waiting", "Waiting.").unwrap())
     }
 
+    /// All turns that are left for this.
+    fn rest(turns: &Turns, access: Access) -> Vec<Turn> {
+        std::iter::from_fn(|| turns.try_take(access)).take(100).collect()
+    }
+
     #[actix_web::test]
-    async fn writers_leave_turns_to_readers() {
-        for (url, connections, writers, readers) in [
-            ("sqlite:a.db", 8, 1, 8),
-            ("sqlite:a.db", 1, 1, 1),
-            ("postgres://localhost/a", 8, 6, 2),
-            ("postgres://localhost/a", 4, 3, 1),
-            ("postgres://localhost/a", 2, 1, 1),
+    async fn writers_and_readers_leave_turns_to_each_other() {
+        for (url, connections, writers, readers_beside, readers, writers_beside) in [
+            ("sqlite:a.db", 8, 1, 7, 7, 1),
+            ("sqlite:a.db", 2, 1, 1, 1, 1),
+            ("sqlite:a.db", 1, 1, 1, 1, 1),
+            ("postgres://localhost/a", 8, 5, 3, 7, 1),
+            ("postgres://localhost/a", 4, 2, 2, 3, 1),
+            ("postgres://localhost/a", 3, 1, 2, 2, 1),
+            ("postgres://localhost/a", 2, 1, 1, 1, 1),
+            ("postgres://localhost/a", 1, 1, 0, 1, 0),
         ] {
             let turns = turns(url, connections);
-            let writing: Vec<_> = std::iter::from_fn(|| turns.try_take(Access::Write)).take(100).collect();
-            let reading: Vec<_> = std::iter::from_fn(|| turns.try_take(Access::Read)).take(100).collect();
-            assert_eq!((writing.len(), reading.len()), (writers, readers), "{url} {connections}");
-            drop((writing, reading));
-            assert!(turns.try_take(Access::Write).is_some(), "a turn ends when it is dropped");
+            for (first, number, beside, left) in [
+                (Access::Write, writers, Access::Read, readers_beside),
+                (Access::Read, readers, Access::Write, writers_beside),
+            ] {
+                let taken = rest(&turns, first);
+                let others = rest(&turns, beside);
+                assert_eq!((taken.len(), others.len()), (number, left), "{url} {connections} {first:?}");
+                drop((taken, others));
+                assert!(turns.try_take(first).is_some(), "a turn ends when it is dropped");
+            }
         }
+    }
+
+    #[actix_web::test]
+    async fn a_writer_does_not_wait_behind_a_crowd_of_readers() {
+        let turns = turns("postgres://localhost/a", 4);
+        let mut reading = rest(&turns, Access::Read);
+        let writing = turns.try_take(Access::Write);
+        assert!(reading.len() == 3 && writing.is_some(), "all connections are in use");
+        let mut crowd: Vec<_> = (0..50).map(|_| Box::pin(turns.take_patiently(Access::Read))).collect();
+        for reader in &mut crowd {
+            assert!(futures_util::poll!(reader.as_mut()).is_pending());
+        }
+        let mut writer = std::pin::pin!(turns.take_patiently(Access::Write));
+        assert!(futures_util::poll!(writer.as_mut()).is_pending());
+        drop(reading.pop());
+        assert!(futures_util::poll!(writer.as_mut()).is_ready(), "it waits only for a connection");
+    }
+
+    #[actix_web::test]
+    async fn who_prolongs_a_lease_waits_neither_behind_writers_nor_behind_readers() {
+        let turns = turns("postgres://localhost/a", 4);
+        for crowd in [Access::Write, Access::Read] {
+            let taken = rest(&turns, crowd);
+            let mut waiting = std::pin::pin!(turns.take_patiently(crowd));
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+            assert_eq!(rest(&turns, Access::Prolong).len(), 1, "{crowd:?}");
+            drop(taken);
+        }
+        let writing = (rest(&turns, Access::Write), rest(&turns, Access::Prolong));
+        assert_eq!(rest(&turns, Access::Read).len(), 1, "a connection is left for who reads");
+        drop(writing);
+    }
+
+    #[actix_web::test]
+    async fn on_sqlite_who_prolongs_a_lease_writes_before_those_who_ask_later() {
+        let turns = turns("sqlite:a.db", 4);
+        let writing = turns.try_take(Access::Write);
+        let mut prolonging = std::pin::pin!(turns.take_patiently(Access::Prolong));
+        assert!(futures_util::poll!(prolonging.as_mut()).is_pending(), "there is one writer");
+        let mut later = std::pin::pin!(turns.take_patiently(Access::Write));
+        assert!(futures_util::poll!(later.as_mut()).is_pending());
+        drop(writing);
+        assert!(futures_util::poll!(later.as_mut()).is_pending());
+        assert!(futures_util::poll!(prolonging.as_mut()).is_ready());
     }
 
     #[actix_web::test]
