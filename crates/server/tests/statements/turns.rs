@@ -1,12 +1,18 @@
 //! What a request does beside its handler takes turns at the database, too.
 
 use std::pin::pin;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{rt, test};
 use license_manager::app::app;
 use license_manager::http::turns::{Access, Turn};
+use license_manager_domain::Actor;
+use license_manager_domain::ports::StoreExt;
+use license_manager_domain::use_cases::WebhookChanges;
+use license_manager_domain::webhooks::WebhookSecret;
 use license_manager_tests::{Database, on_both_databases};
 use serde_json::json;
 use tokio::time::timeout;
@@ -17,6 +23,8 @@ use super::service::{Service, admin, emails};
 on_both_databases!(
     each_part_of_a_csv_file_takes_a_turn,
     a_request_with_a_key_takes_turns_for_its_claim_its_work_and_its_answer,
+    the_record_of_a_ping_takes_a_turn_to_write,
+    a_health_check_is_answered_while_all_connections_are_in_use,
 );
 
 /// How long is waited for what is not to happen.
@@ -77,5 +85,55 @@ fn a_request_with_a_key_takes_turns_for_its_claim_its_work_and_its_answer(databa
         drop(turn);
         assert_eq!(answering.await.unwrap(), StatusCode::OK);
         assert_eq!(service.handed_out(plan).len(), 1);
+    });
+}
+
+fn the_record_of_a_ping_takes_a_turn_to_write(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let (url, secret) = ("https://hooks.example.com/".to_owned(), WebhookSecret::of_key(&[7; 32]));
+        let changes = WebhookChanges::default();
+        let webhook = service.manager().create_webhook(&Actor::service(), url, secret, changes).unwrap().id;
+        let app = test::init_service(app(service.state.clone(), None)).await;
+        let request = test::TestRequest::post()
+            .uri(&format!("/api/v1/provisioning-admins/webhooks/{webhook}/ping/"))
+            .insert_header(("Authorization", admin().authorization()))
+            .to_request();
+        let turns = all_turns(&service, Access::Write).await;
+        let mut answering = pin!(test::call_service(&app, request));
+        assert!(timeout(SOON, &mut answering).await.is_err(), "it waits for a turn");
+        drop(turns);
+        assert_eq!(answering.await.status(), StatusCode::OK);
+    });
+}
+
+fn a_health_check_is_answered_while_all_connections_are_in_use(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let app = test::init_service(app(service.state.clone(), None)).await;
+        let (telling, told) = mpsc::channel();
+        let (going_on, stopped) = mpsc::channel::<()>();
+        let stopped = Arc::new(Mutex::new(stopped));
+        let read = || {
+            let (manager, telling, stopped) = (service.manager().clone(), telling.clone(), stopped.clone());
+            thread::spawn(move || {
+                manager.store().read(|_| {
+                    telling.send(()).unwrap();
+                    // Fails as soon as the sender is gone.
+                    let _ = stopped.lock().unwrap().recv();
+                    Ok(())
+                })
+            })
+        };
+        let readers: Vec<_> = (0..service.recorded.config.database.pool_size).map(|_| read()).collect();
+        for _ in &readers {
+            told.recv().unwrap();
+        }
+        let request = test::TestRequest::get().uri("/health/ready/").to_request();
+        assert_eq!(test::call_service(&app, request).await.status(), StatusCode::OK);
+        drop(going_on);
+        for reader in readers {
+            assert_eq!(reader.join().unwrap(), Ok(()));
+        }
     });
 }
