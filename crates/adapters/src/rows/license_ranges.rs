@@ -32,7 +32,8 @@ pub(crate) struct Range {
     pub after: Option<LicenseId>,
 }
 
-/// Licenses of one state in an order that an index has, but for ties. A list reads them in one arm of a `UNION ALL`.
+/// Licenses of one state, in the order of an index. Only licenses with the same values may stand in another order in the
+/// index. A list reads them in one arm of a `UNION ALL`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Arm {
     pub status: LicenseStatus,
@@ -41,15 +42,18 @@ pub(crate) struct Arm {
     pub order: Vec<LicenseOrder>,
 }
 
-/// Which licenses of an arm are read up to the limit. An arm whose index has the licenses that tie in a field in the
-/// reverse order of their ids is read in two parts, so that they are not sorted, however many they are.
+/// A part of an arm, which is read up to the limit of the list.
+///
+/// Licenses that have the same value of a field are a *tie*. Some indexes have the licenses of a tie in the reverse order
+/// of their ids. To read them in the right order as a whole, the database would sort every tie that it reads, however
+/// large. So the arm is read in two parts: the last tie that the limit reaches, and what is before it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ArmPart {
-    /// The first ones.
+    /// All of it.
     Whole,
-    /// Those before the last tie: their value comes before the one that the last license up to the limit has.
+    /// What is before the last tie in this field.
     BeforeLastTie(LicenseField),
-    /// The first ones of the last tie: they have the value of the last license up to the limit.
+    /// The last tie in this field: the licenses with the value that the last license up to the limit has.
     LastTie(LicenseField),
 }
 

@@ -98,9 +98,10 @@ for_both_databases! {
     }
 }
 
-/// A statement over the messages that an operator has chosen and that are not claimed at `$1`: those with the ids `$2`, or
-/// if that is NULL all dead-lettered messages of the topic `$3`, or of any topic. `among_ids` is the condition that what
-/// stands before it is in the list `$2`.
+/// A statement on the messages that an operator has chosen. It leaves those out that are claimed at the time `$1`.
+///
+/// An operator chooses messages by their ids, which are `$2`, or all dead-lettered messages: then `$2` is NULL. Of these,
+/// `$3` is the topic, or NULL for all topics. `among_ids` is the end of the condition that an id is in `$2`.
 fn over_chosen(
     statement: &str,
     among_ids: &str,

@@ -330,8 +330,8 @@ impl Work {
         self.events.extend(other.events);
     }
 
-    /// The changed copies that keep their address, to be written at once: they are in nobody's way. Forgets these, and
-    /// the originals that need nothing more.
+    /// Takes the changed copies that keep their address. They can be written at once, because no other license needs
+    /// their address. The work forgets them, and the originals for which nothing is left to do.
     fn settle(&mut self) -> Vec<License> {
         let all = std::mem::take(&mut self.changed).into_iter();
         let (renamed, kept): (Vec<Changed>, Vec<Changed>) = all.partition(|pair| pair.new_address().is_some());
