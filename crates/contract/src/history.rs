@@ -261,7 +261,7 @@ fn of_licenses(until: i64, after: i64, limit: i64) -> HistoryPart {
 }
 
 /// Removes what is superseded on a day, `limit` versions at a time, and returns how many were removed.
-fn clean(store: &dyn Store, until: i64, limit: i64) -> usize {
+pub(crate) fn clean(store: &dyn Store, until: i64, limit: i64) -> usize {
     let (mut after, mut removed) = (0, 0);
     loop {
         let part = of_licenses(until, after, limit);

@@ -141,7 +141,20 @@ fn personal(told: &[Told]) -> Vec<bool> {
 pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Database) {
     let store = db.store();
     with_plans(&*store);
-    put(&*store, &[activated(1, 1, "amy@example.com", 7), activated(2, 2, "amy@example.com", 7)]);
+    put(
+        &*store,
+        &[
+            activated(1, 1, "amy@example.com", 7),
+            activated(2, 2, "amy@example.com", 7),
+            assigned(3, 3, "bob@example.com"),
+            revoked(4, 2, "bob@example.com", 8),
+        ],
+    );
+    // License 3 is of another holder now, and license 4 is deleted.
+    for (license, on) in [(unassigned(3, 3), 5), (assigned(3, 3, "bobby@example.com"), 6)] {
+        store.write(|unit| unit.licenses().save(std::slice::from_ref(&license), &change(on))).unwrap();
+    }
+    delete_revoked(&*store, 2, 5);
     let sources = [1, 2].map(|number| (license_id(number), "006000000000000001".to_owned()));
     store.write(|unit| unit.licenses().set_sources(&sources, &change(5))).unwrap();
     let message = |number: u128, topic, license: Option<u128>, payload: &str| Message {
@@ -164,6 +177,7 @@ pub fn traces_of_licenses_are_erased_and_of_people_who_are_gone(db: &dyn Databas
         message(7, Topic::LicenseEvent, Some(3), &event("bob@example.com")),
         message(8, Topic::LicenseEvent, Some(3), &event("bobby@example.com")),
         message(9, Topic::LicenseEvent, None, &event("bobby@example.com")),
+        message(10, Topic::Reminder, Some(4), &mail("bob@example.com")),
     ];
     register(&*store, &[webhook(1)]);
     store.write(|unit| unit.outbox().add(&messages)).unwrap();

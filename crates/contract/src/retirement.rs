@@ -2,13 +2,16 @@
 
 use license_manager_domain::history::EntityRef;
 use license_manager_domain::model::EnrollmentJob;
-use license_manager_domain::outbox::{Message, Payload, Topic};
-use license_manager_domain::ports::{DeletedLicense, Retiree, Store, StoreExt};
+use license_manager_domain::outbox::{ClaimedMessage, EventName, Message, Payload, Topic};
+use license_manager_domain::ports::{DeletedLicense, OutboxFilter, Retiree, Store, StoreExt};
+use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use license_manager_domain::{LicenseId, LicenseStatus, LmsUserId, MessageId};
 use uuid::Uuid;
 
 use super::enrollment_jobs::job;
 use super::fixtures::*;
+use super::history::clean;
+use super::webhooks::named_event;
 use super::{Database, Told};
 
 /// Eve, who has no account.
@@ -241,25 +244,107 @@ pub fn sources_are_deleted_with_their_history(db: &dyn Database) {
     assert_eq!((db.source(license_id(2)).is_some(), history(license_id(2))), (true, 1));
 }
 
+/// Licenses of plans 1 to 3 that Amy had: license 1 has her address, license 2 is Bob's now, and license 3 is deleted.
+/// License 4 is Bob's.
+fn with_licenses_of_amy(store: &dyn Store) {
+    with_plans(store);
+    put(
+        store,
+        &[
+            assigned(1, 1, "amy@example.com"),
+            assigned(2, 3, "amy@example.com"),
+            revoked(3, 2, "amy@example.com", 9),
+            assigned(4, 1, "bob@example.com"),
+        ],
+    );
+    for (license, on) in [(unassigned(2, 3), 5), (assigned(2, 3, "bob@example.com"), 6)] {
+        store.write(|unit| unit.licenses().save(std::slice::from_ref(&license), &change(on))).unwrap();
+    }
+    store.write(|unit| unit.licenses().delete(plan_id(2), LicenseStatus::Revoked, &change(5))).unwrap();
+}
+
+/// Messages about these licenses. The first six are about Amy.
+fn messages_about_amy_and_bob() -> Vec<Message> {
+    let mail = |address: &str| format!(r#"{{"email":"{address}"}}"#);
+    let event = |address: &str| named_event(EventName::Revoked, address).to_text();
+    let many = r#"{"emails":["amy@example.com","bob@example.com"]}"#;
+    vec![
+        message(1, Topic::Assignment, Some(1), "{}"),
+        message(2, Topic::LicenseEvent, None, &event("amy@example.com")),
+        message(3, Topic::LicenseEvent, Some(2), &event("amy@example.com")),
+        message(4, Topic::Reminder, Some(2), &mail("amy@example.com")),
+        message(5, Topic::LicenseEvent, Some(3), &event("amy@example.com")),
+        message(6, Topic::Custom, Some(4), r#"{"name":"note","body":{"to":"amy@example.com"}}"#),
+        message(7, Topic::LicenseEvent, Some(2), &event("bob@example.com")),
+        message(8, Topic::Reminder, Some(2), &mail("bob@example.com")),
+        message(9, Topic::LicenseEvent, Some(4), &event("amy@example.community")),
+        message(10, Topic::LicenseEvent, None, &event("tamy@example.com")),
+        message(11, Topic::RevocationCapMail, None, many),
+        message(12, Topic::Reminder, Some(4), r#"{"greeting":"Ask \"amy@example.com\"."}"#),
+    ]
+}
+
+/// The numbers of the messages that are left after Amy's are erased.
+fn left_without_amy(db: &dyn Database) -> Vec<u128> {
+    let store = db.store();
+    store.write(|unit| unit.retirement().erase_messages(&[license_id(1)], &[email("amy@example.com")])).unwrap();
+    let left = store.read(|unit| unit.outbox().list(&OutboxFilter::default(), 100)).unwrap();
+    left.iter().map(|message| message.id.0.as_u128()).collect()
+}
+
 /// Nobody is written to after they left.
 pub fn messages_that_wait_for_a_retiree_are_deleted(db: &dyn Database) {
     let store = db.store();
-    let of = |address: &str| format!(r#"{{"email":"{address}"}}"#);
-    let many = r#"{"emails":["amy@example.com","bob@example.com"]}"#;
-    let messages = [
-        message(1, Topic::Assignment, Some(1), "{}"),
-        message(2, Topic::LicenseEvent, None, &of("amy@example.com")),
-        message(3, Topic::LicenseEvent, Some(2), &of("amy@example.com")),
-        message(8, Topic::Custom, Some(3), r#"{"name":"note","body":{"to":"amy@example.com"}}"#),
-        message(4, Topic::LicenseEvent, Some(3), &of("amy@example.community")),
-        message(5, Topic::LicenseEvent, None, &of("tamy@example.com")),
-        message(6, Topic::RevocationCapMail, None, many),
-        message(7, Topic::Reminder, Some(3), r#"{"greeting":"Ask \"amy@example.com\"."}"#),
-    ];
-    store.write(|unit| unit.outbox().add(&messages)).unwrap();
-    store.write(|unit| unit.retirement().erase_messages(&[license_id(1)], &[email("amy@example.com")])).unwrap();
-    let left: Vec<String> = db.outbox().into_iter().map(|waiting| waiting.payload).collect();
-    assert_eq!(left, messages[4..].iter().map(|message| message.payload.to_text()).collect::<Vec<_>>());
+    with_licenses_of_amy(&*store);
+    store.write(|unit| unit.outbox().add(&messages_about_amy_and_bob())).unwrap();
+    assert_eq!(left_without_amy(db), [7, 8, 9, 10, 11, 12]);
+}
+
+/// Whoever left is not written to if an operator tries again.
+pub fn dead_letters_about_a_retiree_are_deleted(db: &dyn Database) {
+    let store = db.store();
+    with_licenses_of_amy(&*store);
+    store.write(|unit| unit.outbox().add(&messages_about_amy_and_bob())).unwrap();
+    for queue in Queue::MESSAGES {
+        dead_letter(&*store, queue);
+    }
+    let dead = OutboxFilter { dead_lettered_only: true, ..OutboxFilter::default() };
+    assert_eq!(store.read(|unit| unit.outbox().list(&dead, 100)).unwrap().len(), 12);
+    assert_eq!(left_without_amy(db), [7, 8, 9, 10, 11, 12]);
+}
+
+/// Fails the messages of a queue for good.
+fn dead_letter(store: &dyn Store, queue: Queue) {
+    let lease = Lease { id: Uuid::from_u128(1), queue };
+    let claim = Claim { lease, now: day(7), until: day(8), limit: 100 };
+    // A message about a license is claimed once those before it are done.
+    loop {
+        let claimed = store.write(|unit| unit.queue().claim(&claim)).unwrap();
+        if claimed.is_empty() {
+            return;
+        }
+        let refused = |claimed: &ClaimedMessage| Settlement {
+            steps: claimed.steps,
+            error: Some("refused".to_owned()),
+            dead_lettered_at: Some(day(7)),
+            ..Settlement::due(claimed.message.id.0, day(7))
+        };
+        let settlements: Vec<_> = claimed.iter().map(refused).collect();
+        store.write(|unit| unit.queue().settle(lease, &settlements)).unwrap();
+    }
+}
+
+/// A message may wait longer than history is kept.
+pub fn messages_of_a_retiree_are_deleted_after_old_history_was_removed(db: &dyn Database) {
+    let store = db.store();
+    with_licenses_of_amy(&*store);
+    store.write(|unit| unit.outbox().add(&messages_about_amy_and_bob())).unwrap();
+    // The mails still wait.
+    for queue in [Queue::Addresses, Queue::Lms, Queue::Events] {
+        dead_letter(&*store, queue);
+    }
+    clean(&*store, 9, 100);
+    assert_eq!(left_without_amy(db), [7, 8, 9, 10, 11, 12]);
 }
 
 /// Jobs forget their requester.

@@ -10,7 +10,7 @@ use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 use uuid::Uuid;
 
-use super::retirement::{ADDRESS_OF_DELIVERY, ADDRESS_OF_MESSAGE, MESSAGES_OF_LICENSES, NAMES_PERSON};
+use super::retirement::{MESSAGES_OF_LICENSES, delivery_names, messages_of_people};
 use super::unit::PostgresUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
@@ -173,6 +173,8 @@ impl PurgeRepository for PostgresUnit<'_> {
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         let ids: Vec<Uuid> = licenses.iter().map(|license| license.0).collect();
+        // Before the history: it tells which licenses had the addresses.
+        self.erase_told(&ids, gone)?;
         let history = prepared_sql(
             "UPDATE license_history AS told SET
                  user_email = NULL,
@@ -194,22 +196,33 @@ impl PurgeRepository for PostgresUnit<'_> {
         )
         .bind::<Array<SqlUuid>, _>(&ids);
         self.write(|connection| sources.execute(connection))?;
+        Ok(())
+    }
+}
+
+impl PostgresUnit<'_> {
+    /// Deletes the messages and the webhook deliveries about these licenses, and those that name people who are gone.
+    fn erase_told(&mut self, licenses: &[Uuid], gone: &[Email]) -> Result<(), Error> {
         // These are planned for their values each time. Postgres looks up messages in a list of ids or addresses only if it
         // knows the list when it plans; otherwise it would compare each message with each of them.
         let about_licenses = sql_query(format!(
             "WITH told AS (DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1))
              DELETE FROM outbox WHERE uuid = ANY (ARRAY({MESSAGES_OF_LICENSES}))"
         ))
-        .bind::<Array<SqlUuid>, _>(&ids);
+        .bind::<Array<SqlUuid>, _>(licenses);
         self.write(|connection| about_licenses.execute(connection))?;
         if gone.is_empty() {
             return Ok(());
         }
+        let forms = Email::all_stored_forms(gone);
         let about_people = sql_query(format!(
-            "WITH told AS (DELETE FROM webhook_delivery WHERE {ADDRESS_OF_DELIVERY} = ANY ($1))
-             DELETE FROM outbox WHERE {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} = ANY ($1)"
+            "WITH told AS (DELETE FROM webhook_delivery WHERE {})
+             DELETE FROM outbox WHERE uuid = ANY (ARRAY({}))",
+            delivery_names("$1"),
+            messages_of_people("$1", "$2")
         ))
-        .bind::<Array<Text>, _>(gone.iter().map(Email::as_str).collect::<Vec<_>>());
+        .bind::<Array<Text>, _>(gone.iter().map(Email::as_str).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(forms.iter().map(Email::as_str).collect::<Vec<_>>());
         self.write(|connection| about_people.execute(connection))?;
         Ok(())
     }

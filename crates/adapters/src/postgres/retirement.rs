@@ -23,17 +23,50 @@ pub(super) const MESSAGES_OF_LICENSES: &str = "
     SELECT uuid FROM outbox WHERE license_uuid = ANY ($1) AND parked_at IS NOT NULL";
 
 /// The condition on messages that name one person. Messages about no license stay, unless they are events. The first
-/// line is the condition of the index `outbox_of_address`.
-pub(super) const NAMES_PERSON: &str =
-    "topic IN ('license_event', 'assignment', 'reminder', 'activation', 'auto_applied')
+/// line is in the condition of the index `outbox_of_address`.
+const NAMES_PERSON: &str = "topic IN ('license_event', 'assignment', 'reminder', 'activation', 'auto_applied')
     AND (license_uuid IS NOT NULL OR topic = 'license_event')";
 
 /// The address in a message, in the words of the index `outbox_of_address`.
-pub(super) const ADDRESS_OF_MESSAGE: &str =
+const ADDRESS_OF_MESSAGE: &str =
     "coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}')";
 
-/// The address in a webhook delivery, in the words of the index `webhook_delivery_of_person`.
-pub(super) const ADDRESS_OF_DELIVERY: &str = "(payload::jsonb #>> '{properties,assigned_email}')";
+/// The ids of the messages that name somebody by one of the addresses `emails`. `forms` are all forms of these
+/// addresses: both are parameters.
+///
+/// The first part is in the index `outbox_of_address`: dead letters, and events about no license. The others wait, and
+/// are about a license that had the address when they were written. The history tells which licenses had one. Each
+/// address and each of these licenses is looked up: OFFSET 0 keeps the planner from reading all versions and messages.
+pub(super) fn messages_of_people(emails: &str, forms: &str) -> String {
+    format!(
+        "SELECT uuid FROM outbox
+         WHERE {NAMES_PERSON} AND (parked_at IS NOT NULL OR license_uuid IS NULL)
+             AND {ADDRESS_OF_MESSAGE} = ANY ({emails})
+         UNION ALL
+         SELECT message.uuid
+         FROM (
+             SELECT DISTINCT version.uuid
+             FROM unnest({forms}) AS former (email)
+             CROSS JOIN LATERAL (SELECT uuid FROM license_history WHERE user_email = former.email OFFSET 0) AS version
+         ) AS held
+         CROSS JOIN LATERAL (
+             SELECT outbox.uuid FROM outbox
+             WHERE outbox.license_uuid = held.uuid AND parked_at IS NULL
+                 AND {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} = ANY ({emails})
+             OFFSET 0) AS message"
+    )
+}
+
+/// The condition on webhook deliveries that name somebody by one of the addresses `emails`, a parameter. Each part is
+/// in the words of an index: `webhook_delivery_of_address` has those that wait, and `webhook_delivery_of_person` the
+/// others.
+pub(super) fn delivery_names(emails: &str) -> String {
+    let address = "payload::jsonb #>> '{properties,assigned_email}'";
+    format!(
+        "(nullif({address}, '') = ANY ({emails}) AND state NOT IN ('delivered', 'parked')
+          OR ({address}) = ANY ({emails}) AND state IN ('delivered', 'parked'))"
+    )
+}
 
 impl RetirementRepository for PostgresUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
@@ -90,22 +123,25 @@ impl RetirementRepository for PostgresUnit<'_> {
     }
 
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
+        let forms = Email::all_stored_forms(emails);
         // Messages of the embedding program may name the person anywhere.
         let statement = prepared_sql(format!(
-            "WITH told AS (
-                 DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1) OR {ADDRESS_OF_DELIVERY} = ANY ($2))
+            "WITH told AS (DELETE FROM webhook_delivery WHERE license_uuid = ANY ($1) OR {})
              DELETE FROM outbox WHERE uuid = ANY (ARRAY({MESSAGES_OF_LICENSES}
                  UNION ALL
-                 SELECT uuid FROM outbox WHERE {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} = ANY ($2)
+                 {}
                  UNION ALL
                  SELECT uuid FROM outbox
                  WHERE topic = '{}' AND license_uuid IS NOT NULL
                      AND EXISTS (SELECT FROM unnest($3) AS named (email) WHERE strpos(payload, named.email) > 0)))",
+            delivery_names("$2"),
+            messages_of_people("$2", "$4"),
             Topic::Custom.as_str()
         ))
         .bind::<Array<SqlUuid>, _>(sorted_uuids(licenses.iter().map(|license| license.0)))
         .bind::<Array<Text>, _>(emails.iter().map(Email::as_str).collect::<Vec<_>>())
-        .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>());
+        .bind::<Array<Text>, _>(emails.iter().map(Email::as_json).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(forms.iter().map(Email::as_str).collect::<Vec<_>>());
         self.write(|connection| statement.execute(connection))?;
         Ok(())
     }

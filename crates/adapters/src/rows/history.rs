@@ -12,7 +12,7 @@ use super::licenses::licenses_written_after;
 use super::shared::{SharedQuery, SharedStatement, for_both_databases};
 use crate::history::TableWithHistory;
 use crate::prepared::prepared_sql;
-use crate::schema::WITH_HISTORY;
+use crate::schema::{LICENSE, WITH_HISTORY};
 use crate::sql_types::SqlTimestamp;
 
 #[derive(QueryableByName)]
@@ -46,14 +46,24 @@ fn table(name: &str) -> Result<&'static TableWithHistory, Error> {
     known.copied().ok_or_else(|| Error::internal(format!("{name} has no history")))
 }
 
-/// Whether `version` of a history is superseded at `$1`.
+/// Whether `version` of a history is superseded at `$1`, and nothing needs it any more.
 fn is_superseded(TableWithHistory { name, key, .. }: &TableWithHistory) -> String {
+    let unneeded = if *name == LICENSE.name { NO_MESSAGE_AS_OLD } else { "true" };
     format!(
         "version.history_date <= $1 AND EXISTS (
              SELECT 1 FROM {name}_history AS later
-             WHERE later.{key} = version.{key} AND later.history_id > version.history_id AND later.history_date <= $1)"
+             WHERE later.{key} = version.{key} AND later.history_id > version.history_id AND later.history_date <= $1)
+         AND {unneeded}"
     )
 }
+
+/// Whether there is no message about the license of `version` that may name its holder. A person's messages are found by
+/// the versions of their licenses. Each part has the condition of an index: on messages that wait, and on dead letters.
+const NO_MESSAGE_AS_OLD: &str = "
+    NOT EXISTS (SELECT 1 FROM outbox
+                WHERE outbox.license_uuid = version.uuid AND outbox.created <= $1 AND outbox.parked_at IS NULL)
+    AND NOT EXISTS (SELECT 1 FROM outbox
+                    WHERE outbox.license_uuid = version.uuid AND outbox.created <= $1 AND outbox.parked_at IS NOT NULL)";
 
 fn complete_since() -> impl SharedQuery<SinceRow> {
     prepared_sql("SELECT complete_since FROM history_retention")

@@ -7,7 +7,7 @@ use license_manager_domain::ports::{DeletedLicense, Purge, PurgeRepository};
 use license_manager_domain::{Email, Error, License, LicenseId};
 
 use super::json::json;
-use super::retirement::{ADDRESS_OF_DELIVERY, ADDRESS_OF_MESSAGE, MESSAGES_OF_LICENSES, NAMES_PERSON};
+use super::retirement::{MESSAGES_OF_LICENSES, deliveries_of_people, messages_of_people};
 use super::unit::SqliteUnit;
 use crate::prepared::prepared_sql;
 use crate::rows::licenses::{DeletedRow, EmailRow, LicenseRow, licenses};
@@ -115,6 +115,8 @@ impl PurgeRepository for SqliteUnit<'_> {
     }
 
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
+        // Before the history: it tells which licenses had the addresses.
+        self.erase_told_of(gone)?;
         let keys = json(licenses)?;
         let messages = format!("DELETE FROM outbox WHERE uuid IN ({MESSAGES_OF_LICENSES})");
         for statement in [
@@ -136,19 +138,25 @@ impl PurgeRepository for SqliteUnit<'_> {
         ] {
             self.write(|connection| prepared_sql(statement).bind::<Text, _>(&keys).execute(connection))?;
         }
+        Ok(())
+    }
+}
+
+impl SqliteUnit<'_> {
+    /// Deletes the messages and the webhook deliveries that name people who are gone.
+    fn erase_told_of(&mut self, gone: &[Email]) -> Result<(), Error> {
         if gone.is_empty() {
             return Ok(());
         }
         let addresses = json(gone)?;
-        for (table, named) in [
-            ("outbox", format!("{NAMES_PERSON} AND {ADDRESS_OF_MESSAGE}")),
-            ("webhook_delivery", ADDRESS_OF_DELIVERY.to_owned()),
-        ] {
-            let statement =
-                prepared_sql(format!("DELETE FROM {table} WHERE {named} IN (SELECT value FROM json_each(?1))"))
-                    .bind::<Text, _>(&addresses);
-            self.write(|connection| statement.execute(connection))?;
-        }
+        let messages = prepared_sql(format!("DELETE FROM outbox WHERE uuid IN ({})", messages_of_people("?1", "?2")))
+            .bind::<Text, _>(&addresses)
+            .bind::<Text, _>(json(Email::all_stored_forms(gone))?);
+        self.write(|connection| messages.execute(connection))?;
+        let deliveries =
+            prepared_sql(format!("DELETE FROM webhook_delivery WHERE position IN ({})", deliveries_of_people("?1")))
+                .bind::<Text, _>(&addresses);
+        self.write(|connection| deliveries.execute(connection))?;
         Ok(())
     }
 }

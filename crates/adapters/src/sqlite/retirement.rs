@@ -23,16 +23,45 @@ pub(super) const MESSAGES_OF_LICENSES: &str = "
     SELECT uuid FROM outbox WHERE license_uuid IN (SELECT value FROM json_each(?1)) AND parked_at IS NOT NULL";
 
 /// The condition on messages that name one person. Messages about no license stay, unless they are events. The first
-/// line is the condition of the index `outbox_of_address`.
-pub(super) const NAMES_PERSON: &str =
-    "topic IN ('license_event', 'assignment', 'reminder', 'activation', 'auto_applied')
+/// line is in the condition of the index `outbox_of_address`.
+const NAMES_PERSON: &str = "topic IN ('license_event', 'assignment', 'reminder', 'activation', 'auto_applied')
     AND (license_uuid IS NOT NULL OR topic = 'license_event')";
 
 /// The address in a message, in the words of the index `outbox_of_address`.
-pub(super) const ADDRESS_OF_MESSAGE: &str = "coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')";
+const ADDRESS_OF_MESSAGE: &str = "coalesce(payload ->> 'email', payload ->> '$.properties.assigned_email')";
 
-/// The address in a webhook delivery, in the words of the index `webhook_delivery_of_person`.
-pub(super) const ADDRESS_OF_DELIVERY: &str = "payload ->> '$.properties.assigned_email'";
+/// The ids of the messages that name somebody by one of the addresses `emails`. `forms` are all forms of these
+/// addresses: both are parameters.
+///
+/// The first part is in the index `outbox_of_address`: dead letters, and events about no license. The others wait, and
+/// are about a license that had the address when they were written. The history tells which licenses had one.
+pub(super) fn messages_of_people(emails: &str, forms: &str) -> String {
+    format!(
+        "SELECT uuid FROM outbox
+         WHERE {NAMES_PERSON} AND (parked_at IS NOT NULL OR license_uuid IS NULL)
+             AND {ADDRESS_OF_MESSAGE} IN (SELECT value FROM json_each({emails}))
+         UNION ALL
+         SELECT uuid FROM outbox
+         WHERE license_uuid IN (
+                 SELECT uuid FROM license_history WHERE user_email IN (SELECT value FROM json_each({forms})))
+             AND parked_at IS NULL
+             AND {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} IN (SELECT value FROM json_each({emails}))"
+    )
+}
+
+/// The positions of the webhook deliveries that name somebody by one of the addresses `emails`, a parameter. Each part
+/// is in the words of an index: `webhook_delivery_of_address` has those that wait, and `webhook_delivery_of_person` the
+/// others.
+pub(super) fn deliveries_of_people(emails: &str) -> String {
+    let address = "payload ->> '$.properties.assigned_email'";
+    format!(
+        "SELECT position FROM webhook_delivery
+         WHERE nullif({address}, '') IN (SELECT value FROM json_each({emails})) AND state = 'waiting'
+         UNION ALL
+         SELECT position FROM webhook_delivery
+         WHERE {address} IN (SELECT value FROM json_each({emails})) AND state IN ('delivered', 'parked')"
+    )
+}
 
 impl RetirementRepository for SqliteUnit<'_> {
     fn lock_licenses(&mut self, person: &Retiree) -> Result<Vec<License>, Error> {
@@ -95,26 +124,30 @@ impl RetirementRepository for SqliteUnit<'_> {
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
         let named: Vec<String> = emails.iter().map(Email::as_json).collect();
         let (licenses, addresses, named) = (json(licenses)?, json(emails)?, json(named)?);
+        let forms = json(Email::all_stored_forms(emails))?;
         // Messages of the embedding program may name the person anywhere.
         let statement = prepared_sql(format!(
             "DELETE FROM outbox WHERE uuid IN ({MESSAGES_OF_LICENSES}
                  UNION ALL
-                 SELECT uuid FROM outbox
-                 WHERE {NAMES_PERSON} AND {ADDRESS_OF_MESSAGE} IN (SELECT value FROM json_each(?2))
+                 {}
                  UNION ALL
                  SELECT uuid FROM outbox
                  WHERE topic = '{}' AND license_uuid IS NOT NULL
                      AND EXISTS (SELECT 1 FROM json_each(?3) AS named WHERE instr(outbox.payload, named.value) > 0))",
+            messages_of_people("?2", "?4"),
             Topic::Custom.as_str()
         ))
         .bind::<Text, _>(&licenses)
         .bind::<Text, _>(&addresses)
-        .bind::<Text, _>(&named);
+        .bind::<Text, _>(&named)
+        .bind::<Text, _>(&forms);
         self.write(|connection| statement.execute(connection))?;
         let statement = prepared_sql(format!(
-            "DELETE FROM webhook_delivery
-             WHERE license_uuid IN (SELECT value FROM json_each(?1))
-                OR {ADDRESS_OF_DELIVERY} IN (SELECT value FROM json_each(?2))"
+            "DELETE FROM webhook_delivery WHERE position IN (
+                 SELECT position FROM webhook_delivery WHERE license_uuid IN (SELECT value FROM json_each(?1))
+                 UNION ALL
+                 {})",
+            deliveries_of_people("?2")
         ))
         .bind::<Text, _>(&licenses)
         .bind::<Text, _>(&addresses);

@@ -349,6 +349,16 @@ fn deleted_licenses_are_found_by_an_index() {
 }
 
 #[test]
+fn licenses_that_a_retiree_had_are_found_by_address() {
+    for analyzed in [false, true] {
+        let plan = query_plan(analyzed, &["uuid[]", "text[]", "text[]", "text[]"], |store| {
+            store.write(|unit| unit.retirement().erase_messages(&[], &[email(7)])).unwrap();
+        });
+        assert!(plan.contains("license_history_by_email") && !plan.contains("Seq Scan on license_history"), "{plan}");
+    }
+}
+
+#[test]
 fn a_retiree_is_looked_up_in_the_history_by_license_address_and_id() {
     let plan = query_plan(true, &["uuid[]", "bigint", "text[]", "text"], |store| {
         let person =

@@ -7,13 +7,13 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 use license_manager_adapters::postgres::PostgresStore;
 use license_manager_domain::model::JobKind;
-use license_manager_domain::ports::StoreExt;
+use license_manager_domain::ports::{HistoryPart, StoreExt};
 use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
-use license_manager_domain::{LicenseId, WebhookId};
+use license_manager_domain::{ActivationKey, License, LicenseId, WebhookId};
 use uuid::Uuid;
 
 use crate::support::PostgresDatabase;
-use crate::{email, now, provision};
+use crate::{PLAN, change, email, now, provision};
 
 /// 100,000 rows, each about another license and person. Ten of each are due. Of the messages, one of these waits for an
 /// earlier row that is not due; of the events for a webhook three: by license, by address and by account. Of the jobs,
@@ -22,7 +22,8 @@ const FILL: &str = "
     INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
                         lane, lanes, not_before)
     SELECT gen_random_uuid(), 'reminder', CASE number WHEN 100000 THEN license(1) ELSE license(number) END,
-           license(0), license(0), '{}', $now, 'mail', 'mail',
+           license(0), license(0), jsonb_build_object('email', 'learner' || number || '@example.com'), $now,
+           'mail', 'mail',
            CASE WHEN number > 99990 THEN $now ELSE $now + interval '1 hour' END
     FROM generate_series(1, 100000) AS numbers (number);
 
@@ -31,7 +32,7 @@ const FILL: &str = "
     INSERT INTO webhook_delivery (webhook_uuid, uuid, event_type, license_uuid, payload, created, due_since, not_before)
     SELECT license(7), gen_random_uuid(), 'event', CASE number WHEN 100000 THEN license(1) ELSE license(number) END,
            jsonb_build_object('properties', jsonb_build_object(
-               'assigned_email', CASE number WHEN 99999 THEN 1 ELSE number END || '@example.com',
+               'assigned_email', 'learner' || CASE number WHEN 99999 THEN 1 ELSE number END || '@example.com',
                'assigned_lms_user_id', CASE number WHEN 99998 THEN 1 ELSE number END)),
            $now, $now, CASE WHEN number > 99990 THEN $now ELSE $now + interval '1 hour' END
     FROM generate_series(1, 100000) AS numbers (number);
@@ -206,23 +207,54 @@ fn settling_a_job_looks_it_up_by_its_plan() {
 /// A retirement looks up what a person is told, among the messages of everybody.
 #[test]
 fn a_retiree_s_messages_are_looked_up_by_license_and_address() {
-    let license = LicenseId(Uuid::from_u128(5));
+    let [held, given] = [1, 5].map(|number| LicenseId(Uuid::from_u128(number)));
     let run = |store: &PostgresStore| {
-        store.write(|unit| unit.retirement().erase_messages(&[license], &[email(1)])).unwrap();
+        let license = License::unassigned(held, PLAN, now());
+        let license = license.assign(email(1), ActivationKey(Uuid::from_u128(1)), now()).unwrap();
+        let erased = store.write(|unit| {
+            unit.licenses().add_unassigned(PLAN, &[held], &change())?;
+            unit.licenses().save(std::slice::from_ref(&license), &change())?;
+            unit.retirement().erase_messages(&[given], &[email(1)])
+        });
+        erased.unwrap();
     };
-    let values = format!("'{{{license}}}', '{{1@example.com}}', '{{x}}'");
-    for plans in ["force_generic_plan", "force_custom_plan"] {
-        let (database, plan) = carried_out(run, "WITH told", ("uuid[], text[], text[]", &values), true, plans);
-        for index in
-            ["outbox_of_license", "outbox_of_address", "webhook_delivery_of_license", "webhook_delivery_of_person"]
-        {
+    let address = format!("'{{{}}}'", email(1).as_str());
+    let values = format!("'{{{given}}}', {address}, '{{x}}', {address}");
+    for (analyzed, plans) in [(true, "force_generic_plan"), (true, "force_custom_plan"), (false, "force_generic_plan")]
+    {
+        let parameters = ("uuid[], text[], text[], text[]", values.as_str());
+        let (database, plan) = carried_out(run, "WITH told", parameters, analyzed, plans);
+        for index in [
+            "outbox_of_license",
+            "outbox_of_address",
+            "webhook_delivery_of_license",
+            "webhook_delivery_of_address",
+            "webhook_delivery_of_person",
+        ] {
             assert!(plan.contains(index), "{index}: {plan}");
         }
         assert!(!plan.contains("Seq Scan on outbox") && !plan.contains("Seq Scan on webhook_delivery"), "{plan}");
         let left =
             "SELECT (SELECT count(*) FROM outbox) || ' ' || (SELECT count(*) FROM webhook_delivery) AS \"QUERY PLAN\"";
         let left: Vec<Line> = diesel::sql_query(left).load(&mut database.connection()).unwrap();
-        // Two events name the person, and one is about the license.
-        assert_eq!(left[0].text, "99999 99997", "{plan}");
+        // One message and one event are about the license that is given. One message about the license that the person
+        // had names them, and so do two events.
+        assert_eq!(left[0].text, "99998 99997", "{plan}");
+    }
+}
+
+/// Versions of licenses stay while there are messages as old about them.
+#[test]
+fn removing_history_looks_messages_up_by_license() {
+    let part = HistoryPart { table: "license", until: now(), after: 0, limit: 10 };
+    let run = |store: &PostgresStore| {
+        assert_eq!(store.write(|unit| unit.history().remove_superseded(&part, 10)), Ok(0));
+    };
+    let values = format!("'{}', 0, 10", now().to_rfc3339());
+    for (analyzed, plans) in [(true, "force_generic_plan"), (true, "force_custom_plan"), (false, "force_generic_plan")]
+    {
+        let parameters = ("timestamptz, bigint, bigint", values.as_str());
+        let (_, plan) = carried_out(run, "DELETE FROM license_history", parameters, analyzed, plans);
+        assert!(plan.contains("outbox_of_license") && !plan.contains("Seq Scan on outbox"), "{plan}");
     }
 }

@@ -3,7 +3,7 @@
 use chrono::Duration;
 use diesel::connection::SimpleConnection;
 use license_manager_domain::model::JobKind;
-use license_manager_domain::ports::StoreExt;
+use license_manager_domain::ports::{HistoryPart, StoreExt};
 use license_manager_domain::queue::{Claim, Lease, Queue, Settlement};
 use license_manager_domain::{LicenseId, LmsUserId, WebhookId};
 use uuid::Uuid;
@@ -29,7 +29,8 @@ fn fill(watched: &Watched) {
         "PRAGMA foreign_keys = OFF;
          INSERT INTO outbox (uuid, topic, license_uuid, subscription_plan_uuid, enterprise_customer_uuid, payload, created,
                              lane, lanes, not_before)
-         {numbers} SELECT {own}, 'reminder', {license}, {license}, {license}, '{{}}', {now}, 'mail', 'mail', {ten} FROM numbers;
+         {numbers} SELECT {own}, 'reminder', {license}, {license}, {license},
+                          json_object('email', number || '@example.com'), {now}, 'mail', 'mail', {ten} FROM numbers;
 
          INSERT INTO webhook (uuid, url, secret, event_types, is_active, created, modified)
          VALUES ({webhook}, 'https://hooks.example.com/', '', '[]', true, {now}, {now});
@@ -142,12 +143,35 @@ fn a_retiree_s_messages_are_looked_up_by_license_and_address() {
         "outbox_of_address (<expr>=?)",
         "outbox_custom",
         "outbox_of_results",
+        "license_history_by_email (user_email=?)",
         "webhook_delivery_of_license (license_uuid=?)",
+        "webhook_delivery_of_address (<expr>=?)",
         "webhook_delivery_of_person (<expr>=?)",
     ] {
         assert!(steps.iter().any(|step| step.contains(index)), "{index}: {steps:#?}");
     }
     // An index of few messages may be read as a whole.
-    let scans = |step: &&String| ["SCAN outbox", "SCAN webhook_delivery"].contains(&step.as_str());
+    let scans =
+        |step: &&String| ["SCAN outbox", "SCAN webhook_delivery", "SCAN license_history"].contains(&step.as_str());
     assert_eq!(steps.iter().find(scans), None, "{steps:#?}");
+}
+
+/// Versions of licenses stay while there are messages as old about them.
+#[test]
+fn removing_history_looks_messages_up_by_license() {
+    let watched = Watched::new();
+    fill(&watched);
+    let part = HistoryPart { table: "license", until: day(2), after: 0, limit: 10 };
+    let reads = plans_of(&watched, || {
+        watched.store.read(|unit| unit.history().superseded(&part)).unwrap();
+    });
+    let writes = plans_of_some(&watched, &["DELETE"], || {
+        assert_eq!(watched.store.write(|unit| unit.history().remove_superseded(&part, 10)), Ok(0));
+    });
+    for steps in [reads, writes] {
+        for index in ["outbox_of_license (license_uuid=?)", "outbox_parked_of_license (license_uuid=?)"] {
+            assert!(steps.iter().any(|step| step.contains(index)), "{index}: {steps:#?}");
+        }
+        assert!(!steps.iter().any(|step| step == "SCAN outbox"), "{steps:#?}");
+    }
 }

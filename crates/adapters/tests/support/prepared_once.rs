@@ -269,8 +269,8 @@ fn retirement(unit: &mut dyn UnitOfWork, seats: &Seats) -> Result<(), Error> {
     assert_eq!(licenses, [license_id(seats.amy)]);
     assert_eq!(unit.retirement().deleted_licenses(&person)?, []);
     unit.retirement().erase_sources(&licenses)?;
-    unit.retirement().erase_history(&licenses, &person, &person.emails)?;
     unit.retirement().erase_messages(&licenses, &person.emails)?;
+    unit.retirement().erase_history(&licenses, &person, &person.emails)?;
     unit.retirement().erase_requester(LmsUserId(seats.user))?;
     assert!(unit.enrollment_jobs().lock_naming(&person.emails)?.is_empty());
     assert!(unit.retirement().erase_user("amy")?);

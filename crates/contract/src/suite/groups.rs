@@ -150,6 +150,8 @@ macro_rules! contract_suite_group {
             nothing_is_erased_for_a_person_nobody_knows
             sources_are_deleted_with_their_history
             messages_that_wait_for_a_retiree_are_deleted
+            dead_letters_about_a_retiree_are_deleted
+            messages_of_a_retiree_are_deleted_after_old_history_was_removed
             who_asked_for_an_enrollment_is_forgotten
             a_retired_user_is_gone_with_their_roles
         });

@@ -69,6 +69,9 @@ pub trait HistoryRepository {
 
     /// Looks at the versions of a part, and counts those that are superseded: a later version of the row was recorded at
     /// `until` or before. Removing them changes no answer of [`HistoryRepository::as_of`] for `until` or later.
+    ///
+    /// A store that finds the messages of a person by the history MUST NOT count, nor remove, versions of a license about
+    /// which it has a message that was written at `until` or before.
     fn superseded(&mut self, part: &HistoryPart) -> Result<SupersededVersions, Error> {
         not_provided!("history.superseded", part)
     }

@@ -83,9 +83,9 @@ pub trait PurgeRepository {
     }
 
     /// Removes email addresses from the history of these licenses, and the LMS user ids and activation keys that differ
-    /// from those of the license's newest version. Deletes their sources with their history, waiting messages about
-    /// them, and waiting messages about other licenses, or events about none, that contain one of the addresses. The
-    /// same for webhook deliveries.
+    /// from those of the license's newest version. Deletes their sources with their history, messages about them, and
+    /// messages about other licenses, or events about none, that contain one of the addresses, whether they wait or are
+    /// dead-lettered. The same for webhook deliveries, delivered ones included.
     fn erase_traces(&mut self, licenses: &[LicenseId], gone: &[Email]) -> Result<(), Error> {
         not_provided!("purge.erase_traces", licenses, gone)
     }

@@ -45,9 +45,12 @@ pub trait RetirementRepository {
         not_provided!("retirement.erase_sources", licenses)
     }
 
-    /// Deletes waiting messages: those about these licenses, and those about other licenses, or events about none, that
-    /// have one of the addresses as a value. Other messages about no license may be about many people and MUST stay.
-    /// The same for webhook deliveries.
+    /// Deletes messages that wait or are dead-lettered: those about these licenses, and those about other licenses, or
+    /// events about none, that have one of the addresses as a value. Other messages about no license may be about many
+    /// people and MUST stay. The same for webhook deliveries, delivered ones included.
+    ///
+    /// A message that names a person is about a license that had this address when the message was written. So the
+    /// history tells which messages there are: callers call [`RetirementRepository::erase_history`] after this.
     fn erase_messages(&mut self, licenses: &[LicenseId], emails: &[Email]) -> Result<(), Error> {
         not_provided!("retirement.erase_messages", licenses, emails)
     }

@@ -64,8 +64,9 @@ impl LicenseManager {
         ids.extend(followed.ended.iter().copied());
 
         unit.retirement().erase_sources(&ids)?;
-        unit.retirement().erase_history(&ids, person, &emails)?;
+        // Before the history, by which a store may find them.
         unit.retirement().erase_messages(&ids, &emails)?;
+        unit.retirement().erase_history(&ids, person, &emails)?;
         if let Some(lms_user_id) = person.lms_user_id {
             unit.retirement().erase_requester(lms_user_id)?;
         }

@@ -1,0 +1,9 @@
+DROP INDEX webhook_delivery_of_person;
+CREATE INDEX webhook_delivery_of_person ON webhook_delivery ((payload::jsonb #>> '{properties,assigned_email}'));
+DROP INDEX webhook_delivery_of_address;
+CREATE INDEX webhook_delivery_of_address
+    ON webhook_delivery (webhook_uuid, nullif(payload::jsonb #>> '{properties,assigned_email}', ''), position)
+    WHERE state NOT IN ('delivered', 'parked');
+DROP INDEX outbox_of_address;
+CREATE INDEX outbox_of_address ON outbox (coalesce(payload::jsonb ->> 'email', payload::jsonb #>> '{properties,assigned_email}'))
+    WHERE topic IN ('license_event', 'assignment', 'reminder', 'activation', 'auto_applied');
