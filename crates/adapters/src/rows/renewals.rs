@@ -369,11 +369,15 @@ for_both_databases! {
             following: &FollowingPlan,
             limit: i64,
         ) -> Result<Vec<LicenseId>, Error> {
+            // Each state is read in the order of the index, and no further than the limit: very many may wait for few.
             let waiting = of_each_state(|status, license_types| {
                 format!(
-                    "SELECT license.uuid FROM license
-                     WHERE license.subscription_plan_uuid = $1 AND $2 {license_types} AND license.status = '{status}'
-                         AND {WITHOUT_COPY} AND {}",
+                    "SELECT of_state.uuid FROM (
+                         SELECT license.uuid FROM license
+                         WHERE license.subscription_plan_uuid = $1 AND $2 {license_types}
+                             AND license.status = '{status}' AND {WITHOUT_COPY} AND {}
+                         ORDER BY license.uuid LIMIT $4
+                     ) AS of_state",
                     waits("$3")
                 )
             });

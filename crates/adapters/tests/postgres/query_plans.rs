@@ -242,6 +242,8 @@ fn licenses_without_a_copy_are_found_without_reading_the_others() {
     for plan in [&waiting, &counted] {
         assert!(plan.contains("license_without_copy") && !plan.contains("Seq Scan on license"), "{plan}");
     }
+    // It reads each state in the order of the index.
+    assert!(waiting.contains("Merge Append"), "{waiting}");
 }
 
 #[test]
