@@ -42,8 +42,8 @@ const LEAST_VERSION: i32 = 150_000;
 /// How long a health check waits for a connection of the pool. Then it opens one of its own.
 const SOON: Duration = Duration::from_millis(100);
 
-/// How often a unit of work or a migration is tried when it conflicts with other transactions. Few need more than two attempts: of 32
-/// units that assign licenses to overlapping groups at the same time, one in a hundred needs four.
+/// How often a unit of work or a migration is tried when it conflicts with other transactions. Few units need more than
+/// two attempts: of 32 that assign licenses to overlapping groups at the same time, one in a hundred needs four.
 const MAX_ATTEMPTS: u32 = 10;
 
 /// A store in a Postgres database. Clones share the connections.
