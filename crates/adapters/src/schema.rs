@@ -203,10 +203,9 @@ tables! {
         uuid -> SqlUuid,
     }
 
-    // On Postgres it has any number of rows for a plan and day.
-    seat_change (subscription_plan_uuid, day) {
+    // A view: the total of a plan, and the rows that are not in it.
+    seat_count (subscription_plan_uuid) {
         subscription_plan_uuid -> SqlUuid,
-        day -> SqlDate,
         unassigned -> Integer,
         assigned -> Integer,
         activated -> Integer,

@@ -4,7 +4,7 @@ use chrono::Duration;
 use license_manager_domain::history::Change;
 use license_manager_domain::model::{ActivationDelay, Period};
 use license_manager_domain::ports::{Retiree, Store, StoreExt};
-use license_manager_domain::{Email, License, LicenseStatus, LmsUserId};
+use license_manager_domain::{Email, License, LicenseCounts, LicenseStatus, LmsUserId};
 
 use super::Database;
 use super::concurrency::at_once;
@@ -103,6 +103,76 @@ pub fn adding_up_changes_no_sum(db: &dyn Database) {
         store.write(|unit| unit.utilization().fold(since, 100)).unwrap();
         assert_eq!(told(), before);
     }
+}
+
+/// The counts of a plan.
+fn counted(store: &dyn Store, plan: u128) -> Seats {
+    let counts = store.read(|unit| unit.licenses().counts(&[plan_id(plan)])).unwrap();
+    let LicenseCounts { unassigned, assigned, activated, revoked } =
+        counts.get(&plan_id(plan)).copied().unwrap_or_default();
+    [unassigned, assigned, activated, revoked]
+}
+
+/// Days that were added up may still change, and work that adds up may fail.
+pub fn a_count_is_exact_whatever_was_added_up(db: &dyn Database) {
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..25);
+    for (on, numbers) in [(2, 1..11), (4, 11..20), (6, 20..22)] {
+        for number in numbers {
+            save(&*store, &[assigned(number, 1, &format!("learner{number}@example.com"))], on);
+        }
+    }
+    let fold = || store.write(|unit| unit.utilization().fold(None, 100)).unwrap();
+    let both = || (counted(&*store, 1), counted(&*store, 2));
+    for _ in 0..2 {
+        assert_eq!(both(), ([3, 21, 0, 0], [0; 4]));
+        fold();
+    }
+    save(&*store, &[assigned(22, 1, AMY)], 4);
+    move_to(&*store, 1, 2, 3);
+    for _ in 0..2 {
+        assert_eq!(both(), ([2, 21, 0, 0], [0, 1, 0, 0]));
+        let failed = store.write(|unit| {
+            unit.utilization().fold(None, 100)?;
+            Err::<(), _>(license_manager_domain::Error::internal("on purpose"))
+        });
+        assert!(failed.is_err());
+        assert_eq!(both(), ([2, 21, 0, 0], [0, 1, 0, 0]));
+        fold();
+    }
+    store.write(|unit| unit.licenses().delete(plan_id(1), LicenseStatus::Unassigned, &change(2))).unwrap();
+    for _ in 0..2 {
+        assert_eq!(both(), ([0, 21, 0, 0], [0, 1, 0, 0]));
+        fold();
+    }
+}
+
+/// Whoever counts sees neither a seat twice nor a seat less.
+pub fn a_count_is_exact_while_others_add_up(db: &dyn Database) {
+    const SEATS: u128 = 24;
+    let store = db.store();
+    with_plans(&*store);
+    put_unassigned(&*store, 1, 1..1 + SEATS);
+    at_once(3, |thread| match thread {
+        0 => {
+            for number in 1..=SEATS / 2 {
+                let license = assigned(number, 1, &format!("learner{number}@example.com"));
+                save(&*store, &[license], 2 + number as i64 % 3);
+            }
+        }
+        1 => {
+            for _ in 0..20 {
+                store.write(|unit| unit.utilization().fold(None, 100)).unwrap();
+            }
+        }
+        _ => {
+            for _ in 0..40 {
+                assert_eq!(counted(&*store, 1).iter().sum::<i64>(), SEATS as i64);
+            }
+        }
+    });
+    assert_eq!(counted(&*store, 1), [12, 12, 0, 0]);
 }
 
 /// Reports are the same wherever the server stands.

@@ -134,6 +134,15 @@ const BREAKS: &[Break] = &[
         postgres: "INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
                    SELECT subscription_plan_uuid, day, 0, 1, 0, 0 FROM seat_change ORDER BY 1 LIMIT 1",
     },
+    both(
+        "seat-counts",
+        1,
+        "INSERT INTO seat_total (subscription_plan_uuid, unassigned, assigned, activated, revoked)
+         SELECT uuid, 1, 0, 0, 0 FROM subscription_plan WHERE uuid NOT IN (
+             SELECT subscription_plan_uuid FROM seat_change ORDER BY subscription_plan_uuid LIMIT 1)
+         ORDER BY uuid LIMIT 1
+         ON CONFLICT (subscription_plan_uuid) DO UPDATE SET unassigned = seat_total.unassigned + 1",
+    ),
     both("activation-counts", 1, "UPDATE seat_activation SET number = number + 1"),
     both(
         "messages",

@@ -54,10 +54,12 @@ pub(super) const INVARIANTS: &[Invariant] = &[
         find: Find::RowsOf {
             sqlite: "SELECT column1 AS id
                      FROM (VALUES ('license_one_live_per_email'), ('license_history_counts_seats'),
-                                  ('license_history_counts_former_seats'), ('license_history_counts_activations'))
+                                  ('license_history_counts_former_seats'), ('license_history_counts_activations'),
+                                  ('seat_change_changes_total'), ('seat_change_leaves_total'))
                      WHERE column1 NOT IN (SELECT name FROM sqlite_master WHERE type IN ('index', 'trigger'))",
             postgres: "SELECT needed.name AS id
-                       FROM (VALUES ('license_one_live_per_email'), ('license_history_counts_seats')) AS needed (name)
+                       FROM (VALUES ('license_one_live_per_email'), ('license_history_counts_seats'),
+                                    ('seat_change_changes_total'), ('seat_change_leaves_total')) AS needed (name)
                        WHERE NOT EXISTS (SELECT 1 FROM pg_indexes
                                          WHERE schemaname = current_schema() AND indexname = needed.name)
                          AND NOT EXISTS (SELECT 1 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
@@ -170,20 +172,8 @@ pub(super) const INVARIANTS: &[Invariant] = &[
     },
     Invariant {
         name: "seat-counts",
-        meaning: "The counts of a plan's licenses by state equal a recount.",
-        find: rows!(
-            "SELECT CAST(subscription_plan_uuid AS text) AS id
-             FROM (SELECT subscription_plan_uuid, unassigned, assigned, activated, revoked FROM seat_change
-                   UNION ALL
-                   SELECT subscription_plan_uuid,
-                          CASE status WHEN 'unassigned' THEN -1 ELSE 0 END,
-                          CASE status WHEN 'assigned' THEN -1 ELSE 0 END,
-                          CASE status WHEN 'activated' THEN -1 ELSE 0 END,
-                          CASE status WHEN 'revoked' THEN -1 ELSE 0 END
-                   FROM license) AS counted
-             GROUP BY subscription_plan_uuid
-             HAVING sum(unassigned) <> 0 OR sum(assigned) <> 0 OR sum(activated) <> 0 OR sum(revoked) <> 0"
-        ),
+        meaning: "The counts of a plan's licenses by state equal a recount, and the sums of its counts by day.",
+        find: rows!(SEAT_COUNTS),
     },
     Invariant {
         name: "searched-addresses",
@@ -279,6 +269,24 @@ const RENEWED_LICENSES: &str = "
                       WHERE was.uuid = original.uuid AND became.uuid = copy.uuid)
       AND EXISTS (SELECT 1 FROM license_history WHERE uuid = original.uuid AND history_type = '+')
       AND EXISTS (SELECT 1 FROM license_history WHERE uuid = copy.uuid AND history_type = '+')";
+
+const SEAT_COUNTS: &str = "
+    SELECT CAST(subscription_plan_uuid AS text) AS id
+    FROM (SELECT subscription_plan_uuid, unassigned, assigned, activated, revoked FROM seat_count
+          UNION ALL
+          SELECT subscription_plan_uuid,
+                 CASE status WHEN 'unassigned' THEN -1 ELSE 0 END, CASE status WHEN 'assigned' THEN -1 ELSE 0 END,
+                 CASE status WHEN 'activated' THEN -1 ELSE 0 END, CASE status WHEN 'revoked' THEN -1 ELSE 0 END
+          FROM license) AS counted
+    GROUP BY subscription_plan_uuid
+    HAVING sum(unassigned) <> 0 OR sum(assigned) <> 0 OR sum(activated) <> 0 OR sum(revoked) <> 0
+    UNION
+    SELECT CAST(subscription_plan_uuid AS text)
+    FROM (SELECT subscription_plan_uuid, unassigned, assigned, activated, revoked FROM seat_count
+          UNION ALL
+          SELECT subscription_plan_uuid, -unassigned, -assigned, -activated, -revoked FROM seat_change) AS counted
+    GROUP BY subscription_plan_uuid
+    HAVING sum(unassigned) <> 0 OR sum(assigned) <> 0 OR sum(activated) <> 0 OR sum(revoked) <> 0";
 
 /// The rule of the triggers: carrying over and reverting activate nothing. Of imported history every activation counts,
 /// also one before its first version.

@@ -10,7 +10,7 @@ use license_manager_domain::Error;
 use license_manager_domain::console::Sorting;
 use serde::Serialize;
 
-use super::rows::{AGREEMENT_TABLES, AGREEMENTS, PLAN_TABLES, PLANS_SHOWN, RENEWAL_TABLES, RENEWALS};
+use super::rows::{AGREEMENT_TABLES, AGREEMENTS, PLAN_TABLES, RENEWAL_TABLES, RENEWALS, plans_shown};
 use super::{Dialect, containing, contains, customers, named};
 use crate::backends::{Pg, Sqlite};
 use crate::rows::shared::SharedQuery;
@@ -24,7 +24,7 @@ impl<R: FromSqlRow<Untyped, Pg> + FromSqlRow<Untyped, Sqlite> + 'static> ListedR
 /// The text of a list's statements.
 pub(super) struct List {
     /// The columns of a row, or what is selected of `shown`.
-    columns: &'static str,
+    columns: String,
     tables: &'static str,
     conditions: String,
     order: String,
@@ -34,7 +34,7 @@ pub(super) struct List {
 
 impl List {
     fn new(
-        columns: &'static str,
+        columns: String,
         tables: &'static str,
         key: &str,
         id: &str,
@@ -121,7 +121,10 @@ pub(super) mod plan_list {
             contains("plan.title", "$3", "$4"),
             dialect.is_one_of("plan.uuid", "$12"),
         );
-        List { is_wide: true, ..List::new(PLANS_SHOWN, PLAN_TABLES, key, "plan.uuid", sorting, conditions, "$15") }
+        List {
+            is_wide: true,
+            ..List::new(plans_shown(dialect), PLAN_TABLES, key, "plan.uuid", sorting, conditions, "$15")
+        }
     }
 
     pub(in crate::console) fn bound<R: ListedRow>(
@@ -175,7 +178,7 @@ pub(super) mod agreement_list {
             named("$2", "$3"),
             dialect.is_one_of("agreement.uuid", "$5"),
         );
-        List::new(AGREEMENTS, AGREEMENT_TABLES, key, "agreement.uuid", sorting, conditions, "$6")
+        List::new(AGREEMENTS.to_owned(), AGREEMENT_TABLES, key, "agreement.uuid", sorting, conditions, "$6")
     }
 
     pub(in crate::console) fn bound<R: ListedRow>(
@@ -222,7 +225,7 @@ pub(super) mod renewal_list {
             contains("plan.title", "$2", "$3"),
             dialect.is_one_of_numbers("renewal.id", "$8"),
         );
-        List::new(RENEWALS, RENEWAL_TABLES, key, "renewal.id", sorting, conditions, "$9")
+        List::new(RENEWALS.to_owned(), RENEWAL_TABLES, key, "renewal.id", sorting, conditions, "$9")
     }
 
     pub(in crate::console) fn bound<R: ListedRow>(

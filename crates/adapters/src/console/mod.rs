@@ -20,6 +20,9 @@ pub(crate) struct Dialect {
     texts: &'static str,
     /// The numbers of a parameter with a JSON list, likewise.
     numbers: &'static str,
+    /// Whether the plan of a row of `seat_count` is one of those that a subquery finds; `{}` is the subquery. The view has
+    /// two parts, into which Postgres takes an array, but no subquery.
+    counts_of: &'static str,
     /// The id of the bulk enrollment that a message is about.
     enrollment: &'static str,
     /// What has texts compared character by character, as in the indexes on the beginnings of texts.
@@ -30,6 +33,7 @@ const POSTGRES: Dialect = Dialect {
     ids: "(SELECT value::uuid FROM json_array_elements_text({}::json) AS value)",
     texts: "(SELECT value FROM json_array_elements_text({}::json) AS value)",
     numbers: "(SELECT value::bigint FROM json_array_elements_text({}::json) AS value)",
+    counts_of: "subscription_plan_uuid = ANY (ARRAY({}))",
     enrollment: "(payload::json ->> 'job_uuid')::uuid",
     binary: " COLLATE \"C\"",
 };
@@ -38,6 +42,7 @@ const SQLITE: Dialect = Dialect {
     ids: "(SELECT value FROM json_each({}))",
     texts: "(SELECT value FROM json_each({}))",
     numbers: "(SELECT value FROM json_each({}))",
+    counts_of: "subscription_plan_uuid IN ({})",
     enrollment: "json_extract(payload, '$.job_uuid')",
     binary: "",
 };
@@ -78,6 +83,16 @@ impl Dialect {
     /// The texts of the parameter.
     fn texts(&self, parameter: &str) -> String {
         self.texts.replace("{}", parameter)
+    }
+
+    /// Adds up the counts of the plans that a subquery finds, with the name `subscription_plan_uuid` for the plan.
+    fn counts_of(&self, plans: &str) -> String {
+        format!(
+            "SELECT subscription_plan_uuid, sum(unassigned) AS unassigned, sum(assigned) AS assigned,
+                    sum(activated) AS activated, sum(revoked) AS revoked
+             FROM seat_count WHERE {} GROUP BY subscription_plan_uuid",
+            self.counts_of.replace("{}", plans)
+        )
     }
 
     /// Whether the customer's agreement `agreement` is within the scope, whose customers are the parameter.

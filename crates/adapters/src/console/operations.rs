@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::deliveries::{deliveries, first_deliveries, matching_webhooks, webhook_list, webhooks};
 use super::lists::{ListedRow, patterns};
 use super::queries::{converted, number};
-use super::rows::{LICENSES, LicenseSqlRow, PLANS_SHOWN, PlanSqlRow, TransferSqlRow, WebhookSqlRow};
+use super::rows::{LICENSES, LicenseSqlRow, PlanSqlRow, TransferSqlRow, WebhookSqlRow, plans_shown};
 use super::{Dialect, contains, customers, for_both_stores, if_given, named};
 use crate::rows::licenses::CountsRow;
 use crate::rows::outbox::WaitingRow;
@@ -285,15 +285,15 @@ fn scarce(
              WHERE {in_scope} AND plan.is_active AND plan.last_freeze_timestamp IS NULL
                AND plan.start_date <= $2 AND plan.expiration_date >= $2
          ), used AS (
-             SELECT subscription_plan_uuid AS uuid, sum(unassigned) AS free,
-                    sum(unassigned) + sum(assigned) + sum(activated) AS total
-             FROM seat_change WHERE subscription_plan_uuid IN (SELECT uuid FROM candidate)
-             GROUP BY subscription_plan_uuid
+             SELECT subscription_plan_uuid AS uuid, unassigned AS free, unassigned + assigned + activated AS total
+             FROM ({}) AS counts
          ), shown AS (
              SELECT uuid, row_number() OVER (ORDER BY free, total DESC, uuid) AS place FROM used
              WHERE total > 0 AND free * 10 < total ORDER BY free, total DESC, uuid LIMIT {}
-         ) {PLANS_SHOWN}",
-        limit.max(0)
+         ) {}",
+        dialect.counts_of("SELECT uuid FROM candidate"),
+        limit.max(0),
+        plans_shown(dialect),
     ))
     .bind::<Text, _>(customers(scope)?)
     .bind::<SqlTimestamp, _>(now))
@@ -324,19 +324,15 @@ for_both_stores! {
         fn job_rows(&self, filters: &JobFilters, now: DateTime<Utc>, slice: Slice) -> Result<ListPage<JobRow>, Error> {
             let conditions = matching_jobs(&Self::DIALECT, filters);
             let list = format!(
-                "WITH used AS (
-                     SELECT subscription_plan_uuid AS uuid, sum(unassigned) AS unassigned, sum(assigned) AS assigned,
-                            sum(activated) AS activated, sum(revoked) AS revoked
-                     FROM seat_change WHERE subscription_plan_uuid IN (SELECT subscription_plan_uuid FROM plan_job)
-                     GROUP BY subscription_plan_uuid
-                 )
+                "WITH used AS ({})
                  SELECT plan.uuid AS plan_uuid, plan.title, job.kind, job.requested_by, job.requested_at, job.reason,
                         job.not_before, (job.claimed_by IS NOT NULL AND job.not_before > $1) AS is_claimed,
                         CAST(job.attempts AS integer) AS attempts, job.last_error, plan.desired_num_licenses,
                         coalesce(used.unassigned, 0) AS unassigned, coalesce(used.assigned, 0) AS assigned,
                         coalesce(used.activated, 0) AS activated, coalesce(used.revoked, 0) AS revoked
-                 {JOB_TABLES} LEFT JOIN used ON used.uuid = plan.uuid
+                 {JOB_TABLES} LEFT JOIN used ON used.subscription_plan_uuid = plan.uuid
                  {conditions} {}",
+                Self::DIALECT.counts_of("SELECT subscription_plan_uuid FROM plan_job"),
                 part(slice, &["job.not_before", "plan.uuid", "job.kind"])
             );
             let all = counted(&format!("{JOB_TABLES} {conditions}"));

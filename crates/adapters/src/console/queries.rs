@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::lists::{CUSTOMER, agreement_list, plan_list, renewal_list};
 use super::rows::{
-    AGREEMENT_TABLES, AGREEMENTS, AgreementSqlRow, LICENSES, LicenseSqlRow, PLAN_TABLES, PLANS_SHOWN, PlanSqlRow,
-    RenewalSqlRow,
+    AGREEMENT_TABLES, AGREEMENTS, AgreementSqlRow, LICENSES, LicenseSqlRow, PLAN_TABLES, PlanSqlRow, RenewalSqlRow,
+    plans_shown,
 };
 use super::{Dialect, LAST, containing, customers, for_both_stores, named};
 use crate::rows::outbox::WaitingRow;
@@ -97,7 +97,8 @@ fn plans_found(
                  OR plan.uuid IN (SELECT prior_subscription_plan_uuid FROM subscription_plan_renewal
                                   WHERE salesforce_opportunity_id = $6))
              ORDER BY plan.start_date DESC, plan.uuid LIMIT {limit}
-         ) {PLANS_SHOWN}"
+         ) {}",
+        plans_shown(dialect)
     ))
     .bind::<Text, _>(customers(scope)?)
     .bind::<Nullable<SqlUuid>, _>(first)

@@ -11,6 +11,7 @@ use license_manager_domain::{
 };
 use uuid::Uuid;
 
+use super::Dialect;
 use crate::rows::licenses::CountsRow;
 use crate::sql_types::{SqlTextList, SqlTimestamp, SqlUuid};
 
@@ -121,7 +122,14 @@ pub(super) const PLAN_TABLES: &str = "
     JOIN product ON product.id = plan.product_id";
 
 /// The columns of a [`PlanSqlRow`] of the plans whose ids `shown` has, in its order `place`.
-pub(super) const PLANS_SHOWN: &str = "
+pub(super) fn plans_shown(dialect: &Dialect) -> String {
+    format!(
+        "{PLAN_COLUMNS} LEFT JOIN ({}) AS seats ON seats.subscription_plan_uuid = plan.uuid ORDER BY shown.place",
+        dialect.counts_of("SELECT uuid FROM shown")
+    )
+}
+
+const PLAN_COLUMNS: &str = "
     SELECT plan.uuid, plan.title, plan.start_date, plan.expiration_date, plan.is_active, plan.for_internal_use_only,
            plan.last_freeze_timestamp IS NOT NULL AS is_frozen, plan.can_freeze_unused_licenses AS can_freeze,
            plan.desired_num_licenses,
@@ -140,15 +148,7 @@ pub(super) const PLANS_SHOWN: &str = "
     FROM shown
     JOIN subscription_plan AS plan ON plan.uuid = shown.uuid
     JOIN customer_agreement AS agreement ON agreement.uuid = plan.customer_agreement_uuid
-    JOIN product ON product.id = plan.product_id
-    LEFT JOIN (
-        SELECT subscription_plan_uuid, sum(unassigned) AS unassigned, sum(assigned) AS assigned,
-               sum(activated) AS activated, sum(revoked) AS revoked
-        FROM seat_change
-        WHERE subscription_plan_uuid IN (SELECT uuid FROM shown)
-        GROUP BY subscription_plan_uuid
-    ) AS seats ON seats.subscription_plan_uuid = plan.uuid
-    ORDER BY shown.place";
+    JOIN product ON product.id = plan.product_id";
 
 impl From<PlanSqlRow> for PlanRow {
     fn from(row: PlanSqlRow) -> Self {

@@ -171,7 +171,7 @@ fn compare_counts<C: Database>(
     let differences = counted(
         connection,
         "SELECT 'differs' AS rule, 'counts_of_licenses' AS kind, 'subscription_plan ' || CAST(plan AS text) AS about
-         FROM (SELECT subscription_plan_uuid AS plan, unassigned, assigned, activated, revoked FROM seat_change
+         FROM (SELECT subscription_plan_uuid AS plan, unassigned, assigned, activated, revoked FROM seat_count
                UNION ALL
                SELECT subscription_plan_uuid,
                       CASE status WHEN 'unassigned' THEN -1 ELSE 0 END, CASE status WHEN 'assigned' THEN -1 ELSE 0 END,

@@ -104,6 +104,18 @@ impl Statement {
         }
     }
 
+    /// Adds the rows that add up to the counts of the plans. They are a view, into which Postgres takes an array, but no
+    /// subquery.
+    pub fn of_seat_counts(&mut self, plans: &Plans) -> &mut Self {
+        self.sql(" FROM seat_count WHERE ");
+        match (self.dialect, plans) {
+            (Dialect::Postgres, Plans::These(plans)) if plans.len() != 1 => {
+                self.sql("subscription_plan_uuid = ANY (").bind(Bind::Ids(plans.clone())).sql(")")
+            }
+            _ => self.of_plans(plans),
+        }
+    }
+
     /// Adds the licenses of the plans that match, with the beginning of the condition.
     pub fn of_matching(&mut self, plans: &Plans, filter: &LicenseFilter) -> &mut Self {
         let searched = match (self.dialect, filter.email_words.as_slice()) {

@@ -80,7 +80,7 @@ pub(crate) trait LicensePages: Composed {
         let number = |status: LicenseStatus| format!("coalesce(sum({0}), 0) AS {0}", status.as_str());
         let numbers = LicenseStatus::ALL.map(number).join(", ");
         let mut statement = Statement::new(Self::DIALECT);
-        statement.sql("SELECT ").sql(&numbers).sql(" FROM seat_change WHERE ").of_plans(plans);
+        statement.sql("SELECT ").sql(&numbers).of_seat_counts(plans);
         let mut counts = self.counts_of(statement)?.only(&statuses);
         if filter.hide_retired && statuses.contains(&LicenseStatus::Revoked) {
             let mut statement = Statement::new(Self::DIALECT);

@@ -21,7 +21,7 @@ use crate::rows::plans::{PlanDetailsRow, plan_columns, plan_details};
 use crate::rows::renewals::{is_renewed, leading, leads_from_plan, leads_to_plan, renewed};
 use crate::rows::shared::{IdRow, SharedQuery, for_both_databases, load_with_ids};
 use crate::schema::{
-    customer_agreement, license, license_source, plan_type, product, seat_change, subscription_plan,
+    customer_agreement, license, license_source, plan_type, product, seat_count, subscription_plan,
     subscription_plan_renewal as renewal,
 };
 use crate::sql_types::{SqlTimestamp, SqlUuid};
@@ -214,14 +214,14 @@ for_both_databases! {
             if plans.is_empty() {
                 return Ok(HashMap::new());
             }
-            let sums = seat_change::table.group_by(seat_change::subscription_plan_uuid).select((
-                seat_change::subscription_plan_uuid,
-                sum(seat_change::unassigned),
-                sum(seat_change::assigned),
-                sum(seat_change::activated),
-                sum(seat_change::revoked),
+            let sums = seat_count::table.group_by(seat_count::subscription_plan_uuid).select((
+                seat_count::subscription_plan_uuid,
+                sum(seat_count::unassigned),
+                sum(seat_count::assigned),
+                sum(seat_count::activated),
+                sum(seat_count::revoked),
             ));
-            let rows = load_with_ids!(self, sums, seat_change::subscription_plan_uuid, plans, CountedRow)?;
+            let rows = load_with_ids!(self, sums, seat_count::subscription_plan_uuid, plans, CountedRow)?;
             Ok(rows.into_iter().map(counted).collect())
         }
 

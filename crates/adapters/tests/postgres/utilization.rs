@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
-use license_manager_domain::ports::StoreExt;
+use license_manager_domain::ports::{CustomerScope, LicenseFilter, LicenseSearch, StoreExt};
 
 use super::*;
 use crate::query_plans::query_plan;
@@ -12,6 +12,8 @@ use crate::support::postgres_store;
 
 const UP: &str = include_str!("../../../../migrations/postgres/2026-11-22-000016_utilization/up.sql");
 const DOWN: &str = include_str!("../../../../migrations/postgres/2026-11-22-000016_utilization/down.sql");
+const TOTALS_UP: &str = include_str!("../../../../migrations/postgres/2026-11-30-000370_seat_totals/up.sql");
+const TOTALS_DOWN: &str = include_str!("../../../../migrations/postgres/2026-11-30-000370_seat_totals/down.sql");
 
 #[derive(QueryableByName)]
 struct Line {
@@ -31,33 +33,70 @@ struct Step {
     text: String,
 }
 
-/// How Postgres runs the first statement of `work` about changes of seats, with parameters of these types, in a database
-/// in which the seats of many plans changed on many days.
-fn plan_of_many_days(types: &[&str], work: impl Fn(&PostgresStore)) -> String {
+/// How Postgres explains the first statement of `work` about counts of seats, with parameters of these types and values, in a
+/// database in which the seats of many plans changed on many days.
+fn plan_of_many_days(explain: &str, parameters: &[(&str, &str)], work: impl Fn(&PostgresStore)) -> String {
     let database = PostgresDatabase::create();
     let statements = Arc::new(Mutex::new(Vec::new()));
     let told = statements.clone();
     let store = database.observed_store(move |statement| told.lock().unwrap().push(statement.to_owned()));
     database.execute(
-        "INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
-         SELECT lpad(to_hex(plan), 32, '0')::uuid, date '2030-01-01' + day, 1, 0, 0, 0
-         FROM generate_series(1, 50) AS day, generate_series(1, 2000) AS plan ORDER BY day",
+        "INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked, in_total)
+         SELECT lpad(to_hex(plan), 32, '0')::uuid, date '2030-01-01' + day, 1, 0, 0, 0, true
+         FROM generate_series(1, 50) AS day, generate_series(1, 2000) AS plan ORDER BY day;
+         INSERT INTO seat_total (subscription_plan_uuid, unassigned, assigned, activated, revoked)
+         SELECT subscription_plan_uuid, sum(unassigned), 0, 0, 0 FROM seat_change GROUP BY subscription_plan_uuid",
     );
     database.execute("VACUUM ANALYZE seat_change");
+    database.execute("ANALYZE seat_total");
+    database.execute(&format!(
+        "INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
+         SELECT lpad(to_hex(plan), 32, '0')::uuid, date '2030-02-01' + plan, 1, 0, 0, 0 FROM generate_series(1, {NOT_IN_TOTAL}) AS plan"
+    ));
     statements.lock().unwrap().clear();
     work(&store);
     let statements = std::mem::take(&mut *statements.lock().unwrap());
-    let statement = statements.iter().find(|statement| statement.contains("seat_change")).expect("it was run");
+    let statement = statements.iter().find(|statement| statement.contains("seat_c")).expect("it was run");
     let mut connection = database.connection();
+    let (types, values): (Vec<&str>, Vec<&str>) = parameters.iter().copied().unzip();
+    let listed = |list: &[&str]| if list.is_empty() { String::new() } else { format!("({})", list.join(", ")) };
     for command in [
         "SET plan_cache_mode = force_generic_plan".to_owned(),
-        format!("PREPARE observed ({}) AS {statement}", types.join(", ")),
+        format!("PREPARE observed {} AS {statement}", listed(&types)),
     ] {
         diesel::sql_query(command).execute(&mut connection).unwrap();
     }
-    let explain = format!("EXPLAIN EXECUTE observed ({})", vec!["NULL"; types.len()].join(", "));
+    let explain = format!("{explain} EXECUTE observed {}", listed(&values));
     let steps: Vec<Step> = diesel::sql_query(explain).load(&mut connection).unwrap();
     steps.into_iter().map(|step| step.text + "\n").collect()
+}
+
+/// How many rows are in no total there.
+const NOT_IN_TOTAL: i64 = 3;
+
+/// How many rows of tables a plan read, as `EXPLAIN ANALYZE` tells.
+fn rows_read(plan: &str) -> i64 {
+    let after = |line: &str, name: &str| {
+        let (_, rest) = line.split_once(name)?;
+        rest.split([' ', ')', '.']).next()?.parse::<i64>().ok()
+    };
+    let of_line = |line: &str| {
+        let removed = after(line, "Rows Removed by Filter: ").unwrap_or(0);
+        let is_of_table = line.contains(" on seat_") && !line.contains("Bitmap Index Scan");
+        let found = after(line, "(actual rows=").zip(after(line, " loops=")).filter(|_| is_of_table);
+        removed + found.map_or(0, |(rows, loops)| rows * loops)
+    };
+    plan.lines().map(of_line).sum()
+}
+
+/// The counts of each plan, as a table or view has them.
+fn sums_of(connection: &mut PgConnection, table: &str) -> Vec<String> {
+    let query = format!(
+        "SELECT concat_ws(' ', subscription_plan_uuid, sum(unassigned), sum(assigned), sum(activated), sum(revoked)) AS line
+         FROM {table} GROUP BY subscription_plan_uuid ORDER BY line"
+    );
+    let lines: Vec<Line> = diesel::sql_query(query).load(connection).unwrap();
+    lines.into_iter().map(|row| row.line).collect()
 }
 
 /// The sum of all counts.
@@ -99,10 +138,13 @@ fn existing_history_is_counted_like_new_history() {
     let mut connection = database.connection();
     let by_trigger = counted(&mut connection);
     assert!(by_trigger.len() > 6, "{by_trigger:#?}");
-    connection.batch_execute(&format!("BEGIN; {DOWN} {UP} COMMIT")).unwrap();
+    connection.batch_execute(&format!("BEGIN; {TOTALS_DOWN} {DOWN} {UP} {TOTALS_UP} COMMIT")).unwrap();
     let by_migration: Vec<_> = counted(&mut connection);
     let changed = |lines: Vec<String>| lines.into_iter().filter(|line| !line.ends_with(" 0 0 0 0")).collect::<Vec<_>>();
     assert_eq!(changed(by_migration), changed(by_trigger));
+    let sums = sums_of(&mut connection, "seat_change");
+    assert_eq!(sums_of(&mut connection, "seat_count"), sums);
+    assert_eq!(sums_of(&mut connection, "seat_total"), sums);
 }
 
 #[test]
@@ -133,7 +175,7 @@ fn counts_are_added_up_by_plan_and_day() {
     assert!(number_before > 20, "{number_before}");
     let counts = || store.read(|unit| unit.licenses().counts(&[PLAN])).unwrap().remove(&PLAN).unwrap();
     assert_eq!((counts().unassigned, counts().assigned), (20, 20));
-    assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(1));
+    assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(21));
     assert_eq!((counted(&mut connection), rows(&mut connection)), (before, 1));
     assert_eq!((counts().unassigned, counts().assigned), (20, 20));
     assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(0), "nothing is left to add up");
@@ -143,7 +185,7 @@ fn counts_are_added_up_by_plan_and_day() {
     }
     store
         .write(|unit| {
-            assert_eq!(unit.utilization().fold(None, 10), Ok(1));
+            assert_eq!(unit.utilization().fold(None, 10), Ok(11));
             store.write(|unit| hand_out(unit, 30..31)).unwrap();
             assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(0));
             Ok(())
@@ -151,6 +193,37 @@ fn counts_are_added_up_by_plan_and_day() {
         .unwrap();
     assert_eq!(rows(&mut connection), 2);
     assert_eq!((counts().unassigned, counts().assigned), (9, 31));
+    assert_eq!(number(&database, "SELECT count(*) AS number FROM seat_change WHERE NOT in_total"), 1);
+}
+
+/// A server of the version before adds up the rows of a day, and knows no totals.
+#[test]
+fn a_row_that_was_in_a_total_may_be_replaced_or_changed() {
+    let (store, database) = postgres_store();
+    provision(&store, 40);
+    store.write(|unit| hand_out(unit, 0..5)).unwrap();
+    assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(2));
+    store.write(|unit| hand_out(unit, 5..9)).unwrap();
+    let mut connection = database.connection();
+    let sums = sums_of(&mut connection, "seat_change");
+    assert_eq!(sums_of(&mut connection, "seat_count"), sums);
+    database.execute(
+        "WITH taken AS (
+             DELETE FROM seat_change RETURNING subscription_plan_uuid, day, unassigned, assigned, activated, revoked
+         )
+         INSERT INTO seat_change (subscription_plan_uuid, day, unassigned, assigned, activated, revoked)
+         SELECT subscription_plan_uuid, day, sum(unassigned), sum(assigned), sum(activated), sum(revoked)
+         FROM taken GROUP BY subscription_plan_uuid, day",
+    );
+    assert_eq!(number(&database, "SELECT count(*) AS number FROM seat_change WHERE NOT in_total"), 1);
+    assert_eq!(sums_of(&mut connection, "seat_count"), sums);
+    assert_eq!(store.write(|unit| unit.utilization().fold(None, 10)), Ok(1));
+    assert_eq!(sums_of(&mut connection, "seat_count"), sums);
+    database.execute("UPDATE seat_change SET assigned = assigned + 1");
+    let sums = sums_of(&mut connection, "seat_change");
+    assert_eq!(sums_of(&mut connection, "seat_total"), sums);
+    database.execute("UPDATE seat_change SET in_total = false");
+    assert_eq!(sums_of(&mut connection, "seat_count"), sums);
 }
 
 #[test]
@@ -176,21 +249,38 @@ fn only_recent_days_are_added_up_if_that_is_asked_for() {
 
 #[test]
 fn adding_up_recent_days_reads_no_others() {
-    let plan = plan_of_many_days(&["bigint", "bigint", "date"], |store| {
+    let parameters = [("bigint", "NULL"), ("bigint", "NULL"), ("date", "NULL")];
+    let plan = plan_of_many_days("EXPLAIN", &parameters, |store| {
         assert_eq!(store.write(|unit| unit.utilization().fold(Some(now().date_naive()), 10)), Ok(0));
     });
-    assert!(plan.contains("seat_change_by_plan") && plan.contains("Tid Scan"), "{plan}");
+    for index in ["seat_change_not_in_total", "seat_change_by_plan", "Tid Scan"] {
+        assert!(plan.contains(index), "{plan}");
+    }
     assert!(!plan.contains("Seq Scan on seat_change"), "{plan}");
 }
 
-/// The rows of a plan lie as far apart as its days.
 #[test]
-fn counts_are_read_from_the_index_alone() {
-    let plan = plan_of_many_days(&["uuid[]"], |store| {
-        let plans = [1, 2].map(|number| PlanId(Uuid::from_u128(number)));
-        assert_eq!(store.read(|unit| unit.licenses().counts(&plans)).unwrap().len(), 2);
+fn a_count_reads_the_total_and_what_is_not_in_it() {
+    let numbers = 1..=1000;
+    let ids: Vec<String> = numbers.clone().map(|number| format!("'{}'", Uuid::from_u128(number))).collect();
+    let ids = format!("ARRAY[{}]::uuid[]", ids.join(", "));
+    let explain = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)";
+    let counted = plan_of_many_days(explain, &[("uuid[]", ids.as_str())], |store| {
+        let plans: Vec<PlanId> = numbers.clone().map(|number| PlanId(Uuid::from_u128(number))).collect();
+        assert_eq!(store.read(|unit| unit.licenses().counts(&plans)).unwrap().len(), plans.len());
     });
-    assert!(plan.contains("Index Only Scan using seat_change_by_plan"), "{plan}");
+    assert_eq!(rows_read(&counted), 1000 + NOT_IN_TOTAL, "{counted}");
+    let of_one = plan_of_many_days(explain, &[("uuid", "'00000000-0000-0000-0000-000000000001'")], |store| {
+        let plan = PlanId(Uuid::from_u128(1));
+        assert_eq!(store.read(|unit| unit.licenses().counts(&[plan])).unwrap()[&plan].unassigned, 51);
+    });
+    assert_eq!(rows_read(&of_one), 2, "{of_one}");
+    let of_all = plan_of_many_days(explain, &[], |store| {
+        let (scope, filter) = (CustomerScope::All, LicenseFilter::default());
+        let search = LicenseSearch { scope, customer: None, plan: None, filter };
+        assert_eq!(store.read(|unit| unit.lookups().count(&search)), Ok(100_003));
+    });
+    assert_eq!(rows_read(&of_all), 2000 + NOT_IN_TOTAL, "{of_all}");
 }
 
 #[test]

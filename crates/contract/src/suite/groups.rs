@@ -326,6 +326,8 @@ macro_rules! contract_suite_group {
             seats_are_counted_on_the_day_they_change
             changes_of_one_day_add_up
             adding_up_changes_no_sum
+            a_count_is_exact_whatever_was_added_up
+            a_count_is_exact_while_others_add_up
             a_day_ends_at_midnight_in_utc
             a_license_counts_in_a_plan_while_it_is_there
             a_deleted_license_counts_until_then

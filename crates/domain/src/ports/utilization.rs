@@ -21,9 +21,12 @@ pub trait UtilizationRepository {
         not_provided!("utilization.activation_delays", plan, period)
     }
 
-    /// Adds up what was counted one by one, for up to `limit` plans and days. With `since`, these are days from then on,
-    /// and the days before SHOULD cost nothing. The sums stay the same. Returns for how many it did; 0 if another process
-    /// is at it.
+    /// Adds up what was counted one by one: `limit` counts, or a few more. With `since`, these are counts of days from then
+    /// on, and the days before SHOULD cost nothing. Without it, [`counts`] SHOULD afterwards cost the same for a plan of any
+    /// age. The sums stay the same. Returns how many counts it added up: fewer than `limit` if it left none, and 0 if
+    /// another process is at it.
+    ///
+    /// [`counts`]: crate::ports::LicenseRepository::counts
     fn fold(&mut self, since: Option<NaiveDate>, limit: i64) -> Result<usize, Error> {
         not_provided!("utilization.fold", since, limit)
     }

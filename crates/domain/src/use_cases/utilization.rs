@@ -10,8 +10,8 @@ use crate::model::plan::SubscriptionPlan;
 use crate::model::utilization::{ActivationDelays, IdleSeat, Period, SeatDay, seat_days};
 use crate::ports::StoreExt;
 
-/// How many plans and days one transaction adds up.
-const FOLD_BATCH: i64 = 500;
+/// How many counts one transaction adds up.
+const FOLD_BATCH: i64 = 2_000;
 
 /// How many days before today are recent. A transaction that began before midnight still counts for its day.
 const RECENT_DAYS: i64 = 2;
@@ -33,7 +33,7 @@ impl LicenseManager {
     }
 
     /// Adds up what was counted one by one, so that counts and reports stay fast; see [`UtilizationRepository::fold`].
-    /// Returns for how many plans and days it did.
+    /// Returns how many counts it added up.
     ///
     /// [`UtilizationRepository::fold`]: crate::ports::UtilizationRepository::fold
     pub fn fold_seat_counts(&self) -> Result<usize, Error> {

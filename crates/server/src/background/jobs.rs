@@ -86,10 +86,11 @@ impl LeasedWork for JobWork {
 /// The time between two clean-ups.
 const SWEEP: Duration = Duration::from_secs(10 * 60);
 
-/// The time between two sums of recent seat counts. Until then, each statement that changed seats is a row to add up.
+/// The time between two sums of the recent seat counts of plans with many. Until then, each statement that changed seats is
+/// a row to add up.
 const FOLD_RECENT: Duration = Duration::from_secs(20);
 
-/// The time between two sums of all seat counts. Something is left for it only if no server ran for some days.
+/// The time between two sums of all seat counts. Until then, each plan has a few rows to add up.
 const FOLD_ALL: Duration = Duration::from_secs(60 * 60);
 
 /// Starts to remove expired answers to requests with idempotency keys, old events of webhooks, and old records of what

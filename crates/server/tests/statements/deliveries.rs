@@ -174,7 +174,7 @@ fn counting_what_was_auto_applied_for_a_mail_that_is_due(database: Database) {
         service.recorded.record();
         everything(&deliveries);
         let statements = service.recorded.whole_statements();
-        assert!(statements.iter().any(|statement| statement.contains("seat_change")), "{statements:#?}");
+        assert!(statements.iter().any(|statement| statement.contains("seat_count")), "{statements:#?}");
         statements.iter().any(|statement| statement.contains("license.activation_date >= "))
     };
     // Admins are told from three quarters on.

@@ -176,7 +176,7 @@ fn counting_the_licenses_of_a_list_once(database: Database) {
         ] {
             let statements = service.statements_of(person, Method::GET, &path, None).await;
             let counting = |table: &str| statements.iter().filter(|one| one.contains(table)).count();
-            assert_eq!(counting("FROM seat_change"), 1, "{statements:#?}");
+            assert_eq!(counting("FROM seat_count"), 1, "{statements:#?}");
             let hidden = usize::from(path.contains("ignore_null_emails"));
             assert_eq!(counting("count(*) AS number FROM license"), hidden, "{statements:#?}");
         }

@@ -1,0 +1,6 @@
+DROP TRIGGER seat_change_leaves_total;
+DROP TRIGGER seat_change_changes_total;
+DROP VIEW seat_count;
+DROP TABLE seat_total;
+DROP INDEX seat_change_not_in_total;
+ALTER TABLE seat_change DROP COLUMN in_total;
