@@ -71,8 +71,8 @@ fn all_but_the_newest_day_of_a_plan_is_in_its_total() {
     put_unassigned(&store, 1, 1..12);
     put_unassigned(&store, 2, 21..23);
     let save = |number: u128, on: i64| {
-        let license = assigned(number, 1, &format!("learner{number}@example.com"));
-        store.write(|unit| unit.licenses().save(&[license], &change(on))).unwrap();
+        let licenses = [assigned(number, 1, &format!("learner{number}@example.com"))];
+        store.write(|unit| unit.licenses().save(&licenses, &change(on))).unwrap();
     };
     for number in 1..7 {
         save(number, 1 + number as i64);
