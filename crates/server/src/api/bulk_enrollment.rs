@@ -2,8 +2,6 @@
 //!
 //! Every request names its customer: `?enterprise_customer_uuid=…`. A customer without an agreement is 404.
 
-use std::pin::Pin;
-
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
@@ -15,14 +13,15 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::auth::permissions::{Admin, Caller, Listing};
+use crate::auth::caller::{Caller, Check, Checked, Extraction, extract};
+use crate::auth::permissions::{Admin, Listing};
 use crate::http::body::{Body, EmailsToLookUp, Guarded};
 use crate::http::fields::{Boolean, FieldErrors, List, Nullable, Optional, Required, Text, UuidText};
 use crate::http::page::LinkBase;
 use crate::http::{ApiError, ApiResult, Query, Response, WithBody, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
 use crate::openapi::parameters::BomQuery;
-use crate::state::{AppState, State};
+use crate::state::State;
 
 /// The customer and the learners.
 #[derive(IntoParams)]
@@ -185,24 +184,30 @@ pub struct OfCustomer {
 
 impl Guarded for OfCustomer {
     type Access = Listing<Admin>;
+    type Whole = Self;
 }
 
-impl FromRequest for OfCustomer {
-    type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = ApiResult<Self>>>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let listing = Listing::<Admin>::from_request(request, payload);
-        let (state, query) = (AppState::of(request), Query::of(request));
-        Box::pin(async move {
-            let listing = listing.await?;
-            let (state, customer) = (state?, query.customer()?);
-            if !blocking(move || Ok(state.manager.has_agreement(customer)?)).await? {
+impl Checked for OfCustomer {
+    fn of_request(request: &HttpRequest) -> Check<Self> {
+        let query = Query::of(request);
+        Box::new(move |state, caller| {
+            let listing = Listing::<Admin>::of(caller)?;
+            let customer = query.customer()?;
+            if !state.manager.has_agreement(customer)? {
                 return Err(Error::NotFound(Entity::Agreement).into());
             }
             listing.check(Some(customer), Entity::Agreement)?;
             Ok(Self { caller: listing.caller, customer })
         })
+    }
+}
+
+impl FromRequest for OfCustomer {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        extract(request)
     }
 }
 

@@ -19,24 +19,24 @@ pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/custo
 
 /// The arguments of a handler. The first one is its whole permission: a repeated request is answered after this check alone.
 pub trait Arguments: FromRequest + 'static {
-    /// The first one: the permission that this request needs, with what it is read from.
+    /// What checks the permission that this request needs, with what it is read from.
     type Guarded: FromRequest + 'static;
     /// The permission a caller needs, whatever the request.
     type Access: FromRequest<Error = ApiError> + 'static;
 }
 
 impl<A: Guarded + 'static> Arguments for (A,) {
-    type Guarded = A;
+    type Guarded = A::Whole;
     type Access = A::Access;
 }
 
 impl<A: Guarded + 'static, B: FromRequest + 'static> Arguments for (A, B) {
-    type Guarded = A;
+    type Guarded = A::Whole;
     type Access = A::Access;
 }
 
 impl<A: Guarded + 'static, B: FromRequest + 'static, C: FromRequest + 'static> Arguments for (A, B, C) {
-    type Guarded = A;
+    type Guarded = A::Whole;
     type Access = A::Access;
 }
 

@@ -1,14 +1,13 @@
 //! `POST /api/v1/license-activation/?activation_key=…`: a learner activates a license.
 
-use std::pin::Pin;
-
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest};
-use license_manager_domain::{ActivationKey, Entity, Error, LicenseManager};
+use license_manager_domain::{ActivationKey, Entity, Error};
 
 use crate::api::views::LearnerLicenseBody;
-use crate::auth::permissions::{AdminOrLearner, Caller, Listing};
+use crate::auth::caller::{Caller, Check, Checked, Extraction, extract};
+use crate::auth::permissions::{AdminOrLearner, Listing};
 use crate::http::body::Guarded;
 use crate::http::{ApiError, ApiResult, Query, Response, blocking};
 use crate::openapi::errors::{BadRequest, Detail};
@@ -48,28 +47,28 @@ pub struct OfKey {
 
 impl Guarded for OfKey {
     type Access = Caller;
+    type Whole = Self;
 }
 
-impl FromRequest for OfKey {
-    type Error = ApiError;
-    type Future = Pin<Box<dyn Future<Output = ApiResult<Self>>>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            let key = Query::of(&request).uuid("activation_key");
-            let named = key.as_ref().ok().copied().flatten().map(ActivationKey);
-            let look_up = move |manager: &LicenseManager, _: &Caller| match named {
-                Some(key) => manager.customer_of_activation_key(key),
-                None => Ok(None),
-            };
-            let (caller, customer) = Caller::looked_up_with(&request, look_up).await?;
+impl Checked for OfKey {
+    fn of_request(request: &HttpRequest) -> Check<Self> {
+        let key = Query::of(request).uuid("activation_key");
+        Box::new(move |state, caller| {
             let key = key?.map(ActivationKey);
             let key = key.ok_or_else(|| ApiError::detail(StatusCode::BAD_REQUEST, "activation_key is missing."))?;
-            let customer = customer?.ok_or(Error::NotFound(Entity::License))?;
+            let customer = state.manager.customer_of_activation_key(key)?.ok_or(Error::NotFound(Entity::License))?;
             let access = Listing::<AdminOrLearner>::of(caller)?;
             access.check(Some(customer), Entity::License)?;
             Ok(Self { caller: access.caller, key })
         })
+    }
+}
+
+impl FromRequest for OfKey {
+    type Error = ApiError;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        extract(request)
     }
 }

@@ -133,11 +133,9 @@ pub struct OfPlanInBody<T> {
     body: Body<T>,
 }
 
-impl<T> Guarded for OfPlanInBody<T>
-where
-    Self: FromRequest,
-{
+impl<T: 'static> Guarded for OfPlanInBody<T> {
     type Access = Listing<Admin>;
+    type Whole = Self;
 }
 
 impl<T: 'static> FromRequest for OfPlanInBody<T> {

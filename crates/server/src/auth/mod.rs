@@ -1,6 +1,7 @@
 //! Authentication and authorization: access tokens, cookies and CSRF, permissions, rate limits, and tokens for
 //! development.
 
+pub mod caller;
 pub mod csrf;
 pub mod deferred_updates;
 pub mod identity;

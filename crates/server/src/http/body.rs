@@ -92,10 +92,13 @@ impl<T> Body<T> {
 pub trait Guarded: FromRequest {
     /// The permission a caller needs.
     type Access: FromRequest<Error = ApiError> + 'static;
+    /// The extractor that checks the whole permission of a request.
+    type Whole: FromRequest + 'static;
 }
 
-impl<A: FromRequest<Error = ApiError> + 'static, T> Guarded for WithBody<A, T> {
+impl<A: FromRequest<Error = ApiError> + 'static, T: 'static> Guarded for WithBody<A, T> {
     type Access = A;
+    type Whole = Self;
 }
 
 impl<A: FromRequest<Error = ApiError> + 'static, T> FromRequest for WithBody<A, T> {
