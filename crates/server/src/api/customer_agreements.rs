@@ -5,10 +5,10 @@ use license_manager_domain::ports::AgreementFilter;
 use license_manager_domain::{AgreementId, CustomerId};
 
 use crate::api::views::AgreementWithPlansBody;
+use crate::auth::caller::CheckedRead;
 use crate::auth::permissions::{Listing, OfAgreement, OfferReader};
-use crate::http::{ApiResult, PageBody, Paging, Query, Response, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response};
 use crate::openapi::parameters::{ActivePlansQuery, AgreementQuery, CustomerQuery, PageQuery};
-use crate::state::State;
 
 /// Lists agreements of the caller's customers with their active plans. `active_plans_only=false` includes the other plans.
 #[utoipa::path(
@@ -18,16 +18,19 @@ use crate::state::State;
     params(CustomerQuery, AgreementQuery, ActivePlansQuery, PageQuery),
     responses((status = 200, description = "A page of agreements", body = PageBody<AgreementWithPlansBody>))
 )]
-pub async fn list(access: Listing<OfferReader>, request: HttpRequest, state: State) -> ApiResult {
-    let query = Query::of(&request);
-    let filter = AgreementFilter {
-        scope: access.scope,
-        customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
-        agreement: query.uuid("customer_agreement_uuid")?.map(AgreementId),
-    };
-    let (renewal_lock, active_plans_only) = (state.renewal_lock(), active_plans_only(&query));
-    let view = move |overview| AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only);
-    Paging::new(&request).answer(move |part| state.manager.agreements(&filter, part), view).await
+pub async fn list(access: CheckedRead<Listing<OfferReader>>, request: HttpRequest) -> ApiResult {
+    let (query, paging) = (Query::of(&request), Paging::new(&request));
+    let read = access.read(move |state, access| {
+        let filter = AgreementFilter {
+            scope: access.scope,
+            customer: query.uuid("enterprise_customer_uuid")?.map(CustomerId),
+            agreement: query.uuid("customer_agreement_uuid")?.map(AgreementId),
+        };
+        let (renewal_lock, active_plans_only) = (state.renewal_lock(), active_plans_only(&query));
+        let view = |overview| AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only);
+        paging.response(|part| state.manager.agreements(&filter, part), view)
+    });
+    read.await
 }
 
 /// Returns an agreement with its plans.
@@ -38,14 +41,13 @@ pub async fn list(access: Listing<OfferReader>, request: HttpRequest, state: Sta
     params(ActivePlansQuery),
     responses((status = 200, description = "The agreement", body = AgreementWithPlansBody))
 )]
-pub async fn retrieve(access: OfAgreement<OfferReader>, request: HttpRequest, state: State) -> ApiResult {
+pub async fn retrieve(access: CheckedRead<OfAgreement<OfferReader>>, request: HttpRequest) -> ApiResult {
     let active_plans_only = active_plans_only(&Query::of(&request));
-    blocking(move || {
+    let read = access.read(move |state, access| {
         let overview = state.manager.agreement(access.agreement)?;
-        let renewal_lock = state.renewal_lock();
-        Response::ok(&AgreementWithPlansBody::new(&overview, renewal_lock, active_plans_only))
-    })
-    .await
+        Response::ok(&AgreementWithPlansBody::new(&overview, state.renewal_lock(), active_plans_only))
+    });
+    read.await
 }
 
 fn active_plans_only(query: &Query) -> bool {

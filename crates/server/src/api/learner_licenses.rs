@@ -1,7 +1,5 @@
 //! `GET /api/v1/learner-licenses/?enterprise_customer_uuid=…`: a learner's licenses of one customer.
 
-use std::sync::Arc;
-
 use actix_web::HttpRequest;
 use license_manager_domain::CustomerId;
 use license_manager_domain::ports::{LicenseFilter, Person};
@@ -12,6 +10,7 @@ use uuid::Uuid;
 
 use crate::api::licenses::filter;
 use crate::api::views::{AgreementBody, LearnerLicenseBody};
+use crate::auth::caller::CheckedRead;
 use crate::auth::permissions::{AdminOrLearner, Listing};
 use crate::http::{ApiResult, Paging, PositionedPageBody, Query, Response, reading, writing};
 use crate::openapi::errors::BadRequest;
@@ -53,21 +52,23 @@ struct Body {
         (status = 400, description = "No customer, or a token that names nobody", body = BadRequest),
     )
 )]
-pub async fn list(access: Listing<AdminOrLearner>, request: HttpRequest, state: State) -> ApiResult {
-    let query = Query::of(&request);
-    let customer = query.customer()?;
-    let wanted = LearnerLicenseFilter {
-        include_revoked: query.flag("include_revoked").unwrap_or(false),
-        active_plans_only: query.flag("active_plans_only").unwrap_or(true),
-        current_plans_only: query.flag("current_plans_only").unwrap_or(true),
-    };
-    let filter = filter(&query)?;
-    let paging = Paging::new(&request);
-    let person = state.manager.with_account(access.caller.person()?).await;
-    let asked = Arc::new(Asked { access, state, customer, wanted, filter, paging, person });
-    let reader = asked.clone();
+pub async fn list(access: CheckedRead<Listing<AdminOrLearner>>, request: HttpRequest, state: State) -> ApiResult {
+    let (query, paging) = (Query::of(&request), Paging::new(&request));
+    let read = access.read(move |state, access| {
+        let asked = Asked::new(state.clone(), access, &query, paging)?;
+        match asked.person.lms_user_id {
+            Some(_) => asked.read(),
+            None => Ok((asked, None)),
+        }
+    });
+    let (mut asked, mut answer) = read.await?;
+    if asked.person.lms_user_id.is_none() {
+        // Nobody calls the LMS while they hold a turn.
+        asked.person = state.manager.with_account(asked.person).await;
+        (asked, answer) = reading(move || asked.read()).await?;
+    }
     // A new address is rare, and storing it waits for those who write. Nobody who reads may wait for that.
-    match reading(move || reader.read()).await? {
+    match answer {
         Some(response) => Ok(response),
         None => writing(move || asked.update()).await,
     }
@@ -85,11 +86,24 @@ struct Asked {
 }
 
 impl Asked {
-    /// The answer, if no license has an old address of the learner.
-    fn read(&self) -> ApiResult<Option<Response>> {
+    fn new(state: State, access: Listing<AdminOrLearner>, query: &Query, paging: Paging) -> ApiResult<Self> {
+        let customer = query.customer()?;
+        let wanted = LearnerLicenseFilter {
+            include_revoked: query.flag("include_revoked").unwrap_or(false),
+            active_plans_only: query.flag("active_plans_only").unwrap_or(true),
+            current_plans_only: query.flag("current_plans_only").unwrap_or(true),
+        };
+        let filter = filter(query)?;
+        let person = access.caller.person()?;
+        Ok(Self { access, state, customer, wanted, filter, paging, person })
+    }
+
+    /// The question with its answer, if no license has an old address of the learner.
+    fn read(self) -> ApiResult<(Self, Option<Response>)> {
         let manager = &self.state.manager;
         let view = manager.learner_licenses_unless_outdated(self.customer, &self.person, self.wanted)?;
-        view.map(|view| self.answer(view)).transpose()
+        let answer = view.map(|view| self.answer(view)).transpose()?;
+        Ok((self, answer))
     }
 
     /// The answer, after their licenses got their address.

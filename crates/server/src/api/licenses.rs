@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use crate::api::license_cursor;
 use crate::api::views::LicenseBody;
+use crate::auth::caller::CheckedRead;
 use crate::auth::permissions::{AdminOrLearner, Listing, OfPlan, Reader, path_uuid};
 use crate::http::paging::{Part, part_of};
 use crate::http::response::in_turn;
@@ -44,16 +45,19 @@ const CSV_BATCH: i64 = 1_000;
         (status = 400, description = "The cursor or `modified_since` cannot be read", body = FieldErrors),
     )
 )]
-pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
-    let plan = PlanId(path_uuid(&request, "subscription_uuid")?);
-    list_found(&request, lists, move |state, filter| {
+pub async fn list(access: CheckedRead<Listing<Reader>>, request: HttpRequest, lists: Lists) -> ApiResult {
+    let plan = path_uuid(&request, "subscription_uuid").map(PlanId);
+    let (query, paging) = (Query::of(&request), Paging::up_to(MAX_PAGE_SIZE, &request));
+    let read = access.read(move |state, access| {
+        let (plan, filter) = (plan?, filter(&query)?);
         let scope = match visible(state, &access, plan)? {
             true => CustomerScope::All,
             false => CustomerScope::Only(Vec::new()),
         };
-        Ok(LicenseSearch { scope, customer: None, plan: Some(plan), filter })
-    })
-    .await
+        let search = LicenseSearch { scope, customer: None, plan: Some(plan), filter };
+        answer(&search, &query, &paging, &lists.manager)
+    });
+    read.await
 }
 
 /// A page of licenses.
@@ -68,29 +72,19 @@ pub(super) struct LicensePageBody {
     next_cursor: Option<Option<String>>,
 }
 
-/// Lists the licenses of a search: the page of a number, or with `cursor` the one after a license.
-pub(super) async fn list_found(
-    request: &HttpRequest,
-    lists: Lists,
-    search: impl FnOnce(&AppState, LicenseFilter) -> ApiResult<LicenseSearch> + Send + 'static,
-) -> ApiResult {
-    let query = Query::of(request);
-    let (filter, order) = (filter(&query)?, order(&query));
-    let paging = Paging::up_to(MAX_PAGE_SIZE, request);
+/// The licenses of a search: the page of a number, or with `cursor` the one after a license.
+pub(super) fn answer(search: &LicenseSearch, query: &Query, paging: &Paging, manager: &LicenseManager) -> ApiResult {
+    let order = order(query);
+    let view = |license| LicenseBody::new(&license);
     let Some(cursor) = query.get("cursor") else {
-        let read = move |part: Part<'_>| lists.manager.search_licenses(&search(&lists.state, filter)?, &order, part);
-        return paging.answer_numbered(read, |license| LicenseBody::new(&license)).await;
+        return paging.numbered_response(|part| manager.search_licenses(search, &order, part), view);
     };
     let after = license_cursor::read(cursor, &order)?;
-    blocking(move || {
-        let search = search(&lists.state, filter)?;
-        let (page, more) = lists.manager.licenses_after(&search, &order, after.as_ref(), paging.size())?;
-        let last = page.items.last().filter(|_| more);
-        let next_cursor = last.map(|license| license_cursor::write(&order, &license.into()));
-        let page = paging.cursor_body(page, next_cursor.as_deref(), |license| LicenseBody::new(&license));
-        Response::ok(&LicensePageBody { page, next_cursor: Some(next_cursor) })
-    })
-    .await
+    let (page, more) = manager.licenses_after(search, &order, after.as_ref(), paging.size())?;
+    let last = page.items.last().filter(|_| more);
+    let next_cursor = last.map(|license| license_cursor::write(&order, &license.into()));
+    let page = paging.cursor_body(page, next_cursor.as_deref(), view);
+    Response::ok(&LicensePageBody { page, next_cursor: Some(next_cursor) })
 }
 
 /// How many licenses are in a state.
@@ -112,10 +106,10 @@ struct StateCountBody {
         (status = 400, description = "`modified_since` cannot be read", body = FieldErrors),
     )
 )]
-pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
-    let filter = filter(&Query::of(&request))?;
-    blocking(move || {
-        let counts = lists.manager.license_overview(access.plan, &filter)?;
+pub async fn overview(access: CheckedRead<OfPlan<Reader>>, request: HttpRequest, lists: Lists) -> ApiResult {
+    let query = Query::of(&request);
+    let read = access.read(move |_, access| {
+        let counts = lists.manager.license_overview(access.plan, &filter(&query)?)?;
         let mut overview = [
             (LicenseStatus::Activated, counts.activated),
             (LicenseStatus::Assigned, counts.assigned),
@@ -127,8 +121,8 @@ pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, lists: Lists
         let body = |(status, count)| StateCountBody { status: LicenseState(status), count };
         let body: Vec<_> = present.map(body).collect();
         Response::ok(&body)
-    })
-    .await
+    });
+    read.await
 }
 
 /// Returns a license of the plan.
@@ -138,16 +132,16 @@ pub async fn overview(access: OfPlan<Reader>, request: HttpRequest, lists: Lists
     tag = "Licenses",
     responses((status = 200, description = "The license", body = LicenseBody)),
 )]
-pub async fn retrieve(access: OfPlan<Reader>, request: HttpRequest, state: State) -> ApiResult {
-    let id = LicenseId(path_uuid(&request, "license_uuid")?);
-    blocking(move || {
-        let license = state.manager.license(id)?;
+pub async fn retrieve(access: CheckedRead<OfPlan<Reader>>, request: HttpRequest) -> ApiResult {
+    let id = path_uuid(&request, "license_uuid").map(LicenseId);
+    let read = access.read(move |state, access| {
+        let license = state.manager.license(id?)?;
         if license.plan != access.plan {
             return Err(Error::NotFound(Entity::License).into());
         }
         Response::ok(&LicenseBody::new(&license))
-    })
-    .await
+    });
+    read.await
 }
 
 /// Lists the caller's own live licenses of the plan.

@@ -13,12 +13,13 @@ use uuid::Uuid;
 use crate::api::license_assignment::{self, AssignmentRequest, AssignmentsBody};
 use crate::api::license_revocation::{self, NothingRevoked, RevocationError, RevocationsBody};
 use crate::api::license_selection::SelectionRequest;
-use crate::api::licenses::{LicensePageBody, list_found};
+use crate::api::licenses::{LicensePageBody, MAX_PAGE_SIZE, answer, filter};
 use crate::api::views::LicenseBody;
+use crate::auth::caller::CheckedRead;
 use crate::auth::permissions::{Admin, Listing, OfPlan, Reader, path_uuid};
 use crate::http::body::{Body, Guarded};
 use crate::http::fields::{FieldErrors, Required, UuidText};
-use crate::http::{ApiError, ApiResult, Query, Response, WithBody, blocking};
+use crate::http::{ApiError, ApiResult, Paging, Query, Response, WithBody};
 use crate::lists::Lists;
 use crate::openapi::errors::{self, Detail};
 use crate::openapi::parameters::{CursorQuery, CustomerQuery, LicenseFilterQuery, LicenseOrderQuery, PageQuery};
@@ -67,12 +68,15 @@ pub struct SelectionOfPlanRequest {
         (status = 400, description = "A parameter cannot be read", body = errors::BadRequest),
     ),
 )]
-pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
-    let query = Query::of(&request);
-    let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
-    let plan = query.uuid("subscription_plan")?.map(PlanId);
-    let search = move |_: &AppState, filter| Ok(LicenseSearch { scope: access.scope, customer, plan, filter });
-    list_found(&request, lists, search).await
+pub async fn list(access: CheckedRead<Listing<Reader>>, request: HttpRequest, lists: Lists) -> ApiResult {
+    let (query, paging) = (Query::of(&request), Paging::up_to(MAX_PAGE_SIZE, &request));
+    let read = access.read(move |_, access| {
+        let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
+        let plan = query.uuid("subscription_plan")?.map(PlanId);
+        let search = LicenseSearch { scope: access.scope, customer, plan, filter: filter(&query)? };
+        answer(&search, &query, &paging, &lists.manager)
+    });
+    read.await
 }
 
 /// Returns a license.
@@ -82,13 +86,14 @@ pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -
     tag = "Licenses",
     responses((status = 200, description = "The license", body = LicenseBody)),
 )]
-pub async fn retrieve(access: Listing<Reader>, request: HttpRequest, state: State) -> ApiResult {
-    let license = LicenseId(path_uuid(&request, "license_uuid")?);
-    blocking(move || {
+pub async fn retrieve(access: CheckedRead<Listing<Reader>>, request: HttpRequest) -> ApiResult {
+    let license = path_uuid(&request, "license_uuid").map(LicenseId);
+    let read = access.read(move |state, access| {
+        let license = license?;
         access.check(state.manager.customer_of_license(license)?, Entity::License)?;
         Response::ok(&LicenseBody::new(&state.manager.license(license)?))
-    })
-    .await
+    });
+    read.await
 }
 
 /// Assigns licenses of the plan `subscription_plan` to every email without a live license of it. 400 if the plan has too few licenses; then

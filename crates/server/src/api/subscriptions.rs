@@ -6,16 +6,16 @@
 use actix_web::HttpRequest;
 use license_manager_domain::ports::{CustomerScope, PlanFilter};
 use license_manager_domain::use_cases::Page;
-use license_manager_domain::{CustomerId, LicenseManager, PlanId};
+use license_manager_domain::{CustomerId, LicenseManager};
 
 use crate::api::views::PlanWithCountsBody;
-use crate::auth::permissions::{Listing, OfPlan, OfferReader, Reader};
+use crate::auth::caller::CheckedRead;
+use crate::auth::permissions::{Listing, OfPlan, OfferReader, Permission, Reader};
 use crate::http::paging::Part;
-use crate::http::{ApiResult, PageBody, Paging, Query, Response, blocking};
+use crate::http::{ApiResult, PageBody, Paging, Query, Response};
 use crate::lists::Lists;
 use crate::openapi::errors::BadRequest;
 use crate::openapi::parameters::{CurrentQuery, CustomerQuery, PageQuery};
-use crate::state::State;
 
 /// Lists the active plans of a customer, or all plans of the caller's customers if no customer is named. `current=true` returns only the
 /// customer's current plan; of several, the one that was created last.
@@ -29,11 +29,14 @@ use crate::state::State;
         (status = 400, description = "`current=true` without a customer", body = BadRequest),
     )
 )]
-pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -> ApiResult {
-    let query = Query::of(&request);
-    let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
-    let filter = PlanFilter { customer, active_only: customer.is_some(), ..PlanFilter::new(access.scope) };
-    answer(filter, request, query, lists.manager).await
+pub async fn list(access: CheckedRead<Listing<Reader>>, request: HttpRequest, lists: Lists) -> ApiResult {
+    let (query, paging) = (Query::of(&request), Paging::new(&request));
+    let read = access.read(move |_, access| {
+        let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
+        let filter = PlanFilter { customer, active_only: customer.is_some(), ..PlanFilter::new(access.scope) };
+        answer(&filter, &query, &paging, &lists.manager)
+    });
+    read.await
 }
 
 /// Lists the active plans of the named customer. `current=true` returns only the current plan; of several, the one that was created last.
@@ -47,25 +50,28 @@ pub async fn list(access: Listing<Reader>, request: HttpRequest, lists: Lists) -
         (status = 400, description = "`current=true` without a customer", body = BadRequest),
     )
 )]
-pub async fn list_for_learner(access: Listing<OfferReader>, request: HttpRequest, state: State) -> ApiResult {
-    let query = Query::of(&request);
-    let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
-    let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
-    answer(PlanFilter { customer, active_only: true, ..PlanFilter::new(scope) }, request, query, state.manager.clone())
-        .await
+pub async fn list_for_learner(access: CheckedRead<Listing<OfferReader>>, request: HttpRequest) -> ApiResult {
+    let (query, paging) = (Query::of(&request), Paging::new(&request));
+    let read = access.read(move |state, access| {
+        let customer = query.uuid("enterprise_customer_uuid")?.map(CustomerId);
+        let scope = if customer.is_some() { access.scope } else { CustomerScope::Only(Vec::new()) };
+        let filter = PlanFilter { customer, active_only: true, ..PlanFilter::new(scope) };
+        answer(&filter, &query, &paging, &state.manager)
+    });
+    read.await
 }
 
-async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, manager: LicenseManager) -> ApiResult {
+fn answer(filter: &PlanFilter, query: &Query, paging: &Paging, manager: &LicenseManager) -> ApiResult {
     let current_only = query.flag("current") == Some(true);
     if current_only {
         query.customer()?;
     }
     let renewal_lock = manager.settings().renewal_lock;
-    let read = move |part: Part<'_>| match current_only {
-        true => Ok(Page::from(manager.current_plan(&filter)?)),
-        false => manager.plans(&filter, part),
+    let read = |part: Part<'_>| match current_only {
+        true => Ok(Page::from(manager.current_plan(filter)?)),
+        false => manager.plans(filter, part),
     };
-    Paging::new(&request).answer(read, move |plan| PlanWithCountsBody::of(&plan, renewal_lock)).await
+    paging.response(read, |plan| PlanWithCountsBody::of(&plan, renewal_lock))
 }
 
 /// Returns a plan.
@@ -75,8 +81,8 @@ async fn answer(filter: PlanFilter, request: HttpRequest, query: Query, manager:
     tag = "Plans",
     responses((status = 200, description = "The plan", body = PlanWithCountsBody))
 )]
-pub async fn retrieve(access: OfPlan<Reader>, state: State) -> ApiResult {
-    one(access.plan, state).await
+pub async fn retrieve(access: CheckedRead<OfPlan<Reader>>) -> ApiResult {
+    one(access).await
 }
 
 /// Returns a plan.
@@ -86,14 +92,14 @@ pub async fn retrieve(access: OfPlan<Reader>, state: State) -> ApiResult {
     tag = "Learners",
     responses((status = 200, description = "The plan", body = PlanWithCountsBody))
 )]
-pub async fn retrieve_for_learner(access: OfPlan<OfferReader>, state: State) -> ApiResult {
-    one(access.plan, state).await
+pub async fn retrieve_for_learner(access: CheckedRead<OfPlan<OfferReader>>) -> ApiResult {
+    one(access).await
 }
 
-async fn one(plan: PlanId, state: State) -> ApiResult {
-    blocking(move || {
-        let plan = state.manager.plan(plan)?;
+async fn one<P: Permission>(access: CheckedRead<OfPlan<P>>) -> ApiResult {
+    let read = access.read(|state, access| {
+        let plan = state.manager.plan(access.plan)?;
         Response::ok(&PlanWithCountsBody::of(&plan, state.renewal_lock()))
-    })
-    .await
+    });
+    read.await
 }

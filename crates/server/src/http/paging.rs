@@ -75,19 +75,31 @@ impl Paging {
         read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>> + Send + 'static,
         view: impl Fn(T) -> B + Send + 'static,
     ) -> ApiResult {
-        blocking(move || Response::ok(&self.body(self.read(read)?, view)?)).await
+        blocking(move || self.response(read, view)).await
     }
 
-    /// Like [`Self::answer`], with the number of pages.
+    /// As [`Self::answer`], on this thread.
     ///
     /// # Errors
     /// Likewise.
-    pub async fn answer_numbered<T, B: Serialize>(
-        self,
-        read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>> + Send + 'static,
-        view: impl Fn(T) -> B + Send + 'static,
+    pub fn response<T, B: Serialize>(
+        &self,
+        read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>>,
+        view: impl Fn(T) -> B,
     ) -> ApiResult {
-        blocking(move || Response::ok(&self.numbered_body(self.read(read)?, view)?)).await
+        Response::ok(&self.body(self.read(read)?, view)?)
+    }
+
+    /// As [`Self::response`], with the number of pages.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn numbered_response<T, B: Serialize>(
+        &self,
+        read: impl FnOnce(Part<'_>) -> ApiResult<use_cases::Page<T>>,
+        view: impl Fn(T) -> B,
+    ) -> ApiResult {
+        Response::ok(&self.numbered_body(self.read(read)?, view)?)
     }
 
     /// How many items a page has at most.

@@ -4,6 +4,7 @@
 mod console;
 mod deliveries;
 mod operations;
+mod permissions;
 mod recorded;
 mod renewals;
 mod requests;

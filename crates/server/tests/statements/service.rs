@@ -1,6 +1,6 @@
 //! A service of which requests and their statements are known.
 
-use actix_web::http::Method;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{test, web};
 use license_manager::app::app;
 use license_manager::state::AppState;
@@ -80,16 +80,30 @@ impl Service {
         path: &str,
         body: Option<Value>,
     ) -> Vec<String> {
+        let (status, statements) = self.answer(Some(person), method, path, body).await;
+        assert!(status.is_success(), "{path}: {status}");
+        statements
+    }
+
+    /// The status of the answer to a request, and the statements to their ends.
+    pub async fn answer(
+        &self,
+        person: Option<&Person>,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Vec<String>) {
         let app = test::init_service(app(self.state.clone(), None)).await;
         let mut request = test::TestRequest::default().method(method).uri(&format!("/api/v1{path}"));
-        request = request.insert_header(("Authorization", person.authorization()));
+        if let Some(person) = person {
+            request = request.insert_header(("Authorization", person.authorization()));
+        }
         if let Some(body) = body {
             request = request.set_json(body);
         }
         self.recorded.record();
-        let response = test::call_service(&app, request.to_request()).await;
-        assert!(response.status().is_success(), "{path}: {}", response.status());
-        self.recorded.whole_statements()
+        let status = test::call_service(&app, request.to_request()).await.status();
+        (status, self.recorded.whole_statements())
     }
 }
 

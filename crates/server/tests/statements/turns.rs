@@ -1,4 +1,4 @@
-//! What a request does beside its handler takes turns at the database, too.
+//! Requests take turns at the database, also for what they do beside their handlers.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,14 +13,15 @@ use license_manager_domain::Actor;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::use_cases::WebhookChanges;
 use license_manager_domain::webhooks::WebhookSecret;
-use license_manager_tests::{Database, on_both_databases};
+use license_manager_tests::{Database, Person, on_both_databases};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::recorded::run;
+use super::recorded::{CUSTOMER, run};
 use super::service::{Service, admin, emails};
 
 on_both_databases!(
+    a_read_takes_one_turn_for_its_permission_and_its_data,
     each_part_of_a_csv_file_takes_a_turn,
     a_request_with_a_key_takes_turns_for_its_claim_its_work_and_its_answer,
     the_record_of_a_ping_takes_a_turn_to_write,
@@ -30,6 +31,9 @@ on_both_databases!(
 /// How long is waited for what is not to happen.
 const SOON: Duration = Duration::from_millis(300);
 
+/// How long is waited for what is to happen: less than requests wait for a turn.
+const LONG: Duration = Duration::from_secs(20);
+
 /// All turns that are left for this.
 async fn all_turns(service: &Service, access: Access) -> Vec<Turn> {
     let mut turns = Vec::new();
@@ -37,6 +41,40 @@ async fn all_turns(service: &Service, access: Access) -> Vec<Turn> {
         turns.push(turn.unwrap());
     }
     turns
+}
+
+fn a_read_takes_one_turn_for_its_permission_and_its_data(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let (plan, admin) = (service.plan("plan", 1), admin());
+        let learner = Person::new(7, "amy@example.com", "amy").role(format!("enterprise_learner:{CUSTOMER}"));
+        let of_customer = format!("?enterprise_customer_uuid={CUSTOMER}");
+        for (person, path) in [
+            (&learner, format!("learner-licenses/{of_customer}")),
+            (&learner, format!("learner-subscriptions/{of_customer}")),
+            (&learner, format!("customer-agreement/{of_customer}")),
+            (&admin, format!("subscriptions/{of_customer}")),
+            (&admin, format!("subscriptions/{plan}/")),
+            (&admin, format!("subscriptions/{plan}/licenses/")),
+            (&admin, format!("subscriptions/{plan}/licenses/overview/")),
+        ] {
+            let app = test::init_service(app(service.state.clone(), None)).await;
+            let request = test::TestRequest::get()
+                .uri(&format!("/api/v1/{path}"))
+                .insert_header(("Authorization", person.authorization()))
+                .to_request();
+            let mut turns = all_turns(&service, Access::Read).await;
+            let mut answering = rt::spawn(async move { test::call_service(&app, request).await.status() });
+            assert!(timeout(SOON, &mut answering).await.is_err(), "{path} waits for a turn");
+            // The next turn after that of the request.
+            let mut next = pin!(service.state.turns.take(Access::Read));
+            assert!(timeout(SOON, &mut next).await.is_err(), "all turns are taken before {path}");
+            drop(turns.pop());
+            turns.push(next.await.unwrap());
+            let status = timeout(LONG, answering).await.unwrap_or_else(|_| panic!("{path} waits for another turn"));
+            assert_eq!(status.unwrap(), StatusCode::OK, "{path}");
+        }
+    });
 }
 
 fn each_part_of_a_csv_file_takes_a_turn(database: Database) {
