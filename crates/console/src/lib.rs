@@ -16,6 +16,7 @@ mod pages;
 mod provider;
 mod secrets;
 mod session;
+mod session_notes;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use license_manager_domain::ports::IdSource;
 pub use host::{Access, Busy, Host, TooMany, Turn};
 pub use license_manager_domain::console::ProviderIds;
 pub use provider::{Attempt, DemoPerson, IdentityProvider, LoggedOut, ProviderError, SignedIn};
+pub use session_notes::SessionNotes;
 
 /// The prefix of the console's paths.
 pub const PATH: &str = "/console/";
@@ -71,6 +73,8 @@ pub struct Console {
     pub runs_schedule: bool,
     /// New ids.
     pub ids: Arc<dyn IdSource>,
+    /// The sessions whose use is being noted; none at the start.
+    pub session_notes: SessionNotes,
 }
 
 /// Adds the pages. Paths end with a slash.

@@ -200,13 +200,15 @@ impl Member {
     }
 }
 
-/// Notes that a session is used. Nobody waits for it, because a page that reads would wait for those who write. If it
-/// fails, the next request does it.
+/// Notes that a session is used, unless another request does so. Nobody waits for it, because a page that reads would
+/// wait for those who write. If it fails, the next request does it.
 fn note_use(console: &web::Data<Console>, id: &SessionId, now: DateTime<Utc>) {
-    let (console, hash) = (console.clone(), id.hash());
+    let Some(note) = console.session_notes.begin(id.hash()) else { return };
+    let console = console.clone();
     rt::spawn(async move {
-        let noted = at_database(&console, Access::Write, move |console| console.store.session_used(&hash, now)).await;
-        if let Err(error) = noted {
+        // Dropped with the work, so the next request begins after it.
+        let write = move |console: &Console| console.store.session_used(&note.session, now);
+        if let Err(error) = at_database(&console, Access::Write, write).await {
             tracing::debug!(%error, "the use of a session was not noted; the next request does it");
         }
     });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web;
 use license_manager_adapters::http::Client;
-use license_manager_console::{Console, DemoPerson, IdentityProvider, ProviderIds, SignedIn, Source};
+use license_manager_console::{Console, DemoPerson, IdentityProvider, ProviderIds, SessionNotes, SignedIn, Source};
 use license_manager_domain::LicenseManager;
 
 use self::host::ServerHost;
@@ -50,6 +50,7 @@ pub fn console(
         host: Arc::new(ServerHost::new(state.clone())),
         runs_schedule: config.schedule.enabled,
         ids: Arc::new(RandomIds),
+        session_notes: SessionNotes::default(),
     }))
 }
 

@@ -2,9 +2,10 @@
 
 use actix_web::cookie::Cookie;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{test, web};
+use actix_web::{rt, test, web};
 use license_manager::app::app;
 use license_manager::console::console;
+use license_manager::http::turns::Access;
 use license_manager::state::AppState;
 use license_manager_adapters::http::{Timeouts, client};
 use license_manager_console::Console;
@@ -13,6 +14,7 @@ use license_manager_tests::{Database, on_both_databases};
 use uuid::Uuid;
 
 use super::recorded::{Recorded, assert_as_many, run};
+use super::turns::{SOON, all_turns};
 
 on_both_databases!(
     listing_plans_one_and_twenty,
@@ -20,6 +22,7 @@ on_both_databases!(
     listing_renewals_one_and_twenty,
     looking_at_the_processing_of_one_renewal_and_twenty,
     showing_a_customer_with_one_plan_and_twenty,
+    the_use_of_a_session_is_noted_once_at_a_time,
 );
 
 /// The provisioner among the people of the demo.
@@ -158,5 +161,30 @@ fn showing_a_customer_with_one_plan_and_twenty(database: Database) {
         let (service, [few, many]) = of_one_and_twenty(database).await;
         let show = |agreement| format!("/console/customers/{agreement}/");
         assert_same(service.statements([(&show(few), None), (&show(many), None)]).await);
+    });
+}
+
+/// Otherwise each page of a session would add one more that waits, as long as writers are held up.
+fn the_use_of_a_session_is_noted_once_at_a_time(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let recorded = &service.recorded;
+        let app = test::init_service(app(service.state.clone(), Some(service.console.clone()))).await;
+        let response = test::call_service(&app, form("/console/sign-in/demo/", PROVISIONER).to_request()).await;
+        let cookie: Cookie<'static> = response.response().cookies().next().expect("a cookie").into_owned();
+        let is_sqlite = recorded.database.url().starts_with("sqlite:");
+        let minutes = if is_sqlite { "120000000" } else { "interval '2 minutes'" };
+        recorded.database.execute(&format!("UPDATE console_session SET last_used = last_used - {minutes}"));
+        let turns = all_turns(&service.state.turns, Access::Write).await;
+        recorded.record();
+        for _ in 0..3 {
+            let page = test::TestRequest::get().uri("/console/sessions/").cookie(cookie.clone());
+            assert_eq!(test::call_service(&app, page.to_request()).await.status(), StatusCode::OK);
+        }
+        drop(turns);
+        rt::time::sleep(4 * SOON).await;
+        let statements = recorded.whole_statements();
+        let notes = |statement: &&String| statement.starts_with("UPDATE") && statement.contains("console_session");
+        assert_eq!(statements.iter().filter(notes).count(), 1, "{statements:#?}");
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{rt, test};
 use license_manager::app::app;
-use license_manager::http::turns::{Access, Turn};
+use license_manager::http::turns::{Access, Turn, Turns};
 use license_manager_domain::Actor;
 use license_manager_domain::ports::StoreExt;
 use license_manager_domain::use_cases::WebhookChanges;
@@ -29,18 +29,18 @@ on_both_databases!(
 );
 
 /// How long is waited for what is not to happen.
-const SOON: Duration = Duration::from_millis(300);
+pub const SOON: Duration = Duration::from_millis(300);
 
 /// How long is waited for what is to happen: less than requests wait for a turn.
 const LONG: Duration = Duration::from_secs(20);
 
 /// All turns that are left for this.
-async fn all_turns(service: &Service, access: Access) -> Vec<Turn> {
-    let mut turns = Vec::new();
-    while let Ok(turn) = timeout(SOON, service.state.turns.take(access)).await {
-        turns.push(turn.unwrap());
+pub async fn all_turns(turns: &Turns, access: Access) -> Vec<Turn> {
+    let mut taken = Vec::new();
+    while let Ok(turn) = timeout(SOON, turns.take(access)).await {
+        taken.push(turn.unwrap());
     }
-    turns
+    taken
 }
 
 fn a_read_takes_one_turn_for_its_permission_and_its_data(database: Database) {
@@ -88,7 +88,7 @@ fn each_part_of_a_csv_file_takes_a_turn(database: Database) {
             test::TestRequest::get().uri(&path).insert_header(("Authorization", admin().authorization())).to_request();
         let answer = test::call_service(&app, request).await;
         assert_eq!(answer.status(), StatusCode::OK);
-        let turns = all_turns(&service, Access::Read).await;
+        let turns = all_turns(&service.state.turns, Access::Read).await;
         let mut file = pin!(test::read_body(answer));
         assert!(timeout(SOON, &mut file).await.is_err(), "it waits for a turn");
         drop(turns);
@@ -109,7 +109,7 @@ fn a_request_with_a_key_takes_turns_for_its_claim_its_work_and_its_answer(databa
             .insert_header(("Idempotency-Key", "key"))
             .set_json(json!({ "user_emails": emails(1) }))
             .to_request();
-        let mut others = all_turns(&service, Access::Write).await;
+        let mut others = all_turns(&service.state.turns, Access::Write).await;
         let mut turn = others.pop();
         let mut answering = rt::spawn(async move { test::call_service(&app, request).await.status() });
         for step in ["the claim", "the work", "the answer"] {
@@ -137,7 +137,7 @@ fn the_record_of_a_ping_takes_a_turn_to_write(database: Database) {
             .uri(&format!("/api/v1/provisioning-admins/webhooks/{webhook}/ping/"))
             .insert_header(("Authorization", admin().authorization()))
             .to_request();
-        let turns = all_turns(&service, Access::Write).await;
+        let turns = all_turns(&service.state.turns, Access::Write).await;
         let mut answering = pin!(test::call_service(&app, request));
         assert!(timeout(SOON, &mut answering).await.is_err(), "it waits for a turn");
         drop(turns);
