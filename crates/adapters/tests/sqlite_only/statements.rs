@@ -49,6 +49,9 @@ fn licenses_without_a_copy_are_looked_for_in_their_plan() {
     // Waiting ones and their number, each in two states. Otherwise a whole plan would be read for each change.
     let search = "SEARCH license USING INDEX license_without_copy (subscription_plan_uuid=? AND status=?)";
     assert_eq!(of_plan.iter().filter(|step| *step == search).count(), 4, "{of_plan:#?}");
+    let lookup = "SEARCH renewed_license USING INDEX license_by_email (user_email=?)";
+    assert_eq!(of_plan.iter().filter(|step| *step == lookup).count(), 4, "{of_plan:#?}");
+    assert!(by_id.iter().any(|step| step == lookup), "{by_id:#?}");
     for plan in [&of_plan, &by_id] {
         assert!(!plan.iter().any(|step| step.contains("renewed_to_uuid=?")), "{plan:#?}");
         assert!(!plan.iter().any(|step| step.starts_with("SCAN license")), "{plan:#?}");
