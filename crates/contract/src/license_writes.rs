@@ -175,6 +175,7 @@ pub fn what_is_left_is_claimed_after_other_licenses(db: &dyn Database) {
     with_plans(&*store);
     put_unassigned(&*store, 1, 1..6);
     let last = store.write(|unit| {
+        unit.licenses().announce_claims(plan_id(1), 6);
         let first = unit.licenses().claim_unassigned(plan_id(1), 3)?;
         assert_eq!(numbers(&first), [1, 2, 3]);
         let holders = first.into_iter().zip(["amy@example.com", "bob@example.com", "cat@example.com"]);

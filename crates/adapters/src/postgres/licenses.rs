@@ -226,6 +226,11 @@ impl LicenseRepository for PostgresUnit<'_> {
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 
+    fn announce_claims(&mut self, plan: PlanId, number: i64) {
+        let claimed = self.claimed.get(&plan).copied().unwrap_or_default();
+        self.announced.insert(plan, claimed + number);
+    }
+
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
         self.require_write()?;
         if number <= 0 {
@@ -351,6 +356,7 @@ impl PostgresUnit<'_> {
         }
         // What it has claimed before counts too: the next attempt claims it again, out of those that it has locked.
         let number = self.claimed.get(&plan).copied().unwrap_or_default() + number;
+        let number = number.max(self.announced.get(&plan).copied().unwrap_or_default());
         // If reserving does not help either, the licenses are contended: the caller may try again.
         Err(self.fail(Failure { error: Error::Unavailable, remedy: Remedy::Reserve(plan, number) }))
     }

@@ -27,6 +27,8 @@ pub(crate) struct PostgresUnit<'c> {
     pub(super) mode: Mode,
     /// How many licenses of each plan it has claimed.
     pub(super) claimed: Reservations,
+    /// How many it will have claimed at its end, where it has told so.
+    pub(super) announced: Reservations,
     /// The plans of which it has locked all unassigned licenses.
     pub(super) exhausted: Vec<PlanId>,
     /// The first failure. The transaction cannot be committed after it.
@@ -41,6 +43,7 @@ impl<'c> PostgresUnit<'c> {
             connection,
             mode,
             claimed: Reservations::new(),
+            announced: Reservations::new(),
             exhausted: Vec::new(),
             failure: None,
             prefetched: Prefetched::default(),

@@ -115,6 +115,30 @@ fn beside<T: Send>(database: &PostgresDatabase, sql: &str, work: impl FnOnce() -
     })
 }
 
+#[test]
+fn work_that_claims_in_parts_has_all_that_it_announced_locked_for_its_next_attempt() {
+    let (store, database) = postgres_store();
+    provision(&store, 10);
+    let attempts = AtomicUsize::new(0);
+    let work = || {
+        store.write(|unit| {
+            unit.licenses().announce_claims(PLAN, 8);
+            if attempts.fetch_add(1, Ordering::Relaxed) == 1 {
+                let of_others = store.write(|other| other.licenses().claim_unassigned(PLAN, 2))?;
+                let ids: Vec<LicenseId> = of_others.iter().map(|license| license.id).collect();
+                assert_eq!(ids, license_ids(8..10), "the others are locked");
+            }
+            let mut claimed = 0;
+            for first in [0, 2, 4, 6] {
+                claimed += hand_out(unit, first..first + 2)?.len();
+            }
+            Ok(claimed)
+        })
+    };
+    let claimed = beside(&database, "SELECT uuid FROM license ORDER BY uuid LIMIT 7 FOR UPDATE", work);
+    assert_eq!((claimed, attempts.into_inner()), (Ok(8), 2));
+}
+
 /// The id of a second plan.
 fn another_plan(store: &PostgresStore) -> PlanId {
     let other = SubscriptionPlan { id: PlanId(Uuid::from_u128(0xAA)), title: "Languages".to_owned(), ..plan() };

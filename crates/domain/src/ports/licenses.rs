@@ -207,6 +207,12 @@ pub trait LicenseRepository {
         not_provided!("licenses.lock_revoked_after", plan, after, limit)
     }
 
+    /// Tells that this unit of work will claim up to `number` more unassigned licenses of the plan, in parts. A store
+    /// that runs the work again where a claim finds too few may lock all of them for it. Does nothing by default.
+    fn announce_claims(&mut self, plan: PlanId, number: i64) {
+        let _ = (plan, number);
+    }
+
     /// Locks up to `number` unassigned licenses of the plan until the end of the transaction.
     ///
     /// MUST return fewer only if the plan has fewer, also if this unit of work has claimed others before: licenses locked

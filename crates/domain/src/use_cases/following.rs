@@ -238,15 +238,19 @@ fn waiting(unit: &mut dyn UnitOfWork, prior: PlanId, following: &FollowingPlan) 
 /// Copies the licenses that have no copy to unassigned ones of the following plan. Returns how many found none.
 fn carry_over(unit: &mut dyn UnitOfWork, work: &mut Work, change: &Change) -> Result<usize, Error> {
     let (prior, following) = (work.prior, work.following);
-    let mut not_carried_over = 0;
+    let mut waiting: Vec<LicenseId> = Vec::new();
     for candidates in work.without_copy().chunks(SLICE) {
-        let waiting = unit.renewals().waiting_among(prior, &following, candidates)?;
-        let free = unit.licenses().claim_unassigned(following.id, waiting.len() as i64)?;
+        waiting.extend(unit.renewals().waiting_among(prior, &following, candidates)?);
+    }
+    unit.licenses().announce_claims(following.id, waiting.len() as i64);
+    let mut not_carried_over = 0;
+    for slice in waiting.chunks(SLICE) {
+        let free = unit.licenses().claim_unassigned(following.id, slice.len() as i64)?;
         work.took_linked |= unit.licenses().unlink(&ids(&free), change)? > 0;
-        not_carried_over += waiting.len() - free.len();
+        not_carried_over += slice.len() - free.len();
         let mut saved = Vec::with_capacity(2 * free.len());
-        for (id, onto) in waiting.into_iter().zip(free) {
-            let Some(original) = work.originals.remove(&id) else { continue };
+        for (id, onto) in slice.iter().zip(free) {
+            let Some(original) = work.originals.remove(id) else { continue };
             let (original, copy) = original.renew(onto, following.start_date, work.now)?;
             saved.extend([original, copy.clone()]);
             work.carried_over.push(copy);

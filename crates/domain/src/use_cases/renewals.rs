@@ -217,6 +217,7 @@ impl LicenseManager {
             let agreement = find_agreement(unit, plan.agreement)?;
             let mut outbox = OutboxBuilder::new(&agreement, &plan, self.ids.as_ref(), now);
             let (mut copies, mut after): (Vec<LicenseId>, Option<LicenseId>) = (Vec::new(), None);
+            unit.licenses().announce_claims(plan.id, needed.min(present.unassigned));
             loop {
                 let originals = unit.licenses().lock_live_after(prior.id, &filter, after, SLICE as i64)?;
                 after = originals.last().map(|license| license.id);
