@@ -464,15 +464,19 @@ pub fn live_licenses_are_locked_one_part_after_another(db: &dyn Database) {
     assert_eq!(next(&statuses(&[LicenseStatus::Assigned]), Some(4), 2), [6]);
 }
 
-/// A job goes through revoked licenses without missing or repeating one.
-pub fn revoked_licenses_are_locked_one_part_after_another(db: &dyn Database) {
+/// A job goes through licenses with a status without missing or repeating one.
+pub fn licenses_with_a_status_are_locked_one_part_after_another(db: &dyn Database) {
     with_licenses(db);
     let store = db.store();
-    let next = |after: Option<u128>| {
+    let next = |status: LicenseStatus, after: Option<u128>, limit| {
         let after = after.map(license_id);
-        numbers(&store.write(|unit| unit.licenses().lock_revoked_after(plan_id(1), after, 1)).unwrap())
+        numbers(&store.write(|unit| unit.licenses().lock_with_status_after(plan_id(1), status, after, limit)).unwrap())
     };
-    assert_eq!(next(None), [2]);
-    assert_eq!(next(Some(2)), [3]);
-    assert_eq!(next(Some(3)), [0; 0]);
+    assert_eq!(next(LicenseStatus::Revoked, None, 1), [2]);
+    assert_eq!(next(LicenseStatus::Revoked, Some(2), 1), [3]);
+    assert_eq!(next(LicenseStatus::Revoked, Some(3), 1), [0; 0]);
+    for status in LicenseStatus::ALL {
+        let all = listed(&*store, 1, &statuses(&[status]), &[]);
+        assert_eq!(next(status, None, 99), numbers(&all), "{status:?}");
+    }
 }

@@ -220,8 +220,9 @@ pub fn a_unit_that_reads_refuses_locks(db: &dyn Database) {
             let filter = LicenseFilter::default();
             unit.licenses().lock_live(plan_id(1), &filter, 1).map(|licenses| licenses.len())
         }),
-        ("lock_revoked_after", |unit| {
-            unit.licenses().lock_revoked_after(plan_id(1), None, 1).map(|licenses| licenses.len())
+        ("lock_with_status_after", |unit| {
+            let revoked = LicenseStatus::Revoked;
+            unit.licenses().lock_with_status_after(plan_id(1), revoked, None, 1).map(|licenses| licenses.len())
         }),
         ("lock_licenses", |unit| unit.retirement().lock_licenses(&retiree()).map(|licenses| licenses.len())),
         ("lock_by_customers", |unit| {

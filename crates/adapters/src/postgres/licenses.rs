@@ -209,20 +209,31 @@ impl LicenseRepository for PostgresUnit<'_> {
         self.lock_matching(plan, filter, after, limit)
     }
 
-    fn lock_revoked_after(
+    fn lock_with_status_after(
         &mut self,
         plan: PlanId,
+        status: LicenseStatus,
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let query = license::table
-            .select(LicenseRow::as_select())
-            .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
-            .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
-            .filter(license::uuid.gt(SqlUuid(following(after))))
-            .order(license::uuid)
-            .limit(limit.max(0))
-            .for_no_key_update();
+        // Literals, because license_unassigned and license_by_status are partial indexes.
+        let condition = match status {
+            LicenseStatus::Unassigned => "status = 'unassigned'".to_owned(),
+            _ => format!("status = (SELECT '{}') AND status <> 'unassigned'", status.as_str()),
+        };
+        // Postgres expects an average number of licenses for a value from a subquery. It expects one license where its
+        // statistics do not know the plan or the status. It would then take any index, and sort all that are left for each
+        // batch.
+        let query = prepared_sql(format!(
+            "SELECT {} FROM license
+             WHERE subscription_plan_uuid = (SELECT $1) AND {condition} AND uuid > $2
+             ORDER BY uuid LIMIT (SELECT $3)
+             FOR NO KEY UPDATE",
+            LICENSE.column_names()
+        ))
+        .bind::<SqlUuid, _>(plan.0)
+        .bind::<SqlUuid, _>(following(after))
+        .bind::<BigInt, _>(limit.max(0));
         licenses(self.write(|connection| query.load::<LicenseRow>(connection))?)
     }
 

@@ -156,16 +156,20 @@ impl LicenseRepository for SqliteUnit<'_> {
         self.lock_matching(plan, filter, after, limit)
     }
 
-    fn lock_revoked_after(
+    fn lock_with_status_after(
         &mut self,
         plan: PlanId,
+        status: LicenseStatus,
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
+        let condition = match status {
+            LicenseStatus::Unassigned => UNASSIGNED.to_owned(),
+            _ => format!("license.status = '{}' AND {HANDED_OUT}", status.as_str()),
+        };
         let query = license::table
             .filter(license::subscription_plan_uuid.eq(SqlUuid(plan.0)))
-            .filter(license::status.eq(LicenseStatus::Revoked.as_str()))
-            .filter(sql::<Bool>(HANDED_OUT))
+            .filter(sql::<Bool>(&condition))
             .filter(license::uuid.gt(SqlUuid(following(after))))
             .order(license::uuid)
             .limit(limit.max(0))

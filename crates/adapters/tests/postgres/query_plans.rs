@@ -51,17 +51,22 @@ fn observed(analyzed: bool, work: impl Fn(&PostgresStore)) -> (PostgresDatabase,
 
 /// The query plan of the last statement of `work`, transaction control aside, with parameters of these types.
 pub fn query_plan(analyzed: bool, types: &[&str], work: impl Fn(&PostgresStore)) -> String {
+    let parameters: Vec<(&str, &str)> = types.iter().map(|name| (*name, "NULL")).collect();
+    query_plan_with("force_generic_plan", analyzed, &parameters, work)
+}
+
+/// The same with parameters of these types and values, planned in this mode.
+fn query_plan_with(mode: &str, analyzed: bool, parameters: &[(&str, &str)], work: impl Fn(&PostgresStore)) -> String {
     let (database, statement) = observed(analyzed, work);
+    let (types, values): (Vec<&str>, Vec<&str>) = parameters.iter().copied().unzip();
     let mut connection = database.connection();
-    let nulls = vec!["NULL"; types.len()].join(", ");
-    for command in [
-        "SET plan_cache_mode = force_generic_plan".to_owned(),
-        format!("PREPARE observed ({}) AS {statement}", types.join(", ")),
-    ] {
+    for command in
+        [format!("SET plan_cache_mode = {mode}"), format!("PREPARE observed ({}) AS {statement}", types.join(", "))]
+    {
         diesel::sql_query(command).execute(&mut connection).unwrap();
     }
-    let lines: Vec<Line> =
-        diesel::sql_query(format!("EXPLAIN EXECUTE observed ({nulls})")).load(&mut connection).unwrap();
+    let explain = format!("EXPLAIN EXECUTE observed ({})", values.join(", "));
+    let lines: Vec<Line> = diesel::sql_query(explain).load(&mut connection).unwrap();
     lines.into_iter().map(|line| line.text + "\n").collect()
 }
 
@@ -221,6 +226,7 @@ fn licenses_that_are_named_are_looked_up_with_and_without_statistics() {
             assert!(plan.contains("license_pkey") && !plan.contains("Seq Scan on license"), "{plan}");
         }
         assert!(held.contains("license_one_live_per_email"), "{held}");
+        assert_compares_licenses_of_an_address(&waiting);
     }
 }
 
@@ -241,9 +247,63 @@ fn licenses_without_a_copy_are_found_without_reading_the_others() {
     });
     for plan in [&waiting, &counted] {
         assert!(plan.contains("license_without_copy") && !plan.contains("Seq Scan on license"), "{plan}");
+        assert_compares_licenses_of_an_address(plan);
     }
     // It reads each state in the order of the index.
     assert!(waiting.contains("Merge Append"), "{waiting}");
+}
+
+/// Checks that each license that waits is compared with the licenses of its address. If statistics know no revoked
+/// licenses, Postgres would read all of the following plan for each.
+#[track_caller]
+fn assert_compares_licenses_of_an_address(plan: &str) {
+    let lookup = "Index Cond: (user_email = license.user_email)";
+    assert!(plan.contains("license_by_email") && plan.contains(lookup) && !plan.contains("Anti Join"), "{plan}");
+}
+
+/// Also where each is planned with the values of its parameters.
+#[test]
+fn licenses_that_wait_are_compared_with_those_of_their_address_alone() {
+    let (next, license) = (PlanId(Uuid::from_u128(1)), license_ids(0..1)[0]);
+    let types = LicenseTypesToCopy::AssignedAndActivated;
+    let following = FollowingPlan { id: next, start_date: now(), license_types_to_copy: types };
+    let (plan, next, licenses) = (format!("'{PLAN}'"), format!("'{next}'"), format!("'{{{license}}}'"));
+    let waiting = [("uuid", &*plan), ("text", "'assigned_and_activated'"), ("uuid", &*next), ("bigint", "2")];
+    let among = [("uuid[]", &*licenses), ("uuid", &*plan), ("text", "'assigned_and_activated'"), ("uuid", &*next)];
+    let counted = [("bigint[]", "'{1}'"), ("timestamptz", "now()")];
+    for analyzed in [false, true] {
+        let mode = "force_custom_plan";
+        assert_compares_licenses_of_an_address(&query_plan_with(mode, analyzed, &waiting, |store| {
+            let waiting = store.read(|unit| unit.renewals().waiting_for(PLAN, &following, 2)).unwrap();
+            assert_eq!(waiting, license_ids(0..2));
+        }));
+        assert_compares_licenses_of_an_address(&query_plan_with(mode, analyzed, &among, |store| {
+            let among = store.read(|unit| unit.renewals().waiting_among(PLAN, &following, &[license])).unwrap();
+            assert_eq!(among, [license]);
+        }));
+        assert_compares_licenses_of_an_address(&query_plan_with(mode, analyzed, &counted, |store| {
+            let counts = store.read(|unit| unit.renewals().not_carried_over(&[RenewalId(1)], now())).unwrap();
+            assert!(counts.is_empty());
+        }));
+    }
+}
+
+/// Otherwise each batch would sort all licenses that are left.
+#[test]
+fn licenses_with_a_status_are_locked_in_the_order_of_an_index() {
+    for analyzed in [false, true] {
+        for (status, index) in
+            [(LicenseStatus::Revoked, "license_by_status"), (LicenseStatus::Unassigned, "license_unassigned")]
+        {
+            let plan = query_plan(analyzed, &["uuid", "uuid", "bigint"], |store| {
+                let after = Some(LicenseId(Uuid::from_u128(1)));
+                let locked = store.write(|unit| unit.licenses().lock_with_status_after(PLAN, status, after, 3));
+                assert_eq!(locked.unwrap().len(), if status == LicenseStatus::Revoked { 0 } else { 3 });
+            });
+            assert!(plan.contains(index) && plan.contains("(uuid > $2)"), "{plan}");
+            assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
+        }
+    }
 }
 
 #[test]

@@ -97,7 +97,9 @@ fn work_that_only_reads_cannot_write() {
         ("licenses.lock_all_by_person", &|unit| unit.licenses().lock_all_by_person(&person).map(drop)),
         ("licenses.lock_live_by_emails", &|unit| unit.licenses().lock_live_by_emails(PLAN, &[email(0)]).map(drop)),
         ("licenses.lock_live", &|unit| unit.licenses().lock_live(PLAN, &LicenseFilter::default(), 1).map(drop)),
-        ("licenses.lock_revoked_after", &|unit| unit.licenses().lock_revoked_after(PLAN, None, 1).map(drop)),
+        ("licenses.lock_with_status_after", &|unit| {
+            unit.licenses().lock_with_status_after(PLAN, LicenseStatus::Revoked, None, 1).map(drop)
+        }),
         ("licenses.claim_unassigned", &|unit| unit.licenses().claim_unassigned(PLAN, 1).map(drop)),
         ("licenses.add_unassigned", &|unit| unit.licenses().add_unassigned(PLAN, &license_ids(5..6), &change())),
         ("licenses.add_unassigned nothing", &|unit| unit.licenses().add_unassigned(PLAN, &[], &change())),

@@ -90,7 +90,7 @@ macro_rules! contract_suite_group {
             live_licenses_of_emails_are_locked
             live_licenses_are_locked_up_to_a_limit
             live_licenses_are_locked_one_part_after_another
-            revoked_licenses_are_locked_one_part_after_another
+            licenses_with_a_status_are_locked_one_part_after_another
         });
     };
     ($make:path; license_writes) => {

@@ -200,14 +200,15 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(next(live, after, limit))
     }
 
-    fn lock_revoked_after(
+    fn lock_with_status_after(
         &mut self,
         plan: PlanId,
+        status: LicenseStatus,
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        let revoked = self.written()?.licenses_of(plan).filter(|license| license.status() == LicenseStatus::Revoked);
-        Ok(next(revoked, after, limit))
+        let found = self.written()?.licenses_of(plan).filter(|license| license.status() == status);
+        Ok(next(found, after, limit))
     }
 
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {

@@ -46,8 +46,8 @@ pub struct Job {
     pub reason: Option<String>,
     /// Whom it reminds, and how; only of [`JobKind::Remind`].
     pub reminders: Option<Reminders>,
-    /// The last license that the finished batches have read, sorted by id; only of [`JobKind::Remind`], which leaves the
-    /// licenses as they are.
+    /// The last license that the finished batches have read, sorted by id: the next batch begins after it. `None` if the
+    /// next batch begins with the first license, and of [`JobKind::Provision`].
     pub read_until: Option<LicenseId>,
 }
 

@@ -197,14 +197,15 @@ pub trait LicenseRepository {
         not_provided!("licenses.lock_live_after", plan, filter, after, limit)
     }
 
-    /// Up to `limit` of the plan's revoked licenses, sorted by id, after the given id, locked.
-    fn lock_revoked_after(
+    /// Up to `limit` of the plan's licenses with a status, sorted by id, after the given id, locked.
+    fn lock_with_status_after(
         &mut self,
         plan: PlanId,
+        status: LicenseStatus,
         after: Option<LicenseId>,
         limit: i64,
     ) -> Result<Vec<License>, Error> {
-        not_provided!("licenses.lock_revoked_after", plan, after, limit)
+        not_provided!("licenses.lock_with_status_after", plan, status, after, limit)
     }
 
     /// Tells that this unit of work will claim up to `number` more unassigned licenses of the plan, in parts. A store

@@ -9,7 +9,7 @@ use super::manager::{LicenseManager, count_licenses, lock_plan};
 use super::staff_actions::Done;
 use crate::error::Error;
 use crate::history::Actor;
-use crate::model::ids::PlanId;
+use crate::model::ids::{LicenseId, PlanId};
 use crate::model::jobs::{Job, JobKind};
 use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::model::staff_action::StaffActionKind;
@@ -68,7 +68,7 @@ impl LicenseManager {
                 JobKind::Provision => self.provision_batch(unit, &job, &plan)?,
                 JobKind::RevokeAll => self.revoke_batch(unit, &job, plan)?,
                 JobKind::Freeze => self.freeze_by_job(unit, &job, plan)?,
-                JobKind::DeleteRevoked => self.delete_revoked_batch(unit, &plan, &actor(&job))?,
+                JobKind::DeleteRevoked => self.delete_revoked_batch(unit, &job, &plan)?,
                 JobKind::Remind => self.remind_batch(unit, &job, &plan)?,
             };
             if unit.queue().held(lease, &[id])?.is_empty() {
@@ -209,7 +209,7 @@ impl LicenseManager {
             // It was forbidden after the request.
             return Ok((true, 0));
         }
-        self.freeze_batch(unit, &mut plan, (&actor(job), job.requested_at))
+        self.freeze_batch(unit, job, &mut plan)
     }
 
     /// Whether the job is finished, and how many licenses were revoked.
@@ -220,12 +220,30 @@ impl LicenseManager {
         }
         // The request does not include licenses assigned after it.
         let meant = LicenseFilter { assigned_until: Some(job.requested_at), ..LicenseFilter::default() };
-        let revoked = self.revoke_live(unit, &actor(job), plan, &meant, self.batch_size())? as i64;
-        Ok((revoked < self.batch_size(), revoked))
+        let batch = self.batch_size();
+        let revoked = self.revoke_live(unit, &actor(job), plan, &meant, (job.read_until, batch))?;
+        let last = revoked.last().map(|revoked| revoked.license);
+        let number = revoked.len() as i64;
+        Ok((end_batch(unit, job, last.filter(|_| number == batch))?, number))
     }
 }
 
-fn actor(job: &Job) -> Actor {
+/// Ends a batch of a job that revokes or deletes licenses. `read_until` is the last license of a full batch: the next
+/// batch begins after it, so that it does not pass what the batches before have revoked or deleted. Postgres keeps deleted
+/// rows as long as an older transaction runs. After a batch that was not full, the next one begins at the first license,
+/// because there may be new ones to revoke or delete.
+///
+/// Returns whether there is no next batch: this one began at the first license, and was not full.
+pub(crate) fn end_batch(unit: &mut dyn UnitOfWork, job: &Job, read_until: Option<LicenseId>) -> Result<bool, Error> {
+    let is_finished = read_until.is_none() && job.read_until.is_none();
+    if !is_finished {
+        unit.jobs().add(&Job { read_until, ..job.clone() })?;
+    }
+    Ok(is_finished)
+}
+
+/// Who requested a job.
+pub(crate) fn actor(job: &Job) -> Actor {
     Actor { username: job.requested_by.clone(), reason: job.reason.clone().map(Cow::Owned) }
 }
 

@@ -1,13 +1,12 @@
 //! Upkeep of a plan by staff: freezing, provisioning, and deleting revoked licenses.
 
-use chrono::{DateTime, Utc};
-
+use super::jobs::{actor, end_batch};
 use super::manager::{LicenseManager, count_licenses, find_agreement, ids, lock_plan};
 use crate::error::{Error, Refusal};
 use crate::history::{Actor, Change};
 use crate::model::agreement::CustomerAgreement;
 use crate::model::ids::{LicenseId, PlanId};
-use crate::model::jobs::JobKind;
+use crate::model::jobs::{Job, JobKind};
 use crate::model::license::{License, LicenseStatus};
 use crate::model::plan::{LicenseCounts, PlanDetails, SubscriptionPlan};
 use crate::outbox::OutboxBuilder;
@@ -77,20 +76,24 @@ impl LicenseManager {
     pub(crate) fn freeze_batch(
         &self,
         unit: &mut dyn UnitOfWork,
+        job: &Job,
         plan: &mut SubscriptionPlan,
-        (actor, requested_at): (&Actor, DateTime<Utc>),
     ) -> Result<(bool, i64), Error> {
         let batch = self.batch_size();
         if count_licenses(unit, plan.id)?.unassigned <= batch {
-            return Ok((true, self.freeze_locked(unit, plan, actor)?));
+            return Ok((true, self.freeze_locked(unit, plan, &actor(job))?));
         }
-        let change = actor.change(self.now());
+        let change = actor(job).change(self.now());
         // At once: a frozen plan gets no licenses in place of those that are deleted.
-        if plan.last_freeze_timestamp.is_none_or(|frozen| frozen < requested_at) {
+        if plan.last_freeze_timestamp.is_none_or(|frozen| frozen < job.requested_at) {
             mark_frozen(unit, plan, &change)?;
         }
-        let unassigned = ids(&unit.licenses().claim_unassigned(plan.id, batch)?);
+        let (status, after) = (LicenseStatus::Unassigned, job.read_until);
+        let unassigned = ids(&unit.licenses().lock_with_status_after(plan.id, status, after, batch)?);
         unit.licenses().delete_unassigned(&unassigned, &change)?;
+        // It is not the last batch. If it found none, those that are left come before `after`, and the next batch begins
+        // at the first license.
+        unit.jobs().add(&Job { read_until: unassigned.last().copied(), ..job.clone() })?;
         Ok((false, unassigned.len() as i64))
     }
 
@@ -149,16 +152,17 @@ impl LicenseManager {
     pub(crate) fn delete_revoked_batch(
         &self,
         unit: &mut dyn UnitOfWork,
+        job: &Job,
         details: &PlanDetails,
-        actor: &Actor,
     ) -> Result<(bool, i64), Error> {
-        let change = actor.change(self.now());
+        let change = actor(job).change(self.now());
         let agreement = find_agreement(unit, details.plan.agreement)?;
-        let licenses = self.add_events_of_deleted(unit, &agreement, &details.plan, None)?;
-        unit.licenses().delete_revoked(&ids(&licenses), &change)?;
+        let licenses = ids(&self.add_events_of_deleted(unit, &agreement, &details.plan, job.read_until)?);
+        unit.licenses().delete_revoked(&licenses, &change)?;
         self.follow(unit, details, &[], &change)?;
         let deleted = licenses.len() as i64;
-        Ok((deleted < self.batch_size(), deleted))
+        let last = licenses.last().copied().filter(|_| deleted == self.batch_size());
+        Ok((end_batch(unit, job, last)?, deleted))
     }
 
     /// Reads [`crate::Settings::batch_size`] licenses at a time, to bound memory.
@@ -182,7 +186,8 @@ impl LicenseManager {
         plan: &SubscriptionPlan,
         after: Option<LicenseId>,
     ) -> Result<Vec<License>, Error> {
-        let licenses = unit.licenses().lock_revoked_after(plan.id, after, self.batch_size())?;
+        let revoked = LicenseStatus::Revoked;
+        let licenses = unit.licenses().lock_with_status_after(plan.id, revoked, after, self.batch_size())?;
         let mut outbox = OutboxBuilder::new(agreement, plan, self.ids.as_ref(), self.now());
         licenses.iter().for_each(|license| outbox.deleted(license));
         outbox.write(unit)?;

@@ -84,23 +84,23 @@ impl LicenseManager {
             if counts.allocated() > self.batch_size() {
                 return self.add_job(unit, plan.plan.id, JobKind::RevokeAll, actor);
             }
-            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), self.batch_size())?;
+            self.revoke_live(unit, actor, plan, &LicenseFilter::default(), (None, self.batch_size()))?;
             Ok(())
         })
     }
 
-    /// Revokes up to `limit` live licenses of the plan that match, and returns their number.
+    /// Revokes up to `limit` live licenses of the plan that match, after the given id, and returns them sorted by id.
     pub(crate) fn revoke_live(
         &self,
         unit: &mut dyn UnitOfWork,
         actor: &Actor,
         plan: PlanDetails,
         filter: &LicenseFilter,
-        limit: i64,
-    ) -> Result<usize, Error> {
+        (after, limit): (Option<LicenseId>, i64),
+    ) -> Result<Vec<Revoked>, Error> {
         let agreement = find_agreement(unit, plan.plan.agreement)?;
-        let licenses = unit.licenses().lock_live(plan.plan.id, filter, limit)?;
-        Ok(self.take_back(unit, actor, &agreement, plan, licenses)?.len())
+        let licenses = unit.licenses().lock_live_after(plan.plan.id, filter, after, limit)?;
+        self.take_back(unit, actor, &agreement, plan, licenses)
     }
 
     /// Revokes live licenses of a plan within its cap. The caller has locked both.

@@ -92,12 +92,57 @@ fn a_batch_tells_how_many_licenses_it_added_revoked_or_deleted() {
     };
     assert_eq!(batches(JobKind::Provision), [3, 2]);
     world.assign(plan, &crowd(4)).unwrap();
-    assert_eq!(batches(JobKind::RevokeAll), [3, 1]);
-    let owed = world.newly_owed(|| assert_eq!(batches(JobKind::DeleteRevoked), [3, 1]));
+    // The last batch looks from the first license on.
+    assert_eq!(batches(JobKind::RevokeAll), [3, 1, 0]);
+    let owed = world.newly_owed(|| assert_eq!(batches(JobKind::DeleteRevoked), [3, 1, 0]));
     assert_eq!(owed.len(), 4, "each is told of once");
     assert_eq!(batches(JobKind::Freeze), [3, 3]);
     let left = (world.counts(plan).total(), world.details(plan).last_freeze_timestamp);
     assert_eq!(left, (0, Some(beginning())));
+}
+
+/// Otherwise a batch would pass what the batches before have taken away, as long as storage keeps that.
+#[test]
+fn a_batch_that_takes_licenses_away_begins_after_the_one_before_it() {
+    let world = World::with(Settings { batch_size: batches_of(2), ..Settings::default() });
+    let plan = world.plan(6);
+    world.rewrite_plan(plan, |plan| plan.can_freeze_unused_licenses = true);
+    world.assign(plan, &crowd(3)).unwrap();
+    let next = |kind| {
+        let number = world.manager.run_job(&claim(&world, kind).expect("there is a job")).unwrap();
+        let left = world.store.read(|unit| unit.jobs().find(plan, kind)).unwrap();
+        (number, left.map(|job| job.read_until))
+    };
+    let ids_of = |status: LicenseStatus| {
+        let of_status = world.licenses(plan).into_iter().filter(move |license| license.status() == status);
+        let mut ids: Vec<LicenseId> = of_status.map(|license| license.id).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let request = |kind| assert_eq!(world.manager.request_jobs(&admin(), kind, &[plan]), Ok(vec![plan]), "{kind:?}");
+
+    request(JobKind::RevokeAll);
+    let held = ids_of(LicenseStatus::Assigned);
+    assert_eq!(next(JobKind::RevokeAll), (2, Some(Some(held[1]))));
+    assert_eq!(next(JobKind::RevokeAll), (1, Some(None)), "somebody may have got a license before it");
+    assert_eq!(next(JobKind::RevokeAll), (0, None));
+
+    request(JobKind::DeleteRevoked);
+    assert_eq!(next(JobKind::DeleteRevoked), (2, Some(Some(held[1]))));
+    assert_eq!(next(JobKind::DeleteRevoked), (1, Some(None)));
+    assert_eq!(next(JobKind::DeleteRevoked), (0, None));
+
+    request(JobKind::Freeze);
+    let free = ids_of(LicenseStatus::Unassigned);
+    assert_eq!(free.len(), 6);
+    assert_eq!(next(JobKind::Freeze), (2, Some(Some(free[1]))));
+    world.store.write(|unit| unit.licenses().add_unassigned(plan, &free[..1], &admin().change(beginning()))).unwrap();
+    assert_eq!(next(JobKind::Freeze), (2, Some(Some(free[3]))));
+    assert_eq!(next(JobKind::Freeze), (2, Some(Some(free[5]))));
+    world.store.write(|unit| unit.licenses().add_unassigned(plan, &free[1..3], &admin().change(beginning()))).unwrap();
+    assert_eq!(next(JobKind::Freeze), (0, Some(None)), "more than a batch have become unassigned before it");
+    assert_eq!(next(JobKind::Freeze), (2, Some(Some(free[1]))));
+    assert_eq!(next(JobKind::Freeze), (1, None), "the last batch deletes all that are left");
 }
 
 #[test]
