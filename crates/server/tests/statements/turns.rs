@@ -63,7 +63,7 @@ fn a_read_takes_one_turn_for_its_permission_and_its_data(database: Database) {
                 .uri(&format!("/api/v1/{path}"))
                 .insert_header(("Authorization", person.authorization()))
                 .to_request();
-            let mut turns = all_turns(&service, Access::Read).await;
+            let mut turns = all_turns(&service.state.turns, Access::Read).await;
             let mut answering = rt::spawn(async move { test::call_service(&app, request).await.status() });
             assert!(timeout(SOON, &mut answering).await.is_err(), "{path} waits for a turn");
             // The next turn after that of the request.
