@@ -257,3 +257,20 @@ for_both_databases! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_another_form_takes_its_place() {
+        let forms_of = |address: &str| forms(Some(&address.parse().unwrap()));
+        let both = |one: &str, other: &str| (Some(one.to_owned()), Some(other.to_owned()));
+        assert_eq!(forms_of("amy@example.com"), both("amy@example.com", "amy@example.com"));
+        assert_eq!(
+            forms_of("amy@m\u{fc}nchen.example.com"),
+            both("amy@m\u{fc}nchen.example.com", "amy@xn--mnchen-3ya.example.com")
+        );
+        assert_eq!(forms(None), (None, None));
+    }
+}

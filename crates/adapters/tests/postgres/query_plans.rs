@@ -121,6 +121,20 @@ fn what_one_assignment_runs_is_not_planned_each_time() {
     });
 }
 
+/// An address that has no other form takes its place (`forms` in `rows/licenses.rs`).
+#[test]
+fn the_licenses_of_a_person_are_not_planned_each_time() {
+    let address = format!("'{}'", email(7).as_str());
+    let parameters = [("text", address.as_str()), ("text", address.as_str()), ("bigint", "1007")];
+    let person = || Person { email: Some(email(7)), lms_user_id: Some(LmsUserId(1_007)) };
+    assert_is_planned_once(true, &parameters, |store| {
+        assert_eq!(store.write(|unit| unit.licenses().lock_all_by_person(&person())).unwrap().len(), 1);
+    });
+    assert_is_planned_once(true, &parameters, |store| {
+        assert_eq!(store.read(|unit| unit.licenses().find_by_person(AGREEMENT, &person())).unwrap().len(), 1);
+    });
+}
+
 /// All licenses are of one plan, so statistics alone would make Postgres expect that of every plan.
 #[test]
 fn a_free_license_is_looked_for_in_its_plan_alone() {
