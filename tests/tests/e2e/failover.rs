@@ -6,7 +6,7 @@ use license_manager_tests::failover::{Failover, Pair};
 use license_manager_tests::{Cluster, Customer, PATIENCE, Server, poll};
 
 /// How many requests of a server with eight connections write at once.
-const TURNS: usize = 6;
+const TURNS: usize = 5;
 
 /// How many clients write at once.
 const WRITERS: usize = TURNS + 2;

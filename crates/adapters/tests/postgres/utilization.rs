@@ -242,9 +242,9 @@ fn only_recent_days_are_added_up_if_that_is_asked_for() {
     let fold = |since| store.write(|unit| unit.utilization().fold(since, 10)).unwrap();
     let recent = Some(now().date_naive() - chrono::Duration::days(2));
     assert_eq!(rows(), 21);
-    assert_eq!((fold(recent), rows()), (1, 12));
+    assert_eq!((fold(recent), rows()), (10, 12));
     assert_eq!((fold(recent), rows()), (0, 12));
-    assert_eq!((fold(None), rows()), (1, 2));
+    assert_eq!((fold(None), rows()), (11, 2), "all rows of a day, even beyond the limit");
 }
 
 #[test]
