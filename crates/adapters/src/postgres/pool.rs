@@ -115,19 +115,23 @@ fn with_defaults(url: String, options: &[(&str, u32)]) -> String {
     })
 }
 
+/// Compiling a statement takes tens of milliseconds. Postgres does it if it expects the statement to read much. Statements of
+/// requests stop early or are short, so they never earn it back.
+const JIT: &str = "jit = off";
+
 /// The first statements of every connection. Diesel sets the time zone. PgBouncer carries both of these along; any other
 /// setting would reach whoever gets the connection next.
 fn setup(options: &PostgresOptions) -> String {
     let name = format!("SET application_name = '{}'", options.application_name.replace('\'', "''"));
     match options.prepared_statements {
-        true => format!("{name}; SET statement_timeout = {}; {}", timeout(options), english(false)),
+        true => format!("{name}; SET statement_timeout = {}; SET {JIT}; {}", timeout(options), english(false)),
         false => name,
     }
 }
 
 /// The first statements of a transaction that has the settings of a connection.
 fn beginning(options: &PostgresOptions) -> String {
-    format!("BEGIN; SET LOCAL statement_timeout = {}; {}", timeout(options), english(true))
+    format!("BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL {JIT}; {}", timeout(options), english(true))
 }
 
 fn timeout(options: &PostgresOptions) -> u128 {
