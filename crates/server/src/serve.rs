@@ -93,7 +93,7 @@ pub async fn run(config: Config, with_demo: bool) -> Result<(), Box<dyn Error>> 
     if let Some(replicated) = &replicated {
         replicated.watch()?;
     }
-    let job_runner = jobs::start(background.clone(), wake_jobs, stopped.clone());
+    let job_runner = jobs::start(background.clone(), prolonging.clone(), wake_jobs, stopped.clone());
     let sweeper = jobs::start_sweeping(background.clone(), stopped.clone());
     let folder = jobs::start_folding(background.clone(), &config.database.url_or_default(), stopped.clone());
     let scheduler = schedule::start(&background, &config, scheduler_stopped);

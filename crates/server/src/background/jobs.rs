@@ -14,14 +14,21 @@ use crate::config::DatabaseUrl;
 use crate::telemetry::work_traces::Work;
 
 /// Starts to run jobs, one batch at a time, until `stop` becomes true; the batch under way is finished first. `wake`
-/// has it look for jobs at once.
-pub fn start(manager: LicenseManager, wake: Arc<Notify>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(queue::run_until_stopped(JobWork { manager }, wake, stop))
+/// has it look for jobs at once. Leases are prolonged by the use cases of `prolonging`.
+pub fn start(
+    manager: LicenseManager,
+    prolonging: LicenseManager,
+    wake: Arc<Notify>,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(queue::run_until_stopped(JobWork { manager, prolonging }, wake, stop))
 }
 
 #[derive(Clone)]
 struct JobWork {
     manager: LicenseManager,
+    /// What prolongs their leases: a batch that loses its lease is undone.
+    prolonging: LicenseManager,
 }
 
 impl LeasedWork for JobWork {
@@ -49,7 +56,7 @@ impl LeasedWork for JobWork {
     }
 
     fn prolong(&self, job: &ClaimedJob) -> Result<(), Error> {
-        self.manager.prolong_job(job)
+        self.prolonging.prolong_job(job)
     }
 
     async fn run(&self, job: Arc<ClaimedJob>) -> Result<(), Error> {
@@ -99,20 +106,19 @@ pub fn start_sweeping(manager: LicenseManager, stop: watch::Receiver<bool>) -> J
     tokio::spawn(repeat("clean-up", SWEEP, stop, move || sweep(&manager)))
 }
 
-/// Starts to add up the counts of seats, until `stop` becomes true. SQLite's are always sums, so nothing is done there:
-/// it would only take turns to write.
+/// Starts to add up the counts of seats, until `stop` becomes true. SQLite has one row for each plan and day, so those of
+/// recent days need no adding up: it would only take turns to write.
 pub fn start_folding(manager: LicenseManager, database: &DatabaseUrl, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    if matches!(database, DatabaseUrl::Sqlite(_)) {
-        return tokio::spawn(async {});
-    }
-    let (of_recent, of_all) = (manager.clone(), manager);
-    let recent = move || of_recent.fold_recent_seat_counts().map(drop);
+    let of_all = manager.clone();
     let all = move || of_all.fold_seat_counts().map(drop);
+    let all = repeat("adding up all seat counts", FOLD_ALL, stop.clone(), all);
+    if matches!(database, DatabaseUrl::Sqlite(_)) {
+        return tokio::spawn(all);
+    }
+    let recent = move || manager.fold_recent_seat_counts().map(drop);
+    let recent = repeat("adding up recent seat counts", FOLD_RECENT, stop, recent);
     tokio::spawn(async move {
-        tokio::join!(
-            repeat("adding up recent seat counts", FOLD_RECENT, stop.clone(), recent),
-            repeat("adding up all seat counts", FOLD_ALL, stop, all),
-        );
+        tokio::join!(recent, all);
     })
 }
 
@@ -148,9 +154,12 @@ fn sweep(manager: &LicenseManager) -> Result<(), Error> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use license_manager_domain::Settings;
     use license_manager_domain::memory::MemoryStore;
+    use license_manager_domain::model::JobKind;
     use license_manager_domain::ports::{RandomIds, Store, SystemClock, Work};
+    use license_manager_domain::queue::Lease;
+    use license_manager_domain::{PlanId, Settings};
+    use uuid::Uuid;
 
     use super::*;
 
@@ -176,27 +185,41 @@ mod tests {
         }
     }
 
-    /// Whether adding up the counts of this database takes turns to write.
-    async fn writes(url: &str) -> bool {
+    fn manager(store: &Arc<Counting>) -> LicenseManager {
+        LicenseManager::new(store.clone(), Arc::new(SystemClock), Arc::new(RandomIds), Settings::default())
+    }
+
+    /// How many transactions write when adding up the counts of this database begins.
+    async fn writes(url: &str, expected: usize) -> usize {
         let store = Arc::new(Counting::default());
-        let manager =
-            LicenseManager::new(store.clone(), Arc::new(SystemClock), Arc::new(RandomIds), Settings::default());
         let (stop, stopped) = watch::channel(false);
-        let folding = start_folding(manager, &DatabaseUrl::try_from(url.to_owned()).unwrap(), stopped);
+        let folding = start_folding(manager(&store), &DatabaseUrl::try_from(url.to_owned()).unwrap(), stopped);
         for _ in 0..500 {
-            if folding.is_finished() || store.written.load(Ordering::SeqCst) > 0 {
+            if store.written.load(Ordering::SeqCst) >= expected {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        // Time for one more than expected.
+        tokio::time::sleep(Duration::from_millis(50)).await;
         stop.send_replace(true);
         folding.await.unwrap();
-        store.written.load(Ordering::SeqCst) > 0
+        store.written.load(Ordering::SeqCst)
     }
 
     #[tokio::test]
-    async fn only_the_counts_of_postgres_are_added_up() {
-        assert!(writes("postgres://localhost/a").await);
-        assert!(!writes("sqlite:a.db").await);
+    async fn the_counts_of_recent_days_are_added_up_only_on_postgres() {
+        assert_eq!(writes("postgres://localhost/a", 2).await, 2);
+        assert_eq!(writes("sqlite:a.db", 1).await, 1, "the total of each plan");
+    }
+
+    #[test]
+    fn the_lease_of_a_job_is_prolonged_in_a_turn_of_its_own() {
+        let [store, prolonging] = [0, 1].map(|_| Arc::new(Counting::default()));
+        let work = JobWork { manager: manager(&store), prolonging: manager(&prolonging) };
+        let lease = Lease { id: Uuid::from_u128(1), queue: Queue::PlanJobs(JobKind::Remind) };
+        let job = ClaimedJob { lease, plan: PlanId(Uuid::from_u128(2)), attempts: 0, due: work.manager.now() };
+        assert_eq!(work.prolong(&job), Ok(()));
+        assert_eq!([&store, &prolonging].map(|store| store.written.load(Ordering::SeqCst)), [0, 1]);
     }
 }
