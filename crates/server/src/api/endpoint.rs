@@ -19,7 +19,7 @@ pub const AGREEMENTS: [&str; 2] = ["/api/v1/customer-agreement/", "/api/v1/custo
 
 /// The arguments of a handler. The first one is its whole permission: a repeated request is answered after this check alone.
 pub trait Arguments: FromRequest + 'static {
-    /// What checks the permission that this request needs, with what it is read from.
+    /// What checks the whole permission that this request needs; it reads the body if that is part of it.
     type Guarded: FromRequest + 'static;
     /// The permission a caller needs, whatever the request.
     type Access: FromRequest<Error = ApiError> + 'static;

@@ -358,8 +358,8 @@ section! {
     /// `[provisioning]`: creating licenses.
     struct ProvisioningConfig;
 
-    /// The most licenses created within a request; larger plans get theirs from a job. More licenses, and more than a batch, are deleted or
-    /// reminded of by a job too. Up to 1,000,000.
+    /// The most licenses created within a request; larger plans get theirs from a job. A job also deletes licenses, or reminds their
+    /// learners, if they are more than this and more than a batch. Up to 1,000,000.
     #[serde(deserialize_with = "whole_number::<_, _, 0, 1_000_000>")]
     inline_limit: u32 = 50_000;
     /// Licenses that a job revokes per transaction, from 1 to 1,000,000; it creates at most 2,000 of them. Plans with more live licenses than
