@@ -22,12 +22,12 @@ pub(super) fn count<C: Database>(connection: &mut C, history: &str, count: Count
 }
 
 /// Counts all versions by the rule of today, where they were not counted yet, or by an earlier rule. All counts follow
-/// from the history.
+/// from the history, also where a total was wrong: a row that is deleted leaves its total, and the rest of it goes too.
 pub(super) fn count_anew<C: Database>(connection: &mut C, state: &State) -> Result<(), ImportError> {
     if !state.counts_anew {
         return Ok(());
     }
-    connection.run("DELETE FROM seat_change; DELETE FROM seat_activation;")?;
+    connection.run("DELETE FROM seat_change; DELETE FROM seat_total; DELETE FROM seat_activation;")?;
     count(connection, "license_history", Count::Add)?;
     state::completed(connection)
 }

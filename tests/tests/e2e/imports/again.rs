@@ -188,6 +188,12 @@ fn days_that_an_earlier_version_counted_by_another_rule_are_counted_again() {
         let counted = seats(&target);
         let count_as_before = || {
             target.execute("DELETE FROM seat_activation; UPDATE imported_versions SET counting_rule = 1");
+            // A wrong total is mended too.
+            target.execute(
+                "INSERT INTO seat_total (subscription_plan_uuid, unassigned, assigned, activated, revoked)
+                 SELECT uuid, 1, 0, 0, 0 FROM subscription_plan WHERE true
+                 ON CONFLICT (subscription_plan_uuid) DO UPDATE SET unassigned = seat_total.unassigned + 1",
+            );
             assert_ne!(seats(&target), counted);
         };
         count_as_before();
