@@ -227,6 +227,20 @@ fn a_row_that_was_in_a_total_may_be_replaced_or_changed() {
 }
 
 #[test]
+fn a_job_that_freezes_ends_where_more_licenses_were_counted_than_there_are() {
+    let (store, database) = postgres_store();
+    provision(&store, 9);
+    let freezable = SubscriptionPlan { can_freeze_unused_licenses: true, ..plan() };
+    store.write(|unit| unit.plans().save(&freezable, &change())).unwrap();
+    database.execute("UPDATE seat_change SET unassigned = unassigned + 1000000");
+    let manager = manager(store.clone());
+    manager.freeze(&Actor::service(), PLAN).unwrap();
+    // The first batch deletes them all, the next one finds none after them, and the last one finds none at all.
+    assert_eq!((0..9).take_while(|_| manager.run_next_job().unwrap()).count(), 3);
+    assert_eq!(number(&database, "SELECT count(*) AS number FROM license"), 0);
+}
+
+#[test]
 fn only_recent_days_are_added_up_if_that_is_asked_for() {
     let (store, database) = postgres_store();
     provision(&store, 40);

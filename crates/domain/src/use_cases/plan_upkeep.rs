@@ -90,9 +90,13 @@ impl LicenseManager {
         }
         let (status, after) = (LicenseStatus::Unassigned, job.read_until);
         let unassigned = ids(&unit.licenses().lock_with_status_after(plan.id, status, after, batch)?);
+        if unassigned.is_empty() && after.is_none() {
+            // Others have taken all that were counted, or the count is wrong: further batches would find none either.
+            return Ok((true, unit.licenses().delete(plan.id, status, &change)?));
+        }
         unit.licenses().delete_unassigned(&unassigned, &change)?;
-        // It is not the last batch. If it found none, those that are left come before `after`, and the next batch begins
-        // at the first license.
+        // It is not the last batch. If it found none, those that are left come before `after`: the next batch begins at the
+        // first license.
         unit.jobs().add(&Job { read_until: unassigned.last().copied(), ..job.clone() })?;
         Ok((false, unassigned.len() as i64))
     }
