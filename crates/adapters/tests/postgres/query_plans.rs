@@ -306,13 +306,15 @@ fn licenses_that_wait_are_compared_with_those_of_their_address_alone() {
 #[test]
 fn licenses_with_a_status_are_locked_in_the_order_of_an_index() {
     for analyzed in [false, true] {
-        for (status, index) in
-            [(LicenseStatus::Revoked, "license_by_status"), (LicenseStatus::Unassigned, "license_unassigned")]
-        {
+        for (status, index, found) in [
+            (LicenseStatus::Revoked, "license_by_status", 0),
+            (LicenseStatus::Assigned, "license_by_status", 3),
+            (LicenseStatus::Unassigned, "license_unassigned", 3),
+        ] {
             let plan = query_plan(analyzed, &["uuid", "uuid", "bigint"], |store| {
                 let after = Some(LicenseId(Uuid::from_u128(1)));
                 let locked = store.write(|unit| unit.licenses().lock_with_status_after(PLAN, status, after, 3));
-                assert_eq!(locked.unwrap().len(), if status == LicenseStatus::Revoked { 0 } else { 3 });
+                assert_eq!(locked.unwrap().len(), found);
             });
             assert!(plan.contains(index) && plan.contains("(uuid > $2)"), "{plan}");
             assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");

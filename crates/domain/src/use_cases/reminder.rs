@@ -150,8 +150,8 @@ impl LicenseManager {
         let mut outbox = OutboxBuilder::new(&agreement, &details.plan, self.ids.as_ref(), self.now());
         let batch = self.batch_size().min(REMINDER_BATCH);
         // Storage looks for assigned licenses alone: it would search for the words in the whole plan, for each batch.
-        let assigned = assigned(&LicenseFilter::default());
-        let mut licenses = unit.licenses().lock_live_after(details.plan.id, &assigned, job.read_until, batch)?;
+        let (plan, status) = (details.plan.id, LicenseStatus::Assigned);
+        let mut licenses = unit.licenses().lock_with_status_after(plan, status, job.read_until, batch)?;
         let is_last = (licenses.len() as i64) < batch;
         if !is_last {
             let read_until = licenses.last().map(|license| license.id);
