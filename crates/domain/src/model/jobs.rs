@@ -62,7 +62,8 @@ impl Job {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Reminders {
-    /// Only licenses whose email address contains all of these words.
+    /// Only licenses whose email address contains all of these words. More addresses than a request reminds contain
+    /// them, so they name nobody.
     pub email_words: Vec<String>,
     /// Only licenses that were assigned at this time or before.
     pub assigned_until: Option<DateTime<Utc>>,
