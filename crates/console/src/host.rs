@@ -18,6 +18,8 @@ pub enum Access {
     Read,
     /// It may write.
     Write,
+    /// It looks up who asks: short reads.
+    Check,
 }
 
 /// A turn at the database, which ends when it is dropped.

@@ -181,7 +181,7 @@ impl Member {
             return Err(sign_in(request));
         };
         let (hash, now) = (id.hash(), console.manager.now());
-        let found = at_database(&console, Access::Read, move |console| console.store.session(&hash)).await?;
+        let found = at_database(&console, Access::Check, move |console| console.store.session(&hash)).await?;
         let Some(session) = found.filter(|session| session.is_valid(now)) else {
             admit(&console, request, None)?;
             return Err(sign_in(request));
@@ -189,7 +189,7 @@ impl Member {
         admit(&console, request, Some(&session.username))?;
         let session = with_current_roles(&console, request, &id, session, now).await?;
         let username = session.username.clone();
-        let user = at_database(&console, Access::Read, move |console| {
+        let user = at_database(&console, Access::Check, move |console| {
             console.manager.store().read(|unit| unit.users().find(&username))
         });
         let rights = Rights::new(roles(&session), user.await?.as_ref());
@@ -311,7 +311,7 @@ pub(crate) async fn end(console: &web::Data<Console>, id: &SessionId) -> Result<
 pub(crate) async fn end_sent(console: &web::Data<Console>, request: &HttpRequest) -> Result<(), PageError> {
     let Some(id) = sent_id(request) else { return Ok(()) };
     let hash = id.hash();
-    let found = at_database(console, Access::Read, move |console| console.store.session(&hash)).await?;
+    let found = at_database(console, Access::Check, move |console| console.store.session(&hash)).await?;
     if found.is_some() { end(console, &id).await } else { admit(console, request, None) }
 }
 

@@ -14,7 +14,7 @@ use crate::auth::user_updates::{PendingUpdate, UserUpdate};
 use crate::auth::{AccessToken, Context};
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
-use crate::http::response::{ApiResult, reading};
+use crate::http::response::{ApiResult, checking, reading};
 use crate::state::{AppState, State};
 
 /// A caller with a valid token, and what the database knows about them.
@@ -155,18 +155,34 @@ impl<A: Checked> CheckedRead<A> {
         self,
         read: impl FnOnce(&State, A) -> ApiResult<T> + Send + 'static,
     ) -> ApiResult<T> {
+        noted(reading(self.followed_by(read)).await?)
+    }
+
+    /// Checks the permission, and reads nothing else.
+    async fn checked(self) -> ApiResult<A> {
+        noted(checking(self.followed_by(|_, access| Ok(access))).await?)
+    }
+
+    /// The check, and then `read`: what it found, and the update that the token brings.
+    fn followed_by<T: 'static>(
+        self,
+        read: impl FnOnce(&State, A) -> ApiResult<T> + Send + 'static,
+    ) -> impl FnOnce() -> ApiResult<(ApiResult<T>, Option<UserUpdate>)> + Send + 'static {
         let Self { state, token, check } = self;
-        let looked_up = reading(move || {
+        move || {
             let (caller, update) = recognize(&state, token)?;
             let found = check(&state, caller).and_then(|access| read(&state, access));
             Ok((found, update))
-        });
-        let (found, update) = looked_up.await?;
-        if let (Some(update), Some(pending)) = (update, PendingUpdate::of_request()) {
-            pending.set(update);
         }
-        found
     }
+}
+
+/// What was found. The update of the caller is stored later.
+fn noted<T>((found, update): (ApiResult<T>, Option<UserUpdate>)) -> ApiResult<T> {
+    if let (Some(update), Some(pending)) = (update, PendingUpdate::of_request()) {
+        pending.set(update);
+    }
+    found
 }
 
 impl<A: Checked> FromRequest for CheckedRead<A> {
@@ -190,5 +206,5 @@ pub type Extraction<A> = Pin<Box<dyn Future<Output = ApiResult<A>>>>;
 /// Extracts what is known of the caller after the check, and reads nothing else.
 pub fn extract<A: Checked>(request: &HttpRequest) -> Extraction<A> {
     let read = CheckedRead::<A>::of(request);
-    Box::pin(async move { read?.read(|_, access| Ok(access)).await })
+    Box::pin(async move { read?.checked().await })
 }

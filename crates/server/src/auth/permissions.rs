@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::auth::caller::{Caller, Check, Checked, Extraction, extract};
 use crate::http::body::Guarded;
 use crate::http::error::ApiError;
-use crate::http::response::{ApiResult, reading};
+use crate::http::response::{ApiResult, checking};
 use crate::state::{AppState, State};
 
 /// A permission that depends on the customer.
@@ -100,7 +100,7 @@ impl<P: Permission> OfPlan<P> {
     /// # Errors
     /// 403 if the plan belongs to another customer or does not exist; 404 for superusers if it does not exist.
     pub async fn checked(listing: Listing<P>, plan: PlanId, state: State) -> ApiResult<Self> {
-        reading(move || Self::of(listing, plan, &state)).await
+        checking(move || Self::of(listing, plan, &state)).await
     }
 
     fn of(listing: Listing<P>, plan: PlanId, state: &AppState) -> ApiResult<Self> {

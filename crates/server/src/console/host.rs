@@ -25,6 +25,7 @@ impl Host for ServerHost {
         let access = match access {
             Access::Read => turns::Access::Read,
             Access::Write => turns::Access::Write,
+            Access::Check => turns::Access::Check,
         };
         match self.0.turns.take(access).await {
             Ok(turn) => Ok(Box::new(turn)),

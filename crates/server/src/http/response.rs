@@ -77,6 +77,11 @@ pub async fn reading<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Se
     of_request(Access::Read, Box::new(work)).await
 }
 
+/// As [`reading`], for the look-ups of who asks and what they may do.
+pub async fn checking<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+    of_request(Access::Check, Box::new(work)).await
+}
+
 /// As [`blocking`], for a request that reads by its method and now has to write. It takes its turn to write only after
 /// earlier work of the request has given up its own.
 pub async fn writing<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {

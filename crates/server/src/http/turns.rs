@@ -31,6 +31,9 @@ pub enum Access {
     Read,
     /// It may write.
     Write,
+    /// It looks up who asks and what they may do: short reads, before a request reads or writes. They wait neither behind
+    /// those who write nor behind those who read, unless both have all connections.
+    Check,
     /// It prolongs a lease: a short transaction on rows for which hardly anybody else waits. On Postgres it waits neither
     /// behind those who write nor behind those who read, unless both have all connections.
     Prolong,
@@ -51,6 +54,8 @@ pub struct Turns {
     reads: Arc<Semaphore>,
     /// Fewer, so that a reader finds a connection. A writer takes one of these first.
     writes: Arc<Semaphore>,
+    /// Who checks a permission takes one of these first. Otherwise a request that writes would wait for slow reads.
+    checks: Arc<Semaphore>,
     /// Who prolongs a lease takes one of these first: one of `writes` where only one may write.
     prolongs: Arc<Semaphore>,
     waiting: IntGauge,
@@ -62,7 +67,7 @@ pub struct Turn {
     _kind: OwnedSemaphorePermit,
 }
 
-/// How many turns there are.
+/// How many turns there are. There are as many to check permissions as there are to read.
 struct Numbers {
     all: usize,
     reads: usize,
@@ -93,8 +98,9 @@ impl Turns {
     pub fn new(database: &DatabaseConfig, waiting: IntGauge) -> Self {
         let Numbers { all, reads, writes, prolongs } = numbers(database);
         let [all, reads, writes] = [all, reads, writes].map(|number| Arc::new(Semaphore::new(number)));
+        let checks = Arc::new(Semaphore::new(reads.available_permits()));
         let prolongs = if prolongs == 0 { writes.clone() } else { Arc::new(Semaphore::new(prolongs)) };
-        Self { all, reads, writes, prolongs, waiting }
+        Self { all, reads, writes, checks, prolongs, waiting }
     }
 
     /// The number of threads that the turns can block at once.
@@ -132,6 +138,7 @@ impl Turns {
         match access {
             Access::Read => &self.reads,
             Access::Write => &self.writes,
+            Access::Check => &self.checks,
             Access::Prolong => &self.prolongs,
         }
     }
@@ -215,11 +222,11 @@ impl OfRequest {
     }
 }
 
-/// The turn of the request under way, once it comes; to read even if the request writes, with [`Access::Read`]. Outside
-/// of requests, and in answers that are still being sent, there is no request under way.
-pub(super) async fn of_request(at_most: Access) -> ApiResult<Option<Turn>> {
+/// The turn of the request under way, once it comes; with [`Access::Write`], only to read if the request reads. Outside of
+/// requests, and in answers that are still being sent, there is no request under way.
+pub(super) async fn of_request(access: Access) -> ApiResult<Option<Turn>> {
     let Ok(request) = REQUEST.try_with(Clone::clone) else { return Ok(None) };
-    let access = if at_most == Access::Read { Access::Read } else { request.access };
+    let access = if access == Access::Write { request.access } else { access };
     request.take(access).await.map(Some)
 }
 
@@ -308,6 +315,20 @@ mod tests {
         let writing = (rest(&turns, Access::Write), rest(&turns, Access::Prolong));
         assert_eq!(rest(&turns, Access::Read).len(), 1, "a connection is left for who reads");
         drop(writing);
+    }
+
+    #[actix_web::test]
+    async fn who_checks_a_permission_waits_neither_behind_writers_nor_behind_readers() {
+        for url in ["sqlite:a.db", "postgres://localhost/a"] {
+            let turns = turns(url, 4);
+            for crowd in [Access::Write, Access::Read] {
+                let taken = rest(&turns, crowd);
+                let mut waiting = std::pin::pin!(turns.take_patiently(crowd));
+                assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+                assert!(turns.try_take(Access::Check).is_some(), "{url} {crowd:?}");
+                drop(taken);
+            }
+        }
     }
 
     #[actix_web::test]

@@ -11,10 +11,11 @@ use license_manager_adapters::http::{Timeouts, client};
 use license_manager_console::Console;
 use license_manager_domain::{AgreementId, CustomerId};
 use license_manager_tests::{Database, on_both_databases};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::recorded::{Recorded, assert_as_many, run};
-use super::turns::{SOON, all_turns};
+use super::turns::{LONG, SOON, all_turns};
 
 on_both_databases!(
     listing_plans_one_and_twenty,
@@ -23,6 +24,7 @@ on_both_databases!(
     looking_at_the_processing_of_one_renewal_and_twenty,
     showing_a_customer_with_one_plan_and_twenty,
     the_use_of_a_session_is_noted_once_at_a_time,
+    a_session_is_looked_up_while_readers_have_all_their_turns,
 );
 
 /// The provisioner among the people of the demo.
@@ -186,5 +188,24 @@ fn the_use_of_a_session_is_noted_once_at_a_time(database: Database) {
         let statements = recorded.whole_statements();
         let notes = |statement: &&String| statement.starts_with("UPDATE") && statement.contains("console_session");
         assert_eq!(statements.iter().filter(notes).count(), 1, "{statements:#?}");
+    });
+}
+
+/// Otherwise those who want to write would wait for slow reads.
+fn a_session_is_looked_up_while_readers_have_all_their_turns(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let app = test::init_service(app(service.state.clone(), Some(service.console.clone()))).await;
+        let response = test::call_service(&app, form("/console/sign-in/demo/", PROVISIONER).to_request()).await;
+        let cookie: Cookie<'static> = response.response().cookies().next().expect("a cookie").into_owned();
+        let _reading = all_turns(&service.state.turns, Access::Read).await;
+        for (request, status) in [
+            // A form without its token.
+            (form("/console/sign-out/", ""), StatusCode::BAD_REQUEST),
+            (test::TestRequest::get().uri("/logout/"), StatusCode::OK),
+        ] {
+            let answering = test::call_service(&app, request.cookie(cookie.clone()).to_request());
+            assert_eq!(timeout(LONG, answering).await.expect("it waits for nobody").status(), status);
+        }
     });
 }

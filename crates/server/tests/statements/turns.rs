@@ -22,6 +22,7 @@ use super::service::{Service, admin, emails};
 
 on_both_databases!(
     a_read_takes_one_turn_for_its_permission_and_its_data,
+    slow_reads_hold_up_nobody_who_writes,
     each_part_of_a_csv_file_takes_a_turn,
     a_request_with_a_key_takes_turns_for_its_claim_its_work_and_its_answer,
     the_record_of_a_ping_takes_a_turn_to_write,
@@ -32,7 +33,7 @@ on_both_databases!(
 pub const SOON: Duration = Duration::from_millis(300);
 
 /// How long is waited for what is to happen: less than requests wait for a turn.
-const LONG: Duration = Duration::from_secs(20);
+pub const LONG: Duration = Duration::from_secs(20);
 
 /// All turns that are left for this.
 pub async fn all_turns(turns: &Turns, access: Access) -> Vec<Turn> {
@@ -74,6 +75,24 @@ fn a_read_takes_one_turn_for_its_permission_and_its_data(database: Database) {
             let status = timeout(LONG, answering).await.unwrap_or_else(|_| panic!("{path} waits for another turn"));
             assert_eq!(status.unwrap(), StatusCode::OK, "{path}");
         }
+    });
+}
+
+fn slow_reads_hold_up_nobody_who_writes(database: Database) {
+    run(async {
+        let service = Service::new(database).await;
+        let plan = service.plan("plan", 1);
+        let app = test::init_service(app(service.state.clone(), None)).await;
+        let request = test::TestRequest::post()
+            .uri(&format!("/api/v1/subscriptions/{plan}/licenses/assign/"))
+            .insert_header(("Authorization", admin().authorization()))
+            .set_json(json!({ "user_emails": emails(1) }))
+            .to_request();
+        let _reading = all_turns(&service.state.turns, Access::Read).await;
+        let answer =
+            timeout(LONG, test::call_service(&app, request)).await.expect("neither its check nor its work waits");
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert_eq!(service.handed_out(plan).len(), 1);
     });
 }
 
