@@ -211,6 +211,9 @@ impl LicenseRepository for MemoryUnit<'_> {
         Ok(next(found, after, limit))
     }
 
+    /// Nobody else claims meanwhile.
+    fn announce_claims(&mut self, _: PlanId, _: i64) {}
+
     fn claim_unassigned(&mut self, plan: PlanId, number: i64) -> Result<Vec<License>, Error> {
         let free = self.written()?.licenses_of(plan).filter(|license| license.status() == LicenseStatus::Unassigned);
         Ok(next(free, None, number))

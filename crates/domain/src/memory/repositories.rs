@@ -12,8 +12,8 @@ use crate::model::license::License;
 use crate::model::plan::{PlanDetails, SubscriptionPlan};
 use crate::model::product::{PlanType, Product};
 use crate::ports::{
-    AgreementFilter, AgreementRepository, LimitOffset, PlanFilter, PlanRepository, ProductRepository, User,
-    UserRepository,
+    AgreementFilter, AgreementRepository, CustomerScope, LimitOffset, PlanFilter, PlanRepository, ProductRepository,
+    User, UserRepository,
 };
 
 fn matching_agreements(tables: &Tables, filter: &AgreementFilter) -> Vec<CustomerAgreement> {
@@ -163,6 +163,11 @@ impl PlanRepository for MemoryUnit<'_> {
     fn find_by_agreement_of(&mut self, plan: PlanId) -> Result<Vec<PlanDetails>, Error> {
         let agreement = self.tables.plans.get(&plan).map(|plan| plan.agreement);
         self.find_by_agreements(agreement.as_slice())
+    }
+
+    fn find_by_customer(&mut self, customer: CustomerId, limit: i64) -> Result<Vec<PlanDetails>, Error> {
+        let filter = PlanFilter { customer: Some(customer), ..PlanFilter::new(CustomerScope::All) };
+        PlanRepository::list(self, &filter, LimitOffset { offset: 0, limit })
     }
 
     fn add(&mut self, plan: &SubscriptionPlan, change: &Change) -> Result<(), Error> {
