@@ -107,7 +107,11 @@ impl Statement {
     /// Adds the rows that add up to the counts of the plans. They are a view, into which Postgres takes an array, but no
     /// subquery.
     pub fn of_seat_counts(&mut self, plans: &Plans) -> &mut Self {
-        self.sql(" FROM seat_count WHERE ");
+        self.sql(" FROM seat_count WHERE ").of_plans_by_array(plans)
+    }
+
+    /// As [`Self::of_plans`], with an array on Postgres.
+    fn of_plans_by_array(&mut self, plans: &Plans) -> &mut Self {
         match (self.dialect, plans) {
             (Dialect::Postgres, Plans::These(plans)) if plans.len() != 1 => {
                 self.sql("subscription_plan_uuid = ANY (").bind(Bind::Ids(plans.clone())).sql(")")
@@ -123,7 +127,9 @@ impl Statement {
             (Dialect::Sqlite, words) => search_expression(&Email::search_words(words)),
         };
         let Some(searched) = searched else {
-            return self.sql(" FROM license WHERE ").of_plans(plans).and_matching(filter);
+            // Of the plans in an array, Postgres knows how many licenses they have. So it can choose between their licenses
+            // and the search index.
+            return self.sql(" FROM license WHERE ").of_plans_by_array(plans).and_matching(filter);
         };
         // Without statistics, SQLite cannot know that the addresses found are fewer than a plan's licenses.
         self.sql(" FROM license INDEXED BY license_by_email WHERE ").of_plans(plans).and_matching(filter).sql(

@@ -12,7 +12,7 @@ use license_manager_domain::{LicenseId, LicenseStatus};
 use uuid::Uuid;
 
 use crate::support::PostgresDatabase;
-use crate::{PLAN, change, email, hand_out, now, provision};
+use crate::{CUSTOMER, PLAN, change, email, hand_out, now, provision};
 
 #[derive(QueryableByName)]
 struct Line {
@@ -208,6 +208,24 @@ fn a_search_reads_what_its_index_finds() {
         });
         assert!(plan.contains("Bitmap Index Scan on license_search"), "{plan}");
     }
+}
+
+/// Postgres is told to expect few licenses of a plan whose number it does not know.
+#[test]
+fn a_search_in_several_plans_reads_what_its_index_finds() {
+    let observed = Observed::new();
+    let other = Uuid::from_u128(77);
+    observed.database.execute(&format!(
+        "INSERT INTO subscription_plan
+         SELECT (jsonb_populate_record(plan, '{{\"uuid\": \"{other}\", \"title\": \"Other\"}}')).* FROM subscription_plan AS plan"
+    ));
+    let filter = LicenseFilter { email_words: vec!["learner123".to_owned()], ..LicenseFilter::default() };
+    let search = LicenseSearch { customer: Some(CUSTOMER), ..search(filter, false) };
+    let plans = format!("'{{{PLAN}, {other}}}'");
+    let plan = observed.query_plan(&[("ANY (", &plans), ("LIKE", "'%learner123%'")], |store| {
+        assert_eq!(store.read(|unit| unit.lookups().first_ids(&search, &[], 100)).unwrap().len(), 11);
+    });
+    assert!(plan.contains("Bitmap Index Scan on license_search"), "{plan}");
 }
 
 #[test]
