@@ -1,7 +1,5 @@
 //! Subscription plans.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use diesel::backend::Backend;
 use diesel::dsl::{AsSelect, auto_type};
@@ -404,8 +402,9 @@ for_both_databases! {
             let are_all = (rows.len() as i64) < limit;
             let (found, links) = plans_and_renewals(rows)?;
             if are_all {
-                let agreements: BTreeSet<AgreementId> = found.iter().map(|details| details.plan.agreement).collect();
-                self.prefetched.keep_renewals(&agreements.into_iter().collect::<Vec<_>>(), links);
+                // A customer has one agreement.
+                let agreement = found.first().map(|details| details.plan.agreement);
+                self.prefetched.keep_renewals(agreement.as_slice(), links);
             }
             Ok(found)
         }
